@@ -1,0 +1,64 @@
+# make setup | demo | test | check: each installs what it needs into .venv first, and only when that is out of date.
+# On Linux, PyPI's torch brings CUDA along; `make setup TORCH_INDEX=https://download.pytorch.org/whl/cpu` does not.
+
+PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3.14 python3; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+TORCH_INDEX ?=
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt \
+	$(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
+STAMP := $(VENV)/.installed
+DEMO := build/demo
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check format map bench pipeline soak audit clean
+
+help:
+	@echo "make setup     install everything into $(VENV)"
+	@echo "make demo      make a film from examples/fox.yaml"
+	@echo "make check     format, lint, types, import table, file map, help pages"
+	@echo "make test      check, and every test that fits in minutes on a CPU"
+	@echo "make format    rewrite the sources in the house's format"
+	@echo "make map       write the file map and the help pages from the sources"
+	@echo "make clean     remove build products (not $(VENV))"
+	@echo "not there yet: bench, pipeline, soak, audit"
+
+setup: $(STAMP)
+
+# Torch and the build backend come first, pinned; then the package as it stands in src, nothing built in isolation.
+$(STAMP): pyproject.toml constraints.txt
+	@test -n "$(PYTHON)" || { echo "make: no Python 3.11 or newer found; install one or set PYTHON=" >&2; exit 1; }
+	@$(BIN)/python -c '' 2>/dev/null || $(PYTHON) -m venv --clear $(VENV)
+	$(PIP) torch hatchling editables
+	$(PIP) --no-build-isolation --editable '.[dev]'
+	@touch $@
+
+demo: $(STAMP)
+	@mkdir -p $(DEMO)
+	$(BIN)/shotstream generate examples/fox.yaml -o $(DEMO)/fox.mp4 --force
+	@echo "film:       $(DEMO)/fox.mp4"
+	@echo "storyboard: $(DEMO)/fox.png"
+
+check: $(STAMP)
+	$(BIN)/ruff format --check src tests
+	$(BIN)/ruff check src tests
+	$(BIN)/mypy
+	$(BIN)/pytest tests/house
+
+test: check
+	$(BIN)/pytest --ignore=tests/house -m "not soak"
+
+format: $(STAMP)
+	$(BIN)/ruff format src tests
+	$(BIN)/ruff check --fix src tests
+
+map: $(STAMP)
+	$(BIN)/python tests/house/file_map.py
+	$(BIN)/python tests/house/help_pages.py
+
+bench pipeline soak audit:
+	@echo "make $@: not there yet; see CHANGELOG.md for what is" >&2; exit 1
+
+clean:
+	rm -rf build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

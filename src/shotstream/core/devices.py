@@ -1,0 +1,57 @@
+"""Where a model runs and in which number format: what a person asked for, checked, or the best this machine has."""
+
+from __future__ import annotations
+
+import torch
+
+from shotstream.core.errors import InputError
+
+KINDS = ("cpu", "cuda", "mps")
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+
+
+def pick_device(name: str) -> torch.device:
+    """The device called ``name`` (cpu, cuda, cuda:1, mps); ``auto`` is the first of cuda, mps, cpu there is.
+
+    Raises :class:`InputError` if there is none of that name here.
+    """
+    if name == "auto":
+        return torch.device(next(kind for kind in ("cuda", "mps", "cpu") if _count(kind)))
+    kind, _, number = name.partition(":")
+    if kind not in KINDS or (number and not number.isdecimal()):
+        raise InputError(f"no device is called {name!r}; use auto, cpu, cuda, cuda:1 or mps")
+    if int(number or 0) >= _count(kind):
+        there = ", ".join(f"{known} ({_count(known)})" for known in KINDS if _count(known))
+        raise InputError(f"device {name!r} is not here (torch {torch.__version__} sees: {there}); use auto or cpu")
+    return torch.device(name)
+
+
+def pick_dtype(name: str, device: torch.device) -> torch.dtype:
+    """The number format called ``name`` (float32, bfloat16); ``auto`` is bfloat16 where ``device`` is faster in it.
+
+    Raises :class:`InputError` for other names.
+    """
+    if name == "auto":
+        return torch.bfloat16 if _fast_bfloat16(device) else torch.float32
+    if name not in DTYPES:
+        raise InputError(f"no number format is called {name!r}; use auto, float32 or bfloat16")
+    return DTYPES[name]
+
+
+def _count(kind: str) -> int:
+    """How many devices of this kind torch can use."""
+    if kind == "cuda":
+        return torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if kind == "mps":
+        return int(torch.backends.mps.is_available())
+    return 1
+
+
+def _fast_bfloat16(device: torch.device) -> bool:
+    """Has ``device`` instructions that multiply in bfloat16? An older torch cannot say of a CPU: then no."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    if device.type == "cpu" and "get_capabilities" in torch.cpu.__all__:
+        found = torch.cpu.get_capabilities()
+        return bool(found.get("avx512_bf16") or found.get("amx_bf16"))
+    return False

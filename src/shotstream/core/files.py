@@ -1,0 +1,104 @@
+"""Files appear whole: a temporary name in the same folder, fsync, rename."""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from shotstream.core.errors import InputError, StorageError
+
+
+def ready_to_write(path: Path, *, force: bool) -> None:
+    """Find out before any work whether ``path`` can be written.
+
+    Raises :class:`InputError` if it exists and ``force`` is false, or is no plain file, and
+    :class:`StorageError` if its folder is missing or closed to us.
+    """
+    with _explained(path):
+        target = Path(os.path.realpath(path))
+        if target.is_dir():
+            raise InputError(f"{path}: is a folder; name a file in it")
+        if target.exists() and not target.is_file():
+            raise InputError(f"{path}: is not a plain file; name another")
+        if target.exists() and not force:
+            raise InputError(f"{path}: already exists; name another or replace it with --force")
+        probe = _temporary(target)
+        _create(probe)
+        probe.unlink()
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """Yield a temporary path beside ``path``; on success sync it and move it into place, else remove it.
+
+    A link is followed: the file it points to is replaced. Raises :class:`StorageError` when the disk
+    refuses (no room, no permission), inside the body too.
+    """
+    with _explained(path):
+        target = Path(os.path.realpath(path))
+        temporary = _temporary(target)
+        _create(temporary)
+        try:
+            yield temporary
+            _sync(temporary)
+            os.replace(temporary, target)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+        _sync(target.parent)
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write ``data`` to ``path``, whole or not at all. Raises :class:`StorageError`."""
+    with whole_file(path) as temporary:
+        temporary.write_bytes(data)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write ``text`` as UTF-8 to ``path``, whole or not at all. Raises :class:`StorageError`."""
+    write_bytes(path, text.encode())
+
+
+def _temporary(path: Path) -> Path:
+    return path.with_name(f".{path.name[:80]}.{secrets.token_hex(4)}.part")
+
+
+def _create(path: Path) -> None:
+    """Make an empty file that nobody else has, with the permissions any new file gets."""
+    os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+
+
+def _sync(path: Path) -> None:
+    """Push a file, or a folder's list of names, down to the disk. Windows cannot open folders: nothing to do there."""
+    if os.name == "nt" and path.is_dir():
+        return
+    handle = os.open(path, os.O_RDWR if path.is_file() else os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    """Turn what the operating system says about ``path`` into one line with a mend."""
+    try:
+        yield
+    except OSError as fault:
+        mends: dict[int | None, str] = {
+            errno.ENOSPC: "the disk is full; make room",
+            errno.EDQUOT: "your disk quota is used up; make room",
+            errno.EFBIG: "the file is larger than this disk or shell allows",
+            errno.EACCES: "no permission to write here; choose another folder",
+            errno.EPERM: "no permission to write here; choose another folder",
+            errno.EROFS: "this disk is read-only; choose another folder",
+            errno.ENOENT: "its folder does not exist; make it first",
+            errno.ENOTDIR: "its folder is not a folder; choose another",
+            errno.ENAMETOOLONG: "the name is too long; choose a shorter one",
+        }
+        said = mends.get(fault.errno, f"cannot be written ({fault.strerror or fault})")
+        raise StorageError(f"{path}: {said}") from fault

@@ -1,0 +1,84 @@
+"""A whole model with random weights, small enough to make a film in a moment."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from tokenizers import Tokenizer, models, pre_tokenizers
+
+from shotstream.codecs.text_encoder import TextEncoderConfig, TextTransformer, WorldTextEncoder
+from shotstream.codecs.video_autoencoder import VideoAutoencoder, VideoAutoencoderConfig
+from shotstream.codecs.weights import save_autoencoder, save_text_encoder
+from shotstream.core.flow import FlowSchedule
+from shotstream.core.geometry import Geometry
+from shotstream.models.config import TransformerConfig
+from shotstream.models.presets import Preset, SamplerSettings
+from shotstream.models.transformer import Transformer
+from shotstream.models.weights import WeightsHeader, save_transformer
+
+WORDS = (
+    "a",
+    "red",
+    "blue",
+    "fox",
+    "owl",
+    "in",
+    "the",
+    "forest",
+    "snow",
+    "it",
+    "walks",
+    "sits",
+    "sleeps",
+    "wide",
+    "shot",
+)
+TINY = Preset(
+    name="tiny",
+    geometry=Geometry(width=64, height=32, spatial=16, latent_channels=4, default_blocks=2),
+    transformer=TransformerConfig(in_channels=4, dim=24, ffn_dim=32, heads=2, layers=2, freq_dim=16, text_dim=12),
+    schedule=FlowSchedule(shift=3.0),
+    student=SamplerSettings(),
+    teacher=SamplerSettings(kind="euler", steps=2, guidance=2.0),
+)
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that ``shotstream.load`` takes: student, teacher, codecs and preset."""
+    folder = tmp_path_factory.mktemp("tiny")
+    (folder / "preset.json").write_text(TINY.model_dump_json())
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        for role in ("student", "teacher"):
+            model = Transformer(TINY.transformer)
+            torch.nn.init.normal_(model.head.head.weight, std=0.3)  # a new model's head is silent
+            header = WeightsHeader(role=role, preset="tiny", config=TINY.transformer)
+            save_transformer(model, folder / f"{role}.safetensors", header)
+        save_autoencoder(_autoencoder(), folder / "autoencoder.safetensors")
+        save_text_encoder(_text_encoder(), folder / "text_encoder.safetensors")
+    return folder
+
+
+def _autoencoder() -> VideoAutoencoder:
+    narrow, shallow = (8, 8, 8), (1, 1, 1)
+    return VideoAutoencoder(
+        VideoAutoencoderConfig(
+            latent_channels=TINY.geometry.latent_channels,
+            encoder_widths=narrow,
+            decoder_widths=narrow,
+            encoder_depths=shallow,
+            decoder_depths=shallow,
+            head_width=16,
+        )
+    )
+
+
+def _text_encoder() -> WorldTextEncoder:
+    vocabulary = {word: index for index, word in enumerate(("[pad]", "[unk]", *WORDS, ".", ","))}
+    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="[unk]"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    config = TextEncoderConfig(vocabulary=len(vocabulary), text_len=12, text_dim=12, layers=1, heads=2, ffn_dim=16)
+    return WorldTextEncoder(TextTransformer(config), tokenizer, WORDS)

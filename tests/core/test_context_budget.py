@@ -1,0 +1,62 @@
+"""Which past frames are remembered: the recorded choices, and properties no policy may break."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from safetensors.torch import load_file
+
+from shotstream.core.context_budget import POLICIES, ContextFrame, PastShot, dynamic_sampling
+
+GOLDEN = Path(__file__).parents[1] / "golden"
+CAPTIONS = st.sampled_from(["a fox", "the bear", "a fox runs"])
+PASTS = st.lists(st.builds(PastShot, st.integers(9, 81), CAPTIONS), max_size=12)
+
+
+@pytest.mark.parametrize("name", ["parity_a", "parity_b", "parity_c"])
+def test_shots_are_those_of_the_recording(name: str) -> None:
+    tensors = load_file(GOLDEN / f"{name}.safetensors")
+    for shot in range(1, len(tensors["rollout/captions"])):
+        chosen = dynamic_sampling([PastShot(33)] * shot, 6)
+        assert [frame.shot for frame in chosen] == tensors[f"rollout/shot{shot}/shot_index"][:6].tolist()
+
+
+def test_frames_are_spread_from_first_to_last() -> None:
+    assert [frame.frame for frame in dynamic_sampling([PastShot(81)], 6)] == [0, 16, 32, 48, 64, 80]
+    four = dynamic_sampling([PastShot(81), PastShot(33), PastShot(9), PastShot(21)], 6)
+    assert four == ((0, 0), (1, 0), (2, 0), (2, 8), (3, 0), (3, 20))
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+@given(past=PASTS, budget=st.integers(1, 8))
+def test_every_policy_fills_the_budget_in_order_with_frames_that_exist(
+    policy: str, past: list[PastShot], budget: int
+) -> None:
+    chosen = POLICIES[policy](past, budget, "the fox")
+    assert len(chosen) == (budget if past else 0)
+    assert list(chosen) == sorted(chosen)
+    assert all(0 <= frame.frame < past[frame.shot].frames for frame in chosen)
+    if past:
+        assert chosen[-1].shot == len(past) - 1
+
+
+@given(past=PASTS.filter(bool), budget=st.integers(1, 8))
+def test_dynamic_sampling_shares_equally_and_the_latest_get_the_rest(past: list[PastShot], budget: int) -> None:
+    shots = [frame.shot for frame in dynamic_sampling(past, budget)]
+    counts = [shots.count(shot) for shot in sorted(set(shots))]
+    assert counts == sorted(counts)
+    assert counts[-1] - counts[0] <= 1
+    assert sorted(set(shots)) == list(range(max(0, len(past) - budget), len(past)))
+
+
+def test_retrieval_prefers_shots_that_speak_of_the_same() -> None:
+    past = [PastShot(9, "the red fox runs"), PastShot(9, "a bear sleeps"), PastShot(9, "rain"), PastShot(9, "night")]
+    assert POLICIES["caption"](past, 2, "the fox") == (ContextFrame(0, 0), ContextFrame(3, 0))
+
+
+def test_first_last_never_forgets_the_first_shot() -> None:
+    chosen = POLICIES["first-last"]([PastShot(9)] * 40, 6, "")
+    assert {frame.shot for frame in chosen} == {0, 39}
