@@ -1,0 +1,36 @@
+from __future__ import annotations
+
+import numpy as np
+
+from shotstream.core.geometry import Geometry
+from shotstream.data.world.contact_sheet import contact_sheet
+from shotstream.data.world.render import render_shot
+from shotstream.data.world.stories import make_story
+
+GEOMETRY = Geometry(width=96, height=64, spatial=16, latent_channels=4)
+
+
+def test_a_sheet_shows_every_shot_of_every_story() -> None:
+    stories = [make_story(seed, shots=2) for seed in (1, 2)]
+    sheet = np.asarray(contact_sheet(stories, GEOMETRY))
+    for story in stories:
+        for shot in range(2):
+            length = GEOMETRY.shot_frames(GEOMETRY.blocks_for(story.shots[shot].seconds))
+            middle = round((length - 1) / 2)
+            frame = render_shot(story, shot, frames=range(middle, middle + 1), width=96, height=64, fps=16)[0][0]
+            assert _contains(sheet, frame)
+
+
+def test_more_frames_make_the_sheet_wider() -> None:
+    stories = [make_story(1, shots=2)]
+    one, three = (contact_sheet(stories, GEOMETRY, frames_per_shot=count) for count in (1, 3))
+    assert three.width - one.width == 2 * 2 * GEOMETRY.width
+    assert three.height == one.height
+
+
+def _contains(sheet: np.ndarray, frame: np.ndarray) -> bool:
+    height, width = frame.shape[:2]
+    corner = (sheet == frame[0, 0]).all(axis=-1)
+    return any(
+        np.array_equal(sheet[top : top + height, left : left + width], frame) for top, left in np.argwhere(corner)
+    )
