@@ -1,0 +1,161 @@
+"""Keys and values that outlive a pass: the context cache, the shot cache, and captions.
+
+Axes: L layers, B batch, T tokens, H heads, D head width, S captions, W caption tokens.
+One memory of fixed capacity holds [condition frames | finished blocks | block under work]; both caches are
+windows on it, so attention reads one contiguous view and nothing is ever copied:
+
+    memory = KeyValueMemory.allocate(config, batch=1, capacity=...)
+    context = ContextCache(memory)       # written by one pass at timestep 0, once per shot
+    shot = ShotCache(context)            # grows by one block at a time, emptied at every cut
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Protocol
+
+import torch
+from torch import Tensor
+
+from shotstream.models.config import TransformerConfig
+
+
+class Storage(Protocol):
+    """Where keys and values live."""
+
+    @property
+    def bytes(self) -> int: ...
+
+    def write(self, layer: int, start: int, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+        """Place k, v [B, T, H, D] at token ``start``; return everything from token 0 to their end."""
+        ...
+
+    def read(self, start: int, stop: int) -> list[tuple[Tensor, Tensor]]:
+        """k, v [B, stop - start, H, D] of every layer."""
+        ...
+
+
+class KeyValueMemory:
+    """Preallocated storage [L, B, capacity, H, D], written in place: for sampling without gradients."""
+
+    def __init__(self, keys: Tensor, values: Tensor) -> None:
+        self.keys = keys
+        self.values = values
+
+    @classmethod
+    def allocate(
+        cls, config: TransformerConfig, *, batch: int, capacity: int, device: torch.device, dtype: torch.dtype
+    ) -> KeyValueMemory:
+        """Room for ``capacity`` tokens per sample."""
+        shape = (config.layers, batch, capacity, config.heads, config.head_dim)
+        return cls(torch.empty(shape, device=device, dtype=dtype), torch.empty(shape, device=device, dtype=dtype))
+
+    @property
+    def bytes(self) -> int:
+        return self.keys.nbytes + self.values.nbytes
+
+    def write(self, layer: int, start: int, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+        stop = start + k.shape[1]
+        if stop > self.keys.shape[2]:
+            raise ValueError(f"the cache holds {self.keys.shape[2]} tokens; {stop} were needed")
+        keys, values = self.keys[layer, :, :stop], self.values[layer, :, :stop]
+        keys[:, start:] = k
+        values[:, start:] = v
+        return keys, values
+
+    def read(self, start: int, stop: int) -> list[tuple[Tensor, Tensor]]:
+        return [(k[:, start:stop], v[:, start:stop]) for k, v in zip(self.keys, self.values, strict=True)]
+
+
+class GradientMemory:
+    """The same verb without in-place writes: gradients flow from later blocks into what they remember."""
+
+    def __init__(self, layers: int) -> None:
+        self._chunks: list[list[tuple[int, Tensor, Tensor]]] = [[] for _ in range(layers)]
+
+    @property
+    def bytes(self) -> int:
+        return sum(k.nbytes + v.nbytes for layer in self._chunks for _, k, v in layer)
+
+    def write(self, layer: int, start: int, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+        earlier = [chunk for chunk in self._chunks[layer] if chunk[0] < start]
+        kept = [(at, old_k[:, : start - at], old_v[:, : start - at]) for at, old_k, old_v in earlier]
+        self._chunks[layer] = [*kept, (start, k, v)]
+        return self._joined(layer)
+
+    def read(self, start: int, stop: int) -> list[tuple[Tensor, Tensor]]:
+        joined = [self._joined(layer) for layer in range(len(self._chunks))]
+        return [(k[:, start:stop], v[:, start:stop]) for k, v in joined]
+
+    def _joined(self, layer: int) -> tuple[Tensor, Tensor]:
+        chunks = self._chunks[layer]
+        return torch.cat([k for _, k, _ in chunks], dim=1), torch.cat([v for _, _, v in chunks], dim=1)
+
+
+class Cache:
+    """A window on a memory that grows at its end. Verbs: append, commit, reset."""
+
+    def __init__(self, storage: Storage) -> None:
+        self.storage = storage
+        self.tokens = 0
+
+    @property
+    def start(self) -> int:
+        """First token of the memory that belongs to this cache."""
+        return 0
+
+    @property
+    def end(self) -> int:
+        """First token of the memory behind this cache: so many tokens a pass may look back on."""
+        return self.start + self.tokens
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of the memory behind this cache, all windows together."""
+        return self.storage.bytes
+
+    def append(self, layer: int, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+        """Place a pass's k, v [B, T, H, D] behind what is kept; return all that its queries may see.
+
+        Until :meth:`commit` the next pass overwrites them: a block under work leaves no trace.
+        """
+        return self.storage.write(layer, self.end, k, v)
+
+    def commit(self, tokens: int) -> None:
+        """Keep the first ``tokens`` tokens of the last pass."""
+        self.tokens += tokens
+
+    def reset(self) -> None:
+        """Forget everything kept in this window."""
+        self.tokens = 0
+
+    def tensors(self) -> tuple[list[Tensor], list[Tensor]]:
+        """What this window keeps: k[l], v[l] are [B, T, H, D]."""
+        pairs = self.storage.read(self.start, self.end)
+        return [k for k, _ in pairs], [v for _, v in pairs]
+
+
+class ContextCache(Cache):
+    """The condition frames' keys and values: the head of the memory."""
+
+
+class ShotCache(Cache):
+    """The current shot's finished blocks, in the same memory right behind ``context``."""
+
+    def __init__(self, context: ContextCache) -> None:
+        super().__init__(context.storage)
+        self.context = context
+
+    @property
+    def start(self) -> int:
+        return self.context.end
+
+
+class CaptionCache(NamedTuple):
+    """Cross-attention keys and values of a set of captions, per layer: k[l], v[l] are [B, S, W, H, D]."""
+
+    keys: tuple[Tensor, ...]
+    values: tuple[Tensor, ...]
+
+    @property
+    def captions(self) -> int:
+        return self.keys[0].shape[1]

@@ -1,0 +1,41 @@
+"""What a transformer is made of: the sizes of one network, saved in the header of its weight file."""
+
+from __future__ import annotations
+
+from pydantic import Field, model_validator
+
+from shotstream.core.config import Config
+
+
+class TransformerConfig(Config):
+    """Sizes of one transformer in Wan's layout. Teacher, student and critic of a preset share it."""
+
+    in_channels: int = Field(gt=0)  # latent channels, in and out
+    dim: int = Field(gt=0)  # width of a token
+    ffn_dim: int = Field(gt=0)
+    heads: int = Field(gt=0)
+    layers: int = Field(gt=0)
+    freq_dim: int = Field(default=256, gt=0, multiple_of=2)  # width of the sinusoidal timestep embedding
+    text_dim: int = Field(gt=0)  # width of one caption token
+    patch: int = Field(default=2, gt=0)  # latent cells per side of a token
+    eps: float = Field(default=1e-6, gt=0)
+    rope_theta: float = Field(default=10_000.0, gt=1)
+    shot_phase: float = 1 / 6  # radians every shot turns the temporal axis by (the RoPE discontinuity)
+
+    @model_validator(mode="after")
+    def _heads_divide(self) -> TransformerConfig:
+        if self.dim % (2 * self.heads):
+            raise ValueError(f"dim {self.dim} does not divide into {self.heads} heads of even width")
+        if self.head_dim < 6:
+            raise ValueError(f"head width {self.head_dim} leaves no room for three rotary axes; use at least 6")
+        return self
+
+    @property
+    def head_dim(self) -> int:
+        return self.dim // self.heads
+
+    @property
+    def rope_dims(self) -> tuple[int, int, int]:
+        """Rotated dimensions of (time, row, column); they sum to ``head_dim``."""
+        spatial = 2 * (self.head_dim // 6)
+        return (self.head_dim - 2 * spatial, spatial, spatial)

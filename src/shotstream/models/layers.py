@@ -1,0 +1,202 @@
+"""The parts of one transformer layer, in Wan's layout and with Wan's parameter names.
+
+Axes: B batch, F latent frames, N tokens of one frame, T tokens (T = F x N), C width, H heads, D head width,
+S captions, W caption tokens. The residual stream is [B, F, N, C] so that each frame has its own timestep.
+
+Norms, modulation, timestep layers and the residual stream are float32 whatever the products' precision: under
+autocast, and after ``Transformer.narrow_``, only the matrix products are narrow.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from shotstream.models.attention import Backend, TokenSegment, attend, attend_segments
+from shotstream.models.caches import Cache
+from shotstream.models.config import TransformerConfig
+from shotstream.models.rope import rotate
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Pass:
+    """What every layer of one call shares: positions, visibility, captions per frame, memory, kernel."""
+
+    turn: Tensor  # [T or B, T, 1, D/2] complex64
+    plan: tuple[TokenSegment, ...]  # queries of this pass, keys of cache + this pass
+    caption_index: Tensor | None  # [B, F]; None when there is one caption
+    cache: Cache | None
+    backend: Backend
+
+
+def product_dtype(device_type: str, weight_dtype: torch.dtype) -> torch.dtype:
+    """The precision of matrix products: autocast's where it is on, else that of the weights."""
+    return torch.get_autocast_dtype(device_type) if torch.is_autocast_enabled(device_type) else weight_dtype
+
+
+def narrow(x: Tensor, weight: Tensor) -> Tensor:
+    """``x`` in the precision its product with ``weight`` will run in: one cast for several products."""
+    return x.to(product_dtype(x.device.type, weight.dtype))
+
+
+class RMSNorm(nn.Module):
+    """Root-mean-square norm over the whole width (all heads together), in float32."""
+
+    def __init__(self, dim: int, eps: float) -> None:
+        super().__init__()
+        self.eps = eps
+        self.weight = nn.Parameter(torch.ones(dim))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.rms_norm(x.float(), self.weight.shape, self.weight, self.eps)
+
+
+class AffineNorm(nn.Module):
+    """LayerNorm with weight and bias, float32 inside and out."""
+
+    def __init__(self, dim: int, eps: float) -> None:
+        super().__init__()
+        self.eps = eps
+        self.weight = nn.Parameter(torch.ones(dim))
+        self.bias = nn.Parameter(torch.zeros(dim))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.layer_norm(x, self.weight.shape, self.weight, self.bias, self.eps)
+
+
+def modulated_norm(x: Tensor, shift: Tensor, scale: Tensor, eps: float) -> Tensor:
+    """LayerNorm without affine, then x * (1 + scale) + shift (AdaLN)."""
+    return torch.addcmul(shift, F.layer_norm(x, x.shape[-1:], eps=eps), 1 + scale)
+
+
+class _Attention(nn.Module):
+    """The projections and norms self- and cross-attention have in common."""
+
+    def __init__(self, config: TransformerConfig) -> None:
+        super().__init__()
+        dim = config.dim
+        self.heads = config.heads
+        self.q = nn.Linear(dim, dim)
+        self.k = nn.Linear(dim, dim)
+        self.v = nn.Linear(dim, dim)
+        self.o = nn.Linear(dim, dim)
+        self.norm_q = RMSNorm(dim, config.eps)
+        self.norm_k = RMSNorm(dim, config.eps)
+
+    def _split(self, x: Tensor) -> Tensor:
+        return x.unflatten(-1, (self.heads, -1))
+
+
+class SelfAttention(_Attention):
+    """Rotary self-attention over [cache, this pass]."""
+
+    def forward(self, x: Tensor, call: Pass, layer: int) -> Tensor:
+        """x [B, F, N, C] -> [B, F, N, C]."""
+        h = narrow(x, self.q.weight).flatten(1, 2)
+        q = rotate(self._split(self.norm_q(self.q(h))), call.turn).to(h.dtype)
+        k = rotate(self._split(self.norm_k(self.k(h))), call.turn).to(h.dtype)
+        v = self._split(self.v(h))
+        if call.cache is not None:
+            k, v = call.cache.append(layer, k, v)
+        seen = attend_segments(q, k, v, call.plan, call.backend)
+        return self.o(seen.flatten(-2)).view(x.shape)
+
+
+class CrossAttention(_Attention):
+    """Every frame's tokens attend to the caption of the shot that frame belongs to, padding included."""
+
+    def caption_keys_values(self, text: Tensor) -> tuple[Tensor, Tensor]:
+        """text [B, S, W, C] -> k, v [B, S, W, H, D]."""
+        h = narrow(text, self.k.weight)
+        return self._split(self.norm_k(self.k(h)).to(h.dtype)), self._split(self.v(h))
+
+    def forward(self, x: Tensor, keys: Tensor, values: Tensor, call: Pass) -> Tensor:
+        """x [B, F, N, C] -> [B, F, N, C]."""
+        h = narrow(x, self.q.weight)
+        q = self._split(self.norm_q(self.q(h)).to(h.dtype))
+        if call.caption_index is None:
+            seen = attend(q.flatten(1, 2), keys[:, 0], values[:, 0], call.backend)
+        else:
+            k, v = _per_frame(keys, call.caption_index), _per_frame(values, call.caption_index)
+            seen = attend(q.flatten(0, 1), k, v, call.backend)
+        return self.o(seen.flatten(-2)).view(x.shape)
+
+
+def _per_frame(x: Tensor, caption_index: Tensor) -> Tensor:
+    """x [B, S, W, H, D], caption_index [B, F] -> [B * F, W, H, D]: each frame's own caption."""
+    first = torch.arange(len(x), device=x.device)[:, None] * x.shape[1]
+    return x.flatten(0, 1).index_select(0, (first + caption_index).flatten())
+
+
+class Layer(nn.Module):
+    """Self-attention, cross-attention, feed-forward; six-way modulation by the frame's timestep."""
+
+    def __init__(self, config: TransformerConfig) -> None:
+        super().__init__()
+        dim = config.dim
+        self.eps = config.eps
+        self.self_attn = SelfAttention(config)
+        self.norm3 = AffineNorm(dim, config.eps)
+        self.cross_attn = CrossAttention(config)
+        self.ffn = nn.Sequential(
+            nn.Linear(dim, config.ffn_dim), nn.GELU(approximate="tanh"), nn.Linear(config.ffn_dim, dim)
+        )
+        self.modulation = nn.Parameter(torch.randn(1, 6, dim) / dim**0.5)
+
+    def forward(self, x: Tensor, time: Tensor, keys: Tensor, values: Tensor, call: Pass, layer: int) -> Tensor:
+        """x [B, F, N, C] float32, time [B, F, 6, C] float32 -> [B, F, N, C] float32."""
+        shift_a, scale_a, gate_a, shift_f, scale_f, gate_f = (self.modulation + time).unsqueeze(3).unbind(2)
+        x = torch.addcmul(x, self.self_attn(modulated_norm(x, shift_a, scale_a, self.eps), call, layer).float(), gate_a)
+        x = x + self.cross_attn(self.norm3(x), keys, values, call)
+        h = narrow(modulated_norm(x, shift_f, scale_f, self.eps), cast(nn.Linear, self.ffn[0]).weight)
+        return torch.addcmul(x, self.ffn(h).float(), gate_f)
+
+
+class Head(nn.Module):
+    """Final modulated norm and the projection of a token to its patch of flow."""
+
+    def __init__(self, config: TransformerConfig) -> None:
+        super().__init__()
+        self.eps = config.eps
+        self.head = nn.Linear(config.dim, config.in_channels * config.patch**2)
+        self.modulation = nn.Parameter(torch.randn(1, 2, config.dim) / config.dim**0.5)
+
+    def forward(self, x: Tensor, time: Tensor) -> Tensor:
+        """x [B, F, N, C], time [B, F, C] -> [B, F, N, patch * patch * channels]."""
+        shift, scale = (self.modulation + time.unsqueeze(2)).unsqueeze(3).unbind(2)
+        return self.head(narrow(modulated_norm(x, shift, scale, self.eps), self.head.weight))
+
+
+class PatchEmbedding(nn.Module):
+    """Wan's patch convolution (kernel = stride = (1, patch, patch)), computed as one matrix product."""
+
+    def __init__(self, config: TransformerConfig) -> None:
+        super().__init__()
+        self.patch = config.patch
+        self.weight = nn.Parameter(torch.empty(config.dim, config.in_channels, 1, config.patch, config.patch))
+        self.bias = nn.Parameter(torch.zeros(config.dim))
+
+    def forward(self, latents: Tensor) -> Tensor:
+        """latents [B, F, channels, rows * patch, columns * patch] -> tokens [B, F, N, C]."""
+        patch = self.patch
+        cells = latents.unflatten(4, (-1, patch)).unflatten(3, (-1, patch))  # B F ch R p Co p
+        patches = cells.permute(0, 1, 3, 5, 2, 4, 6).flatten(4).flatten(2, 3)
+        return F.linear(narrow(patches, self.weight), self.weight.flatten(1), self.bias)
+
+
+def unpatchify(tokens: Tensor, rows: int, columns: int, patch: int) -> Tensor:
+    """tokens [B, F, N, patch * patch * channels] -> [B, F, channels, rows * patch, columns * patch]."""
+    cells = tokens.unflatten(3, (patch, patch, -1)).unflatten(2, (rows, columns))  # B F R Co p q ch
+    return cells.permute(0, 1, 6, 2, 4, 3, 5).flatten(5, 6).flatten(3, 4)
+
+
+def sinusoidal_embedding(timesteps: Tensor, dim: int) -> Tensor:
+    """[...] -> [..., dim] float32: cosines, then sines, of float64 angles (as Wan computes them)."""
+    half = dim // 2
+    rates = 10_000.0 ** -(torch.arange(half, dtype=torch.float64, device=timesteps.device) / half)
+    angles = timesteps.double()[..., None] * rates
+    return torch.cat([angles.cos(), angles.sin()], dim=-1).float()

@@ -1,0 +1,82 @@
+"""The presets: everything about a model that is not its weights. Numbers of a preset live here and nowhere else."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from shotstream.core.config import Config
+from shotstream.core.errors import InputError
+from shotstream.core.flow import FlowSchedule
+from shotstream.core.geometry import Geometry
+from shotstream.models.config import TransformerConfig
+
+ConditionTime = Literal["zero", "same"]
+
+
+class SamplerSettings(Config):
+    """How a block of noise becomes a block of film.
+
+    ``few_step``: the listed timesteps, re-noised in between (distilled students).
+    ``euler``: that many steps of the flow's ODE (undistilled weights).
+    """
+
+    kind: Literal["few_step", "euler"] = "few_step"
+    listed: tuple[int, ...] = (1000, 750, 500, 250)  # looked up in the shifted schedule
+    steps: int = Field(default=20, gt=0)
+    guidance: float = Field(default=1.0, ge=0)  # uncond + g (cond - uncond); 1 is none
+
+
+class Preset(Config):
+    """One model family: teacher, student and critic share everything here."""
+
+    name: str
+    geometry: Geometry
+    transformer: TransformerConfig
+    schedule: FlowSchedule
+    student: SamplerSettings
+    teacher: SamplerSettings
+    # Timestep of the teacher's condition frames: "zero" also lets them see only each other, so that their
+    # keys and values are computed once per shot; "same" is the reference (one timestep, full attention).
+    condition_time: ConditionTime = "zero"
+
+    @model_validator(mode="after")
+    def _agrees(self) -> Preset:
+        pairs = (
+            ("patch", self.geometry.patch, self.transformer.patch),
+            ("latent channels", self.geometry.latent_channels, self.transformer.in_channels),
+        )
+        for what, grid, network in pairs:
+            if grid != network:
+                raise ValueError(f"{what}: the geometry says {grid}, the transformer {network}")
+        return self
+
+
+STORYWORLD = Preset(
+    name="storyworld",
+    geometry=Geometry(width=256, height=160, spatial=16, latent_channels=48),
+    transformer=TransformerConfig(in_channels=48, dim=288, ffn_dim=1152, heads=6, layers=8, text_dim=192),
+    schedule=FlowSchedule(shift=3.0),
+    student=SamplerSettings(),
+    teacher=SamplerSettings(kind="euler", steps=20, guidance=2.0),
+)
+
+WAN_1_3B = Preset(
+    name="wan-1.3b",
+    geometry=Geometry(width=832, height=480, spatial=8, latent_channels=16, default_blocks=7),
+    transformer=TransformerConfig(in_channels=16, dim=1536, ffn_dim=8960, heads=12, layers=30, text_dim=4096),
+    schedule=FlowSchedule(shift=8.0),
+    student=SamplerSettings(listed=(1000, 740, 500, 260)),
+    teacher=SamplerSettings(kind="euler", steps=50, guidance=6.0),
+    condition_time="same",
+)
+
+PRESETS = {preset.name: preset for preset in (STORYWORLD, WAN_1_3B)}
+
+
+def preset(name: str) -> Preset:
+    """The preset called ``name``; raises InputError that lists the known ones."""
+    if name not in PRESETS:
+        raise InputError(f"no preset is called {name!r}; known: {', '.join(PRESETS)}")
+    return PRESETS[name]

@@ -1,0 +1,57 @@
+"""Rotary position embedding: position is data, angles are a pure function of it.
+
+Axes: B batch, F latent frames, T tokens (T = F x rows x columns), H heads, D head width, D/2 pairs.
+A token at concatenated frame position p, row r, column c of shot j turns its pairs by
+
+    time: p * freq + j * shot_phase      row: r * freq      column: c * freq
+
+The one extra term ``j * shot_phase`` is ShotStream's RoPE discontinuity (arXiv 2603.25746, section 3.2).
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from shotstream.models.config import TransformerConfig
+
+
+def axis_frequencies(dims: int, theta: float) -> Tensor:
+    """[dims / 2] float64: radians per step of one axis, theta ** (-2 i / dims)."""
+    return theta ** -(torch.arange(0, dims, 2, dtype=torch.float64) / dims)
+
+
+def rotary_angles(positions: Tensor, shots: Tensor, rows: int, columns: int, config: TransformerConfig) -> Tensor:
+    """Angles in radians, float64, [..., F * rows * columns, D/2].
+
+    ``positions`` and ``shots`` are [F] or [B, F] (they broadcast): frame positions in the concatenated
+    sequence and true shot numbers.
+    """
+    time_dims, row_dims, column_dims = config.rope_dims
+    theta = config.rope_theta
+    frame = positions.double().cpu()[..., None] * axis_frequencies(time_dims, theta)
+    frame = frame + config.shot_phase * shots.double().cpu()[..., None]
+    row = torch.arange(rows, dtype=torch.float64)[:, None] * axis_frequencies(row_dims, theta)
+    column = torch.arange(columns, dtype=torch.float64)[:, None] * axis_frequencies(column_dims, theta)
+    grid = (*frame.shape[:-1], rows, columns)
+    angles = torch.cat(
+        [
+            frame[..., None, None, :].expand(*grid, -1),
+            row[:, None, :].expand(*grid, -1),
+            column.expand(*grid, -1),
+        ],
+        dim=-1,
+    )
+    return angles.flatten(-4, -2)
+
+
+def rotation(angles: Tensor, device: torch.device) -> Tensor:
+    """Unit complex numbers of ``angles``, complex64, shaped to multiply [B, T, H, D/2]."""
+    turn = torch.polar(torch.ones_like(angles), angles)
+    return turn.to(torch.complex64).unsqueeze(-2).to(device)
+
+
+def rotate(x: Tensor, turn: Tensor) -> Tensor:
+    """Rotate neighbouring pairs of ``x`` [B, T, H, D] by ``turn`` from :func:`rotation`; float32."""
+    pairs = torch.view_as_complex(x.float().unflatten(-1, (-1, 2)))
+    return torch.view_as_real(pairs * turn).flatten(-2)

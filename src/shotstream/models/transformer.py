@@ -1,0 +1,165 @@
+"""One transformer for teacher, student and critic: Wan's network, with positions, visibility and memory as data.
+
+Axes: B batch, F latent frames, N tokens of one frame, C width, S captions, W caption tokens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from shotstream.models.attention import Backend, TokenSegment
+from shotstream.models.caches import Cache, CaptionCache
+from shotstream.models.config import TransformerConfig
+from shotstream.models.layers import (
+    Head,
+    Layer,
+    Pass,
+    PatchEmbedding,
+    sinusoidal_embedding,
+    unpatchify,
+)
+from shotstream.models.rope import rotary_angles, rotation
+from shotstream.models.visibility import Layout, everything, segments
+
+
+class Transformer(nn.Module):
+    """Predicts the flow v = n - x0 of every latent frame it is shown.
+
+    The same call serves every role; what differs is data:
+
+    - teacher and critic: condition and noisy frames in one sequence, ``layout`` None or ``next_shot``;
+    - causal training: ``layout`` ``block_causal`` or ``clean_and_noisy``;
+    - streaming: a context pass and block passes with ``cache`` set: the frames given see all that the
+      cache keeps, and each other according to ``layout``.
+    """
+
+    def __init__(self, config: TransformerConfig, backend: Backend = "auto") -> None:
+        super().__init__()
+        dim = config.dim
+        self.config = config
+        self.backend: Backend = backend
+        self.patch_embedding = PatchEmbedding(config)
+        self.text_embedding = nn.Sequential(
+            nn.Linear(config.text_dim, dim), nn.GELU(approximate="tanh"), nn.Linear(dim, dim)
+        )
+        self.time_embedding = nn.Sequential(nn.Linear(config.freq_dim, dim), nn.SiLU(), nn.Linear(dim, dim))
+        self.time_projection = nn.Sequential(nn.SiLU(), nn.Linear(dim, dim * 6))
+        self.blocks = nn.ModuleList(Layer(config) for _ in range(config.layers))
+        self.head = Head(config)
+        self._initialise()
+
+    def _initialise(self) -> None:
+        """Wan's start: Xavier products, small embeddings, a silent head."""
+        for module in self.modules():
+            if isinstance(module, nn.Linear):
+                nn.init.xavier_uniform_(module.weight)
+                nn.init.zeros_(module.bias)
+        nn.init.xavier_uniform_(self.patch_embedding.weight.flatten(1))
+        for module in (*self.text_embedding, *self.time_embedding):
+            if isinstance(module, nn.Linear):
+                nn.init.normal_(module.weight, std=0.02)
+        nn.init.zeros_(self.head.head.weight)
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return self.head.head.weight.dtype
+
+    @property
+    def device(self) -> torch.device:
+        return self.head.head.weight.device
+
+    def product_names(self) -> frozenset[str]:
+        """Names of the matrix products' parameters: those that may be narrow."""
+        wide = ("time_embedding.", "time_projection.")
+        return frozenset(
+            f"{name}.{parameter}"
+            for name, module in self.named_modules()
+            if isinstance(module, nn.Linear | PatchEmbedding) and not name.startswith(wide)
+            for parameter in ("weight", "bias")
+        )
+
+    def narrow_(self, dtype: torch.dtype) -> Transformer:
+        """Keep the matrix products' weights in ``dtype``; norms, modulation and timestep layers in float32."""
+        products = self.product_names()
+        for name, parameter in self.named_parameters():
+            parameter.data = parameter.data.to(dtype if name in products else torch.float32)
+        return self
+
+    def encode_captions(self, captions: Tensor) -> CaptionCache:
+        """Cross-attention keys and values of ``captions`` [B, S, W, text_dim]: once per prompt, not per pass."""
+        text = self.text_embedding(captions.to(self.dtype))
+        pairs = [layer.cross_attn.caption_keys_values(text) for layer in self._layers()]
+        return CaptionCache(tuple(k for k, _ in pairs), tuple(v for _, v in pairs))
+
+    def forward(
+        self,
+        latents: Tensor,
+        timesteps: Tensor,
+        captions: Tensor | CaptionCache,
+        *,
+        caption_index: Tensor | None = None,
+        positions: Tensor | None = None,
+        shot_index: Tensor | None = None,
+        layout: Layout | None = None,
+        cache: Cache | None = None,
+    ) -> Tensor:
+        """Flow of ``latents`` [B, F, channels, height, width], in the same shape and float32.
+
+        timesteps: [B, F] in 0..1000, or [B] for all frames of a sample alike.
+        captions: [B, S, W, text_dim], or their cache. caption_index: [B, F] or [F], the caption each frame
+        reads; None reads caption 0. positions: [F] or [B, F], frame positions in the concatenated sequence;
+        None counts from 0. shot_index: [F] or [B, F], true shot numbers (the rotary phase); None is shot 0.
+        layout: who sees whom; None shows every frame every other. cache: what the frames also see, and where
+        their own keys and values are placed.
+        """
+        batch, frames, _, height, width = latents.shape
+        rows, columns = height // self.config.patch, width // self.config.patch
+        if not isinstance(captions, CaptionCache):
+            captions = self.encode_captions(captions)
+        positions = torch.arange(frames) if positions is None else positions
+        shot_index = torch.zeros(1) if shot_index is None else shot_index
+        call = Pass(
+            turn=rotation(rotary_angles(positions, shot_index, rows, columns, self.config), latents.device),
+            plan=_token_plan(layout or everything(frames), rows * columns, cache.end if cache else 0),
+            caption_index=_caption_index(caption_index, captions.captions, batch, frames),
+            cache=cache,
+            backend=self.backend,
+        )
+        time, modulation = self._timesteps(timesteps.reshape(batch, -1))
+        x = self.patch_embedding(latents).float()
+        for index, layer in enumerate(self._layers()):
+            x = layer(x, modulation, captions.keys[index], captions.values[index], call, index)
+        return unpatchify(self.head(x, time).float(), rows, columns, self.config.patch)
+
+    def _layers(self) -> Iterator[Layer]:
+        return cast(Iterator[Layer], iter(self.blocks))
+
+    def _timesteps(self, timesteps: Tensor) -> tuple[Tensor, Tensor]:
+        """[B, F or 1] -> embedding [B, F or 1, C] and six-way modulation [B, F or 1, 6, C], float32."""
+        with torch.autocast(self.device.type, enabled=False):
+            time = self.time_embedding(sinusoidal_embedding(timesteps.to(self.device), self.config.freq_dim))
+            return time, self.time_projection(time).unflatten(-1, (6, -1))
+
+
+def _caption_index(index: Tensor | None, captions: int, batch: int, frames: int) -> Tensor | None:
+    """[B, F], or None where all frames read caption 0 and nothing need be gathered."""
+    if index is None or captions == 1:
+        return None
+    return index.expand(batch, frames)
+
+
+def _token_plan(layout: Layout, tokens_per_frame: int, cached: int) -> tuple[TokenSegment, ...]:
+    """Frame segments in token units, behind ``cached`` tokens that everyone sees."""
+    plan = []
+    for queries, keys in segments(layout):
+        runs = [slice(cached + run.start * tokens_per_frame, cached + run.stop * tokens_per_frame) for run in keys]
+        if cached and runs[0].start == cached:
+            runs[0] = slice(0, runs[0].stop)
+        elif cached:
+            runs.insert(0, slice(0, cached))
+        plan.append((slice(queries.start * tokens_per_frame, queries.stop * tokens_per_frame), tuple(runs)))
+    return tuple(plan)

@@ -1,0 +1,205 @@
+"""Replay recorded tensors of the reference model through our own code and measure the difference.
+
+Axes: B batch, F latent frames, K condition frames, C channels, h, w latent cells, S captions.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic import BaseModel, Field, ValidationError
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from shotstream.core.errors import InputError, WeightsError
+from shotstream.core.flow import FlowSchedule
+from shotstream.models.config import TransformerConfig
+from shotstream.models.transformer import Transformer
+from shotstream.models.visibility import Layout, block_causal
+from shotstream.models.weights import build, without_prefix
+from shotstream.sampling.context import ContextFrames
+from shotstream.sampling.noise import RecordedNoise
+from shotstream.sampling.rollout import rollout
+from shotstream.sampling.solvers import few_step
+from shotstream.sampling.streaming import StreamingShot
+
+TOLERANCES = {"float32": 1e-5, "bfloat16": 2e-2}
+LISTED = (1000, 740, 500, 260)  # the reference's few-step timesteps
+Section = tuple[str, Tensor]
+
+
+class RecordingConfig(BaseModel):
+    """The sizes a recording states in its metadata, in the recording's own words; others are of no interest."""
+
+    c: int = Field(gt=0)
+    dim: int = Field(gt=0)
+    ffn: int = Field(gt=0)
+    freq_dim: int = Field(gt=0)
+    text_dim: int = Field(gt=0)
+    heads: int = Field(gt=0)
+    layers: int = Field(gt=0)
+    chunk: int = Field(gt=0)
+    context_frames: int = Field(gt=0)
+    timestep_shift: float = Field(ge=1)
+
+    def transformer(self) -> TransformerConfig:
+        return TransformerConfig(
+            in_channels=self.c,
+            dim=self.dim,
+            ffn_dim=self.ffn,
+            heads=self.heads,
+            layers=self.layers,
+            freq_dim=self.freq_dim,
+            text_dim=self.text_dim,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """One opened file, and which of its tensors were asked for."""
+
+    path: Path
+    config: RecordingConfig
+    tensors: Mapping[str, Tensor]
+    used: set[str] = field(default_factory=set)
+
+    def get(self, name: str) -> Tensor:
+        """The tensor called ``name``. Raises InputError."""
+        if name not in self.tensors:
+            raise InputError(f"{self.path}: holds no tensor {name!r}; record it again")
+        self.used.add(name)
+        return self.tensors[name]
+
+    def weights(self) -> dict[str, Tensor]:
+        """The recorded model's state dict in the reference's names."""
+        names = [name for name in self.tensors if name.startswith("weights/")]
+        return {name.removeprefix("weights/"): self.get(name) for name in names}
+
+    def check_all_used(self) -> None:
+        """Raise InputError if a recorded tensor was left out: nothing may pass unverified."""
+        unknown = sorted(set(self.tensors) - self.used)
+        if unknown:
+            raise InputError(f"{self.path}: holds {', '.join(unknown)}, which nothing here replays; record it again")
+
+
+def verify(
+    paths: Sequence[Path], *, device: str = "cpu", dtype: str = "float32", tolerance: float | None = None
+) -> dict[str, Any]:
+    """Relative error ||ours - recorded|| / ||recorded|| of every section of every file.
+
+    Returns ``files{path{section: relative_error}}, max_relative_error, tolerance, ok``. ``tolerance`` defaults to
+    1e-5 in float32 and 2e-2 in bfloat16. Raises InputError for a file that is not such a recording, or a
+    ``dtype`` other than these two.
+    """
+    if dtype not in TOLERANCES:
+        raise InputError(f"dtype {dtype!r}: verification knows {' and '.join(TOLERANCES)}")
+    if not paths:
+        raise InputError("nothing to verify: name at least one recording")
+    limit = TOLERANCES[dtype] if tolerance is None else tolerance
+    files = {str(path): _verify_file(path, torch.device(device), getattr(torch, dtype)) for path in paths}
+    worst = max(error for sections in files.values() for error in sections.values())
+    return {"files": files, "max_relative_error": worst, "tolerance": limit, "ok": worst <= limit}
+
+
+def relative_error(ours: Tensor, recorded: Tensor) -> float:
+    """||ours - recorded|| / ||recorded|| in float64; infinite where either is not finite."""
+    recorded = recorded.double().cpu()
+    difference = float((ours.double().cpu() - recorded).norm())
+    if difference == 0:
+        return 0.0
+    norm = float(recorded.norm())
+    return difference / norm if norm and math.isfinite(difference) else math.inf
+
+
+@torch.no_grad()
+def _verify_file(path: Path, device: torch.device, dtype: torch.dtype) -> dict[str, float]:
+    recording = _open(path)
+    try:
+        model = build(recording.config.transformer(), without_prefix(recording.weights()), str(path))
+        model.narrow_(dtype).to(device)
+        errors = {name: relative_error(ours, recording.get(name)) for name, ours in _sections(model, recording)}
+    except (WeightsError, ValidationError, RuntimeError, IndexError, ValueError) as fault:
+        raise InputError(f"{path}: its tensors do not fit together ({str(fault).splitlines()[0]})") from fault
+    recording.check_all_used()
+    return errors
+
+
+def _open(path: Path) -> Recording:
+    try:
+        with safe_open(path, "pt") as file:
+            config = RecordingConfig.model_validate(json.loads((file.metadata() or {})["config"]))
+            return Recording(path, config, {name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118
+    except (SafetensorError, OSError) as fault:
+        raise InputError(f"{path}: not a readable safetensors file ({str(fault).splitlines()[0]})") from fault
+    except (KeyError, ValueError) as fault:
+        raise InputError(
+            f"{path}: its metadata lacks a recording's 'config'; give a recorded reference file"
+        ) from fault
+
+
+def _sections(model: Transformer, recording: Recording) -> Iterator[Section]:
+    """Every recorded output's name and what we make of its inputs."""
+    timesteps = FlowSchedule(shift=recording.config.timestep_shift).few_step(LISTED)
+    yield "denoising_timesteps", torch.tensor(timesteps)
+    yield "plain/flow", _forward(model, recording, "plain", "timestep")
+    yield "bidirectional/flow", _forward(model, recording, "bidirectional", "timestep")
+    kept = recording.config.context_frames
+    frames = recording.get("block_causal/latents").shape[1] - kept
+    layout = block_causal(kept, frames, recording.config.chunk)
+    yield "block_causal/flow", _forward(model, recording, "block_causal", "timesteps", layout)
+    for shot in range(len(recording.get("rollout/captions"))):
+        yield from _rollout(model, recording, shot, timesteps)
+
+
+def _forward(
+    model: Transformer, recording: Recording, section: str, times: str, layout: Layout | None = None
+) -> Tensor:
+    """One whole-sequence pass. The reference's one index per frame is both our shot number and our caption."""
+    single = section == "plain"
+    index = None if single else recording.get(f"{section}/shot_index").long()
+    return model(
+        recording.get(f"{section}/latents").to(model.device),
+        recording.get(f"{section}/{times}"),
+        recording.get(f"{section}/captions")[None].to(model.device),
+        caption_index=index,
+        shot_index=index,
+        layout=layout,
+    )
+
+
+def _rollout(model: Transformer, recording: Recording, shot: int, timesteps: Sequence[float]) -> Iterator[Section]:
+    """Stream shot ``shot`` with the recorded noise; it sees captions 0..shot."""
+    name = f"rollout/shot{shot}"
+    latents, noise = recording.get(f"{name}/context_latents"), recording.get(f"{name}/noise")
+    captions = recording.get("rollout/captions")[: shot + 1].to(model.device)
+    kept, frames = latents.shape[1], recording.config.chunk
+    index, own = recording.get(f"{name}/shot_index").long().split([kept, noise.shape[1]])
+    context = ContextFrames(
+        latents=latents.to(model.device), shot_index=index, captions=captions[None], caption_index=index
+    )
+    if (own != context.next_shot).any():
+        raise InputError(f"{recording.path}: {name}/shot_index: the new shot's is not its last condition frame's + 1")
+    streaming = StreamingShot(model, context, max_frames=noise.shape[1])
+    yield f"{name}/context_flow", streaming.context_flow
+    keys, values = streaming.context_cache.tensors()
+    yield f"{name}/context_k_layer0", keys[0]
+    yield f"{name}/context_v_last", values[-1]
+    streaming.read(captions[None, -1])
+    draws = RecordedNoise(noise, recording.get(f"{name}/renoise"), len(timesteps) - 1)
+    sampler = partial(few_step, timesteps=timesteps)
+    blocks = rollout(
+        streaming,
+        sampler,
+        draws,
+        blocks=noise.shape[1] // frames,
+        block_shape=(frames, *noise.shape[2:]),
+        device=model.device,
+    )
+    yield f"{name}/x0", torch.cat(list(blocks), dim=1)

@@ -1,0 +1,52 @@
+"""What weight files say of themselves: safetensors headers, read without loading a tensor."""
+
+from __future__ import annotations
+
+import json
+from importlib.resources import files
+from math import prod
+from pathlib import Path
+
+from shotstream.core.config import Config
+from shotstream.core.errors import WeightsError
+
+MAX_HEADER = 100_000_000  # bytes; the format's own limit
+
+
+class WeightFile(Config):
+    """One safetensors file. ``metadata`` is its header's own text, ``bytes`` the size on disk."""
+
+    name: str
+    kind: str
+    version: str
+    bytes: int
+    parameters: int
+    metadata: dict[str, str]
+
+
+def bundled_files() -> list[WeightFile]:
+    """The weight files that ship with the package, by name."""
+    folder = Path(str(files("shotstream").joinpath("bundled")))
+    return [describe_file(path) for path in sorted(folder.rglob("*.safetensors"))]
+
+
+def describe_file(path: Path) -> WeightFile:
+    """What ``path`` says it is. Raises :class:`WeightsError` if it is no safetensors file."""
+    try:
+        with path.open("rb") as file:
+            length = int.from_bytes(file.read(8), "little")
+            if not 2 <= length <= MAX_HEADER:
+                raise ValueError("no safetensors header")
+            header = json.loads(file.read(length))
+            size = path.stat().st_size
+    except (OSError, ValueError) as fault:
+        raise WeightsError(f"{path}: not a readable weight file ({fault}); fetch it again") from fault
+    metadata = header.pop("__metadata__", {})
+    return WeightFile(
+        name=path.name,
+        kind=metadata.get("kind", "unknown"),
+        version=metadata.get("version", "unknown"),
+        bytes=size,
+        parameters=sum(prod(tensor["shape"]) for tensor in header.values()),
+        metadata=metadata,
+    )

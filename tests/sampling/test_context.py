@@ -1,0 +1,33 @@
+"""Context memory: the chosen frames, their shots, and what they read."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from shotstream.sampling.context import ContextMemory, to_pictures, to_pixels
+
+
+def test_a_first_shot_remembers_nothing_and_reads_its_own_prompt(codec: VideoCodec, text_encoder: TextEncoder) -> None:
+    context = ContextMemory(codec, text_encoder).recall([], "a fox")
+    assert context.latents.shape == (1, 2, 4, 4, 6) and not context.latents.any()
+    assert torch.equal(context.captions[:, 0], text_encoder.encode(["a fox"]))
+    assert context.next_shot.tolist() == [1]
+
+
+def test_only_chosen_frames_are_read_and_keep_their_true_numbers(
+    codec: VideoCodec, text_encoder: TextEncoder, past: list[FinishedShot]
+) -> None:
+    context = ContextMemory(codec, text_encoder).recall(past, "next")
+    assert [shot.asked for shot in past] == [[], [0], [0]]
+    assert context.shot_index.tolist() == [1, 2] and context.next_shot.tolist() == [3]
+    assert context.caption_index.tolist() == [0, 1]
+    assert torch.equal(context.captions[0], text_encoder.encode(["a bear", "an owl"]))
+    expected = torch.tensor([40 * 2, 40 * 3]) / 127.5 - 1
+    torch.testing.assert_close(context.latents[0, :, 0, 0, 0], expected)
+
+
+def test_pixels_and_pictures_are_inverse_and_clamped() -> None:
+    pictures = np.arange(256, dtype=np.uint8).repeat(3).reshape(1, 16, 16, 3)
+    assert np.array_equal(to_pictures(to_pixels(pictures)), pictures)
+    assert to_pictures(torch.tensor([-9.0, 9.0, 0.0]).view(1, 3, 1, 1)).tolist() == [[[[0, 255, 128]]]]

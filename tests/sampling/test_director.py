@@ -1,0 +1,101 @@
+"""The director: blocks leave as they are made, plans change while they play."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from shotstream.core.flow import FlowSchedule
+from shotstream.core.geometry import Geometry
+from shotstream.models.presets import SamplerSettings
+from shotstream.sampling.context import FinishedShot
+from shotstream.sampling.director import ShotDirector, ShotPlan, full_prompt
+from shotstream.sampling.noise import NamedNoise
+
+
+def plan(blocks: int = 2, prompt: str = "a fox", seed: int = 7) -> ShotPlan:
+    return ShotPlan(prompt=prompt, blocks=blocks, noise=NamedNoise(seed, shot=2))
+
+
+def film(director: ShotDirector, wanted: ShotPlan, past: list[FinishedShot]) -> np.ndarray:
+    return np.concatenate([block.frames for block in director.shot(wanted, past)])
+
+
+def test_blocks_are_whole_pictures_of_the_right_length(
+    director: ShotDirector, past: list[FinishedShot], geometry: Geometry
+) -> None:
+    blocks = list(director.shot(plan(3), past))
+    assert [block.index for block in blocks] == [0, 1, 2]
+    assert [len(block.frames) for block in blocks] == [9, 12, 12]
+    assert blocks[0].frames.dtype == np.uint8 and blocks[0].frames.shape[1:] == (geometry.height, geometry.width, 3)
+    assert blocks[0].latents.shape == (geometry.block_frames, *geometry.latent_shape)
+    assert not blocks[0].latents.requires_grad
+
+
+def test_the_same_take_is_the_same_to_the_bit_and_nothing_else_is(
+    director: ShotDirector, past: list[FinishedShot]
+) -> None:
+    first = film(director, plan(), past)
+    assert np.array_equal(first, film(director, plan(), past))
+    assert np.array_equal(first, film(director, plan(3), past)[:21])
+    for other in (
+        film(director, plan(seed=8), past),
+        film(director, plan(prompt="bear"), past),
+        film(director, plan(), []),
+    ):
+        assert not np.array_equal(first, other)
+
+
+def test_a_prepared_context_makes_the_same_shot(director: ShotDirector, past: list[FinishedShot]) -> None:
+    prepared = director.prepare(past, "whatever comes next")
+    blocks = [block.frames for block in director.shot(plan(), past, prepared)]
+    assert np.array_equal(np.concatenate(blocks), film(director, plan(), past))
+
+
+def test_a_cut_acts_at_the_next_block_and_an_extension_too(director: ShotDirector, past: list[FinishedShot]) -> None:
+    cut = plan(4)
+    made = []
+    for block in director.shot(cut, past):
+        made.append(block.index)
+        cut.cut()
+    assert made == [0]
+    longer = plan(1)
+    count = 0
+    for _ in director.shot(longer, past):
+        count += 1
+        longer.blocks = 9
+    assert count == director.codec.geometry.max_blocks
+
+
+def test_a_prompt_may_change_between_blocks(director: ShotDirector, past: list[FinishedShot]) -> None:
+    changed = plan(2)
+    blocks = []
+    for block in director.shot(changed, past):
+        blocks.append(block.frames)
+        changed.prompt = "a bear"
+    unchanged = film(director, plan(2), past)
+    assert np.array_equal(blocks[0], unchanged[:9])
+    assert not np.array_equal(blocks[1], unchanged[9:])
+
+
+@pytest.mark.parametrize("guidance", [1.0, 2.0])
+def test_undistilled_weights_are_sampled_by_euler_steps(
+    director: ShotDirector, past: list[FinishedShot], guidance: float
+) -> None:
+    settings = SamplerSettings(kind="euler", steps=3, guidance=guidance)
+    other = ShotDirector(
+        director.model, director.text_encoder, director.codec, settings=settings, schedule=FlowSchedule(shift=3.0)
+    )
+    assert film(other, plan(), past).shape == film(director, plan(), past).shape
+
+
+def test_playing_leaves_gradient_mode_and_global_noise_alone(director: ShotDirector, past: list[FinishedShot]) -> None:
+    state = torch.get_rng_state()
+    for _ in director.shot(plan(), past):
+        assert torch.is_grad_enabled()
+    assert torch.equal(state, torch.get_rng_state())
+
+
+def test_a_prompt_is_global_then_shot() -> None:
+    assert full_prompt("A red fox.", "It runs.") == "A red fox. It runs."
