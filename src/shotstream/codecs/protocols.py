@@ -1,0 +1,60 @@
+"""What every codec offers: pixels to latents and back, words to embeddings. The rest of the house knows only these.
+
+Axes: N images · B batch · T pixel frames · F latent frames · C latent channels · H, W pixels · h, w latent cells
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol, runtime_checkable
+
+from torch import Tensor
+
+from shotstream.core.geometry import Geometry
+
+
+@runtime_checkable
+class TextEncoder(Protocol):
+    """Captions to embeddings of a fixed length."""
+
+    @property
+    def text_len(self) -> int:
+        """Tokens per caption."""
+
+    @property
+    def text_dim(self) -> int:
+        """Numbers per token."""
+
+    def encode(self, captions: Sequence[str]) -> Tensor:
+        """[N, text_len, text_dim]; padding positions are zero (and attended to, as in Wan)."""
+
+    def unknown_words(self, text: str) -> list[str]:
+        """The words of ``text`` this encoder was not trained on, in order, each once."""
+
+
+@runtime_checkable
+class StreamDecoder(Protocol):
+    """Decodes one shot piece by piece; its state is carried from push to push, so chunked equals whole."""
+
+    def push(self, latents: Tensor) -> Tensor:
+        """[B, f, C, h, w] -> pixels [B, t, 3, H, W] in [-1, 1]; t = 1 + 4 (f - 1) for the first push, then 4 f."""
+
+
+@runtime_checkable
+class VideoCodec(Protocol):
+    """Pixels in [-1, 1] to normalised latents (about unit variance) and back."""
+
+    @property
+    def geometry(self) -> Geometry: ...
+
+    def encode(self, video: Tensor) -> Tensor:
+        """[B, T, 3, H, W], T = 1 + 4 k -> [B, 1 + k, C, h, w]."""
+
+    def encode_images(self, images: Tensor) -> Tensor:
+        """[N, 3, H, W] -> [N, C, h, w], each as a video of one frame."""
+
+    def decode(self, latents: Tensor) -> Tensor:
+        """[B, F, C, h, w] -> [B, 1 + 4 (F - 1), 3, H, W]."""
+
+    def decoder(self) -> StreamDecoder:
+        """A fresh decoder for one shot."""

@@ -1,0 +1,215 @@
+"""The light video autoencoder of the embedded preset: 2-D convolutions over groups of frames, causal in time.
+
+One latent frame stands for ``temporal`` (4) pixel frames, as in Wan's VAE; the first stands for a single frame,
+which is coded as a group that does not move. The encoder looks at one group alone, so a condition frame cut out
+of a shot is coded exactly as a first frame is. The decoder carries, at three depths, its features of the previous
+latent frame (a causal temporal convolution of width two, factorised), so detail persists and nothing looks ahead.
+It works at a quarter of the resolution and ends in a pixel shuffle.
+
+Axes: B batch · T pixel frames · F latent frames · N = B F · C channels · H, W pixels · h, w latent cells
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import torch
+import torch.nn.functional as functional
+from pydantic import Field
+from torch import Tensor, nn
+
+from shotstream.core.config import Config
+from shotstream.core.errors import InputError
+from shotstream.core.geometry import Geometry
+
+SHUFFLE = 4  # the decoder's finest features have one cell per 4x4 pixels
+
+
+class VideoAutoencoderConfig(Config):
+    """Widths at 1/4, 1/8 and 1/16 of the resolution, and how many residual layers each has."""
+
+    latent_channels: int = Field(default=48, gt=0)
+    temporal: int = Field(default=4, gt=0)
+    encoder_widths: tuple[int, int, int] = (64, 128, 256)
+    decoder_widths: tuple[int, int, int] = (64, 128, 256)
+    encoder_depths: tuple[int, int, int] = (2, 2, 2)
+    decoder_depths: tuple[int, int, int] = (2, 2, 2)
+    head_width: int = Field(default=256, gt=0)
+
+    @property
+    def spatial(self) -> int:
+        """Pixels per side of a latent cell."""
+        return SHUFFLE * 2 ** (len(self.encoder_widths) - 1)
+
+
+class Residual(nn.Module):
+    """x + conv(silu(conv(silu(x)))); starts as the identity."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(width, width, 3, padding=1)
+        self.second = nn.Conv2d(width, width, 3, padding=1)
+        nn.init.zeros_(self.second.weight)
+        nn.init.zeros_(self.second.bias)  # type: ignore[arg-type]
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.second(functional.silu(self.first(functional.silu(x))))
+
+
+class Encoder(nn.Module):
+    """Groups of frames [N, 3 temporal, H, W] -> unnormalised latents [N, C, h, w]."""
+
+    def __init__(self, config: VideoAutoencoderConfig) -> None:
+        super().__init__()
+        channels = 3 * config.temporal * SHUFFLE**2
+        layers: list[nn.Module] = [nn.PixelUnshuffle(SHUFFLE)]
+        for stage, (width, depth) in enumerate(zip(config.encoder_widths, config.encoder_depths, strict=True)):
+            if stage:
+                layers.append(nn.PixelUnshuffle(2))
+                channels *= 4
+            layers.append(nn.Conv2d(channels, width, 1))
+            layers.extend(Residual(width) for _ in range(depth))
+            channels = width
+        self.layers = nn.Sequential(*layers)
+        self.out = nn.Conv2d(channels, config.latent_channels, 1)
+
+    def forward(self, groups: Tensor) -> Tensor:
+        return self.out(functional.silu(self.layers(groups)))
+
+
+class Stage(nn.Module):
+    """One depth of the decoder: adds what the previous latent frame left here, then refines."""
+
+    def __init__(self, width: int, depth: int) -> None:
+        super().__init__()
+        self.recall = nn.Conv2d(width, width, 1, bias=False)
+        self.refine = nn.Sequential(*(Residual(width) for _ in range(depth)))
+
+    def forward(self, x: Tensor, frames: int, before: Tensor | None) -> tuple[Tensor, Tensor]:
+        """x [N, width, ., .], ``frames`` latent frames per video; ``before`` [B, width, ., .]: the last push's end."""
+        by_video = x.unflatten(0, (-1, frames))
+        start = torch.zeros_like(by_video[:, :1]) if before is None else before[:, None]
+        previous = torch.cat([start, by_video[:, :-1]], dim=1)
+        return self.refine(x + self.recall(previous.flatten(0, 1))), by_video[:, -1]
+
+
+class Decoder(nn.Module):
+    """Normalised latents [B, F, C, h, w] (and carried state) -> groups of pixels [B, F, temporal, 3, H, W]."""
+
+    def __init__(self, config: VideoAutoencoderConfig) -> None:
+        super().__init__()
+        self.temporal = config.temporal
+        widths = tuple(reversed(config.decoder_widths))
+        depths = tuple(reversed(config.decoder_depths))
+        self.enter = nn.Conv2d(config.latent_channels, widths[0], 3, padding=1)
+        self.stages = nn.ModuleList(Stage(width, depth) for width, depth in zip(widths, depths, strict=True))
+        self.grow = nn.ModuleList(
+            nn.Sequential(nn.Conv2d(coarse, 4 * fine, 1), nn.PixelShuffle(2)) for coarse, fine in pairwise(widths)
+        )
+        self.head = nn.Sequential(
+            nn.Conv2d(widths[-1], config.head_width, 1),
+            nn.SiLU(),
+            nn.Conv2d(config.head_width, 3 * config.temporal * SHUFFLE**2, 1),
+            nn.PixelShuffle(SHUFFLE),
+        )
+
+    def forward(self, latents: Tensor, state: list[Tensor] | None = None) -> tuple[Tensor, list[Tensor]]:
+        frames = latents.shape[1]
+        x = self.enter(latents.flatten(0, 1).contiguous(memory_format=torch.channels_last))
+        after: list[Tensor] = []
+        for depth, stage in enumerate(self.stages):
+            if depth:
+                x = self.grow[depth - 1](x)
+            x, last = stage(x, frames, None if state is None else state[depth])
+            after.append(last)
+        pixels = self.head(functional.silu(x))
+        return pixels.unflatten(1, (self.temporal, 3)).unflatten(0, (-1, frames)), after
+
+
+class VideoAutoencoder(nn.Module):
+    """Encoder, per-channel normalisation (running statistics, frozen in use) and decoder."""
+
+    def __init__(self, config: VideoAutoencoderConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.encoder = Encoder(config)
+        self.normalise = nn.BatchNorm2d(config.latent_channels, affine=False, momentum=0.02)
+        self.decoder = Decoder(config)
+
+    def encode_groups(self, video: Tensor) -> Tensor:
+        """[B, T, 3, H, W] in [-1, 1], T = 1 + temporal k -> normalised latents [B, 1 + k, C, h, w]."""
+        still = video[:, :1].expand(-1, self.config.temporal - 1, -1, -1, -1)
+        groups = torch.cat([still, video], dim=1).unflatten(1, (-1, self.config.temporal))
+        flat = groups.flatten(2, 3).flatten(0, 1).contiguous(memory_format=torch.channels_last)
+        return self.normalise(self.encoder(flat)).unflatten(0, (len(video), -1))
+
+    def decode_groups(self, latents: Tensor, state: list[Tensor] | None = None) -> tuple[Tensor, list[Tensor]]:
+        """Latents [B, F, C, h, w] -> pixels [B, T, 3, H, W] and the state to carry; at a start T is 1 + 4 (F - 1)."""
+        groups, after = self.decoder(latents, state)
+        pixels = groups.flatten(1, 2)
+        return (pixels[:, self.config.temporal - 1 :] if state is None else pixels), after
+
+
+def in_channels_last(module: VideoAutoencoder) -> VideoAutoencoder:
+    """``module`` with its convolutions in the memory layout that is fast, and that Muon can see as matrices."""
+    return module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+
+class StreamingDecoder:
+    """Decodes one shot push by push (see :class:`shotstream.codecs.protocols.StreamDecoder`)."""
+
+    def __init__(self, codec: LightVideoCodec) -> None:
+        self._codec = codec
+        self._state: list[Tensor] | None = None
+
+    def push(self, latents: Tensor) -> Tensor:
+        """[B, f, C, h, w] -> [B, t, 3, H, W] in [-1, 1]; the first push yields 1 + 4 (f - 1) frames, later ones 4 f."""
+        pixels, self._state = self._codec.run_decoder(latents, self._state)
+        return pixels
+
+
+class LightVideoCodec:
+    """The autoencoder as a :class:`~shotstream.codecs.protocols.VideoCodec`: inference, on its weights' device."""
+
+    def __init__(self, autoencoder: VideoAutoencoder, geometry: Geometry) -> None:
+        config = autoencoder.config
+        named = (
+            ("latent_channels", config.latent_channels),
+            ("temporal", config.temporal),
+            ("spatial", config.spatial),
+        )
+        for name, value in named:
+            if getattr(geometry, name) != value:
+                raise InputError(
+                    f"geometry says {name} {getattr(geometry, name)}, the autoencoder's weights say {value}"
+                )
+        self.autoencoder = in_channels_last(autoencoder.eval().requires_grad_(False))
+        self.geometry = geometry
+
+    @property
+    def _kind(self) -> Tensor:
+        return self.autoencoder.decoder.enter.weight
+
+    @torch.no_grad()
+    def encode(self, video: Tensor) -> Tensor:
+        """[B, T, 3, H, W] in [-1, 1], T = 1 + 4 k -> [B, 1 + k, C, h, w] float32."""
+        self.geometry.latent_frames(video.shape[1])
+        return self.autoencoder.encode_groups(video.to(self._kind)).float()
+
+    def encode_images(self, images: Tensor) -> Tensor:
+        """[N, 3, H, W] -> [N, C, h, w], each as a video of one frame."""
+        return self.encode(images[:, None])[:, 0]
+
+    def decode(self, latents: Tensor) -> Tensor:
+        """[B, F, C, h, w] -> [B, 1 + 4 (F - 1), 3, H, W] float32 in [-1, 1]."""
+        return self.run_decoder(latents, None)[0]
+
+    def decoder(self) -> StreamingDecoder:
+        """A fresh decoder for one shot."""
+        return StreamingDecoder(self)
+
+    @torch.no_grad()
+    def run_decoder(self, latents: Tensor, state: list[Tensor] | None) -> tuple[Tensor, list[Tensor]]:
+        """One push: pixels and the state to carry to the next."""
+        pixels, after = self.autoencoder.decode_groups(latents.to(self._kind), state)
+        return pixels.float().clamp(-1, 1), after

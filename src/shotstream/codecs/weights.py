@@ -1,0 +1,101 @@
+"""Codec weights on disk: safetensors that say in their header what they are and how they were built."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from tokenizers import Tokenizer
+from torch import Tensor, nn
+
+from shotstream.codecs.text_encoder import TextEncoderConfig, TextTransformer, WorldTextEncoder
+from shotstream.codecs.video_autoencoder import VideoAutoencoder, VideoAutoencoderConfig
+from shotstream.core.errors import WeightsError
+from shotstream.core.files import whole_file
+
+AUTOENCODER_VERSION = 1
+TEXT_ENCODER_VERSION = 1
+
+
+def save_autoencoder(module: VideoAutoencoder, path: Path) -> None:
+    """Write ``module`` in half precision, its config and version in the header."""
+    header = {
+        "kind": "video-autoencoder",
+        "version": str(AUTOENCODER_VERSION),
+        "config": module.config.model_dump_json(),
+    }
+    write_module(module, path, header)
+
+
+def load_autoencoder(path: Path) -> VideoAutoencoder:
+    """Read what :func:`save_autoencoder` wrote, as float32. Raises :class:`WeightsError`."""
+    header, tensors = read_tensors(path, "video-autoencoder")
+    module = VideoAutoencoder(VideoAutoencoderConfig.model_validate_json(header["config"]))
+    fill(module, tensors, path)
+    return module.eval()
+
+
+def write_module(module: nn.Module, path: Path, header: dict[str, str]) -> None:
+    """Write every tensor of ``module``, floats in half precision."""
+    tensors = {
+        name: (value.half() if value.is_floating_point() else value).contiguous()
+        for name, value in module.state_dict().items()
+    }
+    with whole_file(path) as temporary:
+        save_file(tensors, temporary, metadata=header)
+
+
+def read_tensors(path: Path, kind: str) -> tuple[dict[str, str], dict[str, Tensor]]:
+    """Header and tensors of a file whose header says ``kind``; floats as float32. Raises :class:`WeightsError`."""
+    try:
+        with safe_open(path, "pt") as file:
+            header = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError) as fault:
+        raise WeightsError(
+            f"{path}: not a readable weight file ({str(fault).splitlines()[0]}); fetch it again"
+        ) from fault
+    if header.get("kind") != kind:
+        raise WeightsError(
+            f"{path}: holds {json.dumps(header.get('kind'))}, not {json.dumps(kind)}; give the right file"
+        )
+    return header, {name: value.float() if value.is_floating_point() else value for name, value in tensors.items()}
+
+
+def fill(module: nn.Module, tensors: dict[str, Tensor], path: Path) -> None:
+    """Load ``tensors`` into ``module``; every name or shape that disagrees is listed at once."""
+    expected = module.state_dict()
+    wrong = [f"missing {name}" for name in expected if name not in tensors]
+    wrong += [f"extra {name}" for name in tensors if name not in expected]
+    wrong += [
+        f"{name} is {list(value.shape)}, expected {list(expected[name].shape)}"
+        for name, value in tensors.items()
+        if name in expected and value.shape != expected[name].shape
+    ]
+    if wrong:
+        raise WeightsError(f"{path}: does not fit its own config: {'; '.join(wrong)}")
+    with torch.no_grad():
+        module.load_state_dict(tensors)
+
+
+def save_text_encoder(encoder: WorldTextEncoder, path: Path) -> None:
+    """Write transformer, tokenizer and word list as one file."""
+    header = {
+        "kind": "text-encoder",
+        "version": str(TEXT_ENCODER_VERSION),
+        "config": encoder.transformer.config.model_dump_json(),
+        "tokenizer": encoder.tokenizer.to_str(),
+        "words": json.dumps(sorted(encoder.words)),
+    }
+    write_module(encoder.transformer, path, header)
+
+
+def load_text_encoder(path: Path) -> WorldTextEncoder:
+    """Read what :func:`save_text_encoder` wrote. Raises :class:`WeightsError`."""
+    header, tensors = read_tensors(path, "text-encoder")
+    transformer = TextTransformer(TextEncoderConfig.model_validate_json(header["config"]))
+    fill(transformer, tensors, path)
+    return WorldTextEncoder(transformer, Tokenizer.from_str(header["tokenizer"]), json.loads(header["words"]))

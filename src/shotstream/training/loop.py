@@ -1,0 +1,138 @@
+"""The training loop: one for every stage. Rerun the same command and it goes on where it stopped."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from shotstream.core.errors import ShotStreamError
+from shotstream.training.checkpoints import load_state, save_state
+from shotstream.training.curve import draw_curve
+from shotstream.training.ema import Ema
+from shotstream.training.optimisers import RoleOptimiser
+from shotstream.training.stage import Stage
+
+log = logging.getLogger(__name__)
+
+
+class TrainingStopped(ShotStreamError):
+    """The loss is no longer a number; says which checkpoint is the last good one."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What a watcher is told after every update."""
+
+    update: int
+    updates: int
+    loss: float
+    role: str
+    samples_per_second: float
+
+
+class Run:
+    """One stage being trained in one folder: state, curve, pictures, and released weights."""
+
+    def __init__(self, stage: Stage, folder: Path) -> None:
+        self.stage = stage
+        self.folder = folder
+        self.update = 0
+        self._optimisers = {name: RoleOptimiser(role.module, role.optimiser) for name, role in stage.roles.items()}
+        self._averages = {name: Ema(role.module, role.optimiser.ema) for name, role in stage.roles.items()}
+        self._last_good: Path | None = None
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def resume(self) -> bool:
+        """Take up the newest checkpoint; False if there is none."""
+        found = load_state(self.folder)
+        if found is None:
+            return False
+        self._last_good, state = found
+        self.update = state["update"]
+        for name, role in self.stage.roles.items():
+            ours = state["roles"][name]
+            role.module.load_state_dict(ours["module"])
+            self._optimisers[name].load_state_dict(ours["optimiser"])
+            self._averages[name].module.load_state_dict(ours["average"])
+            self._averages[name].updates = ours["average_updates"]
+        return True
+
+    def train(self, watch: Callable[[Progress], None]) -> None:
+        """Run to the recipe's last update, saving and looking on the way; release the averaged weights at the end."""
+        settings = self.stage.loop
+        while self.update < settings.updates:
+            watch(self._step())
+            if self.update % settings.save_every == 0 or self.update == settings.updates:
+                self.save()
+            if self.update % settings.look_every == 0 or self.update == settings.updates:
+                self.look()
+        self.stage.release(self._averaged(), self.folder)
+
+    def _step(self) -> Progress:
+        settings = self.stage.loop
+        began = time.perf_counter()
+        name = self.stage.turn(self.update)
+        role = self.stage.roles[name]
+        role.module.train()
+        with torch.autocast("cpu", torch.bfloat16, enabled=settings.dtype == "bfloat16"):
+            report = self.stage.loss(self.update, name)
+        loss = float(report.loss.detach())
+        if not math.isfinite(loss):
+            raise TrainingStopped(
+                f"{self.folder}: the loss of {name} is {loss} at update {self.update}; last good checkpoint: "
+                f"{self._last_good or 'none'}; lower the rate or look at the data, then rerun"
+            )
+        report.loss.backward()
+        norm = self._optimisers[name].step(settings.rate_factor(self.update))
+        self._averages[name].update(role.module)
+        self.update += 1
+        rate = report.samples / (time.perf_counter() - began)
+        self._record(
+            {
+                "update": self.update,
+                "role": name,
+                "loss": loss,
+                "norm": norm,
+                "samples_per_second": rate,
+                **report.figures,
+            }
+        )
+        return Progress(self.update, settings.updates, loss, name, rate)
+
+    def save(self) -> None:
+        """Write a checkpoint of everything a resumed run needs."""
+        roles: dict[str, Any] = {
+            name: {
+                "module": role.module.state_dict(),
+                "optimiser": self._optimisers[name].state_dict(),
+                "average": self._averages[name].module.state_dict(),
+                "average_updates": self._averages[name].updates,
+            }
+            for name, role in self.stage.roles.items()
+        }
+        self._last_good = save_state(self.folder, self.update, {"update": self.update, "roles": roles})
+
+    def look(self) -> None:
+        """Write a sample picture, the loss curve, and the released weights as they stand."""
+        with torch.no_grad():
+            picture, figures = self.stage.look(self._averaged())
+        picture.save(self.folder / f"look-{self.update:08d}.png")
+        self._record({"update": self.update, "look": dict(figures)})
+        log.info("update %d: %s", self.update, ", ".join(f"{name} {value:.4g}" for name, value in figures.items()))
+        draw_curve(self.folder / "curve.jsonl", self.folder / "curve.png")
+        self.stage.release(self._averaged(), self.folder)
+
+    def _averaged(self) -> dict[str, torch.nn.Module]:
+        return {name: average.module for name, average in self._averages.items()}
+
+    def _record(self, line: dict[str, Any]) -> None:
+        with (self.folder / "curve.jsonl").open("a") as curve:
+            curve.write(json.dumps(line) + "\n")

@@ -1,0 +1,140 @@
+"""Batches for next-shot prediction: condition frames of earlier shots by dynamic sampling, then one shot to be made.
+
+Axes: B batch · K condition frames · F latent frames of the new shot · C channels · h, w cells · S captions · L tokens
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from pydantic import Field
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+
+from shotstream.core.config import Config
+from shotstream.core.context_budget import PastShot, dynamic_sampling
+from shotstream.core.geometry import Geometry
+from shotstream.sampling.context import ContextFrames
+from shotstream.training.latent_store import LatentStore
+
+
+class NextShotSettings(Config):
+    """How samples are drawn. Lengths are in latent frames, with the share of updates each gets."""
+
+    batch: int = Field(default=8, gt=0)
+    lengths: dict[int, float] = Field(default={3: 0.15, 6: 0.15, 9: 0.6, 15: 0.05, 21: 0.05})
+    first_share: float = Field(default=0.2, ge=0, le=1)  # samples that are first shots
+    context_drop: float = Field(default=0.05, ge=0, le=1)  # samples whose condition latents and shot numbers are zeroed
+    caption_drop: float = Field(default=0.1, ge=0, le=1)  # samples whose captions are zeroed
+    context_noise: float = Field(default=0.1, ge=0)  # largest noise on condition frames, in half of the samples
+
+
+@dataclass(frozen=True)
+class NextShotBatch:
+    """What is remembered, the new shot's own caption [B, L, D], and its true latents ``target`` [B, F, C, h, w]."""
+
+    context: ContextFrames
+    caption: Tensor
+    target: Tensor
+
+
+class _Sample(NamedTuple):
+    condition: Tensor  # [K, C, h, w]
+    shots: list[int]  # shot number of every condition frame
+    captions: Tensor  # [S, L, D] of the remembered shots
+    reads: list[int]  # caption of every condition frame
+    caption: Tensor  # [L, D]
+    target: Tensor  # [F, C, h, w]
+
+
+class NextShotSampler:
+    """Draws the batch of an update; the same update always gives the same batch."""
+
+    def __init__(self, store: LatentStore, geometry: Geometry, settings: NextShotSettings) -> None:
+        self._store, self._geometry, self._settings = store, geometry, settings
+
+    def batch(self, draw: random.Random) -> NextShotBatch:
+        lengths = self._settings.lengths
+        length = draw.choices(list(lengths), list(lengths.values()))[0]
+        return _batch(
+            [
+                self._dropped(draw, self._sample(*self._choose(draw, length), length))
+                for _ in range(self._settings.batch)
+            ]
+        )
+
+    def of(self, story: int, shot: int, length: int) -> NextShotBatch:
+        """A batch of one, nothing dropped: the first ``length`` latent frames of one shot."""
+        return _batch([self._sample(story, shot, length)])
+
+    def pictures(self, draw: random.Random, count: int) -> tuple[Tensor, Tensor]:
+        """Single latent frames [count, 1, C, h, w] and the captions [count, 1, L, D] of their shots."""
+        pictures, captions = [], []
+        for _ in range(count):
+            story = draw.randrange(self._store.stories)
+            shot = self._store.shot(story, draw.randrange(self._store.shots(story)))
+            pictures.append(shot.singles[draw.randrange(len(shot.singles))])
+            captions.append(shot.caption * (draw.random() >= self._settings.caption_drop))
+        return torch.stack(pictures)[:, None], torch.stack(captions)[:, None]
+
+    def _choose(self, draw: random.Random, length: int) -> tuple[int, int]:
+        """A story and one of its shots that is at least ``length`` latent frames long."""
+        first = draw.random() < self._settings.first_share
+        while True:
+            story = draw.randrange(self._store.stories)
+            shot = 0 if first else draw.randrange(1, self._store.shots(story))
+            if self._store.frames(story, shot) >= length:
+                return story, shot
+
+    def _sample(self, story: int, shot: int, length: int) -> _Sample:
+        """One shot of a story, its first ``length`` latent frames, and what dynamic sampling keeps of the others."""
+        budget = self._geometry.context_frames
+        target = self._store.shot(story, shot)
+        latents, caption = target.latents[:length], target.caption
+        if shot == 0:
+            blank = latents.new_zeros(budget, *self._geometry.latent_shape)
+            return _Sample(blank, [0] * budget, caption[None], [0] * budget, caption, latents)
+        past = [self._store.shot(story, earlier) for earlier in range(shot)]
+        chosen = dynamic_sampling([PastShot(one.frames) for one in past], budget)
+        used = sorted({frame.shot for frame in chosen})
+        return _Sample(
+            condition=torch.stack([past[one.shot].singles[past[one.shot].picked[one.frame]] for one in chosen]),
+            shots=[one.shot for one in chosen],
+            captions=torch.stack([past[number].caption for number in used]),
+            reads=[used.index(one.shot) for one in chosen],
+            caption=caption,
+            target=latents,
+        )
+
+    def _dropped(self, draw: random.Random, sample: _Sample) -> _Sample:
+        """``sample`` with its memory dropped, or a little noisy, and its captions dropped, each part of the time."""
+        settings = self._settings
+        if draw.random() < settings.context_drop:
+            zeros = torch.zeros_like(sample.condition)
+            sample = sample._replace(condition=zeros, shots=[0] * len(sample.shots))
+        elif bool(sample.condition.any()) and draw.random() < 0.5:
+            generator = torch.Generator().manual_seed(draw.getrandbits(62))
+            noise = torch.randn(sample.condition.shape, generator=generator)
+            sample = sample._replace(condition=sample.condition + settings.context_noise * draw.random() * noise)
+        if draw.random() < settings.caption_drop:
+            sample = sample._replace(
+                captions=torch.zeros_like(sample.captions), caption=torch.zeros_like(sample.caption)
+            )
+        return sample
+
+
+def _batch(samples: Sequence[_Sample]) -> NextShotBatch:
+    return NextShotBatch(
+        context=ContextFrames(
+            latents=torch.stack([sample.condition for sample in samples]),
+            shot_index=torch.tensor([sample.shots for sample in samples]),
+            captions=pad_sequence([sample.captions for sample in samples], batch_first=True),
+            caption_index=torch.tensor([sample.reads for sample in samples]),
+        ),
+        caption=torch.stack([sample.caption for sample in samples]),
+        target=torch.stack([sample.target for sample in samples]),
+    )

@@ -1,0 +1,91 @@
+"""What a run looks at: the next shot of held-out stories, made from true history, above the true one.
+
+Axes: F latent frames · C channels · h, w latent cells
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from shotstream.models.presets import Preset
+from shotstream.models.transformer import Transformer
+from shotstream.sampling.context import ContextFrames, to_pictures
+from shotstream.sampling.noise import NamedNoise
+from shotstream.sampling.rollout import rollout
+from shotstream.sampling.solvers import sampler
+from shotstream.sampling.streaming import StreamingShot
+from shotstream.sampling.teacher import sample_shot, teacher_shot
+from shotstream.training.material import Material
+from shotstream.training.next_shot_batches import NextShotSampler, NextShotSettings
+
+STORIES = 6
+SHOWN = (0, 16, 32)  # pixel frames of a default shot
+
+Look = tuple[Image.Image, Mapping[str, float]]
+Make = Callable[[ContextFrames, Tensor, int], Tensor]
+
+
+def teacher_look(model: Transformer, preset: Preset, material: Material) -> Look:
+    """Whole shots by the bidirectional model."""
+    geometry = preset.geometry
+    frames = geometry.default_blocks * geometry.block_frames
+    solve = sampler(preset.teacher, preset.schedule)
+
+    def make(context: ContextFrames, caption: Tensor, story: int) -> Tensor:
+        shot = teacher_shot(
+            model,
+            context,
+            caption,
+            frames=frames,
+            guidance=preset.teacher.guidance,
+            condition_time=preset.condition_time,
+        )
+        return sample_shot(shot, solve, NamedNoise(story, shot=1), (frames, *geometry.latent_shape))
+
+    return _compare(make, preset, material)
+
+
+def student_look(model: Transformer, preset: Preset, material: Material) -> Look:
+    """Shots streamed block by block by the causal model."""
+    geometry = preset.geometry
+    solve = sampler(preset.student, preset.schedule)
+
+    def make(context: ContextFrames, caption: Tensor, story: int) -> Tensor:
+        shot = StreamingShot(
+            model, context, max_frames=geometry.max_blocks * geometry.block_frames, guidance=preset.student.guidance
+        )
+        shot.read(caption)
+        blocks = rollout(
+            shot,
+            solve,
+            NamedNoise(story, shot=1),
+            blocks=geometry.default_blocks,
+            block_shape=(geometry.block_frames, *geometry.latent_shape),
+        )
+        return torch.cat(list(blocks), dim=1)
+
+    return _compare(make, preset, material)
+
+
+def _compare(make: Make, preset: Preset, material: Material) -> Look:
+    """Rows of (true, made) frames, and the error in latent units."""
+    geometry = preset.geometry
+    length = geometry.default_blocks * geometry.block_frames
+    pick = NextShotSampler(material.held_out, geometry, NextShotSettings())
+    rows: list[np.ndarray] = []
+    errors: list[float] = []
+    for story in range(material.held_out.stories):
+        shot = material.held_out.shots(story) - 1
+        if material.held_out.frames(story, shot) < length or len(rows) == STORIES:
+            continue
+        batch = pick.of(story, shot, length)
+        made = make(batch.context, batch.caption, story)
+        errors.append(float((made - batch.target).square().mean()))
+        pictures = [to_pictures(material.codec.decode(latents)[0])[list(SHOWN)] for latents in (batch.target, made)]
+        rows.append(np.concatenate([*pictures[0], *pictures[1]], axis=1))
+    return Image.fromarray(np.concatenate(rows)), {"latent_error": sum(errors) / len(errors)}

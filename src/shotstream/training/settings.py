@@ -1,0 +1,39 @@
+"""Settings every recipe shares: how long, how fast, how often to save and look."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from shotstream.core.config import Config
+
+
+class OptimiserSettings(Config):
+    """How one role learns. Muon turns the layers' matrices, AdamW everything else (or everything)."""
+
+    kind: Literal["muon", "adamw"] = "muon"
+    rate: float = Field(default=6e-4, gt=0)  # AdamW
+    matrix_rate: float = Field(default=3e-3, gt=0)  # Muon
+    betas: tuple[float, float] = (0.9, 0.98)
+    weight_decay: float = Field(default=0.0, ge=0)
+    clip: float = Field(default=1.0, gt=0)  # largest gradient norm
+    ema: float = Field(default=0.999, ge=0, lt=1)
+
+
+class LoopSettings(Config):
+    """Updates, their schedule (warm-up, stable, linear decay), and how often the run is saved and looked at."""
+
+    updates: int = Field(gt=0)
+    warmup: int = Field(default=50, ge=0)  # updates
+    decay: float = Field(default=0.3, ge=0, le=1)  # the last share of the updates, in which the rate falls to zero
+    save_every: int = Field(default=500, gt=0)  # updates
+    look_every: int = Field(default=500, gt=0)  # updates
+    dtype: Literal["bfloat16", "float32"] = "bfloat16"  # autocast
+
+    def rate_factor(self, update: int) -> float:
+        """The share of the full learning rate at ``update`` (counted from 0)."""
+        rise = min(1.0, (update + 1) / self.warmup) if self.warmup else 1.0
+        decay_updates = self.decay * self.updates
+        fall = min(1.0, (self.updates - update) / decay_updates) if decay_updates else 1.0
+        return rise * max(fall, 0.0)

@@ -1,0 +1,100 @@
+"""Stage 1: the bidirectional next-shot teacher, by flow matching (METHOD.md; arXiv 2603.25746, section 3.1).
+
+The network sees condition frames of earlier shots at timestep 0 and the new shot with noise on it, and predicts
+the flow of the new shot alone. The first updates may learn from single latent frames without history: pictures
+before films, at a tenth of the cost.
+
+Axes: B batch · F latent frames of the new shot · C channels · h, w latent cells
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Literal, cast
+
+import torch
+from PIL import Image
+from pydantic import Field
+from torch import nn
+
+from shotstream.core.config import Config
+from shotstream.core.flow import add_noise, flow_target
+from shotstream.core.randomness import derive, stream
+from shotstream.models.presets import preset
+from shotstream.models.transformer import Transformer
+from shotstream.models.weights import WeightsHeader, save_transformer
+from shotstream.sampling.teacher import next_shot_flow
+from shotstream.training.material import Material, MaterialSettings, start_from
+from shotstream.training.next_shot_batches import NextShotSampler, NextShotSettings
+from shotstream.training.next_shot_look import teacher_look
+from shotstream.training.settings import LoopSettings, OptimiserSettings
+from shotstream.training.stage import LossReport, Role
+
+
+class TeacherRecipe(Config):
+    """Recipe of stage 1. Geometry, network and noise schedule are the preset's."""
+
+    stage: Literal["teacher"] = "teacher"
+    seed: int = 1
+    preset: str = "storyworld"
+    material: MaterialSettings
+    samples: NextShotSettings = NextShotSettings()
+    optimiser: OptimiserSettings
+    loop: LoopSettings
+    start: str | None = None  # weights to start from, a file or "bundled"; None starts from nothing
+    picture_updates: int = Field(default=0, ge=0)  # first updates, on single latent frames
+    picture_batch: int = Field(default=96, gt=0)
+
+
+class TeacherStage:
+    """One role, ``teacher``."""
+
+    def __init__(self, recipe: TeacherRecipe, store: Path, progress: Callable[[int, int], None]) -> None:
+        self.recipe = recipe
+        self.preset = preset(recipe.preset)
+        torch.manual_seed(derive(recipe.seed, "weights"))
+        self._model = Transformer(self.preset.transformer)
+        if recipe.start:
+            start_from(self._model, recipe.start, "teacher")
+        self.roles = {"teacher": Role(self._model, recipe.optimiser)}
+        self.loop = recipe.loop
+        self._material = Material(recipe.material, self.preset.geometry, store, progress)
+        self._sampler = NextShotSampler(self._material.train, self.preset.geometry, recipe.samples)
+
+    def turn(self, update: int) -> str:
+        return "teacher"
+
+    def loss(self, update: int, role: str) -> LossReport:
+        draw = random.Random(derive(self.recipe.seed, "batch", update))
+        generator = stream(self.recipe.seed, "noise", update)
+        if update < self.recipe.picture_updates:
+            return self._picture_loss(draw, generator)
+        batch = self._sampler.batch(draw)
+        timesteps = self.preset.schedule.draw_logit_normal(len(batch.target), generator)
+        noise = torch.randn(batch.target.shape, generator=generator)
+        noisy = add_noise(batch.target, noise, timesteps)
+        flow = next_shot_flow(self._model, batch.context, batch.caption, noisy, timesteps, self.preset.condition_time)
+        return LossReport((flow - flow_target(batch.target, noise)).square().mean(), len(noisy))
+
+    def _picture_loss(self, draw: random.Random, generator: torch.Generator) -> LossReport:
+        """Flow matching on single latent frames without memory, placed where a new shot begins."""
+        pictures, captions = self._sampler.pictures(draw, self.recipe.picture_batch)
+        timesteps = self.preset.schedule.draw_logit_normal(len(pictures), generator)
+        noise = torch.randn(pictures.shape, generator=generator)
+        first = torch.tensor([self.preset.geometry.context_frames])
+        flow = self._model(
+            add_noise(pictures, noise, timesteps), timesteps, captions, positions=first, shot_index=torch.ones(1)
+        )
+        return LossReport((flow - flow_target(pictures, noise)).square().mean(), len(pictures))
+
+    def look(self, averaged: Mapping[str, nn.Module]) -> tuple[Image.Image, Mapping[str, float]]:
+        return teacher_look(cast(Transformer, averaged["teacher"]), self.preset, self._material)
+
+    def release(self, averaged: Mapping[str, nn.Module], folder: Path) -> None:
+        header = WeightsHeader(
+            role="teacher", preset=self.preset.name, config=self.preset.transformer, versions=self._material.versions
+        )
+        model = cast(Transformer, averaged["teacher"])
+        save_transformer(model, folder / "teacher.safetensors", header, dtype=torch.float16)
