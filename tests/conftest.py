@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import pytest
@@ -52,13 +53,17 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "preset.json").write_text(TINY.model_dump_json())
     with torch.random.fork_rng():
         torch.manual_seed(0)
+        save_autoencoder(_autoencoder(), folder / "autoencoder.safetensors")
+        save_text_encoder(_text_encoder(), folder / "text_encoder.safetensors")
+        codecs = ("autoencoder", "text_encoder")
+        versions = {
+            name: hashlib.sha256((folder / f"{name}.safetensors").read_bytes()).hexdigest()[:12] for name in codecs
+        }
         for role in ("student", "teacher"):
             model = Transformer(TINY.transformer)
             torch.nn.init.normal_(model.head.head.weight, std=0.3)  # a new model's head is silent
-            header = WeightsHeader(role=role, preset="tiny", config=TINY.transformer)
+            header = WeightsHeader(role=role, preset="tiny", config=TINY.transformer, versions=versions)
             save_transformer(model, folder / f"{role}.safetensors", header)
-        save_autoencoder(_autoencoder(), folder / "autoencoder.safetensors")
-        save_text_encoder(_text_encoder(), folder / "text_encoder.safetensors")
     return folder
 
 

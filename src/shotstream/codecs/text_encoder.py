@@ -17,9 +17,9 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 
 from shotstream.core.config import Config
+from shotstream.core.words import WORD, plain, words_of
 
-_WORD = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")
-_PIECES = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*|[.,;:!?]")
+_PIECES = re.compile(rf"{WORD.pattern}|[.,;:!?]")
 PADDING = 0  # token id
 
 
@@ -107,15 +107,10 @@ class WorldTextEncoder:
         return list(dict.fromkeys(word for word in words_of(text) if word not in self.words))
 
 
-def words_of(text: str) -> list[str]:
-    """The words of ``text`` in lower case; apostrophes made plain, digits count as letters."""
-    return [word.replace("’", "'") for word in _WORD.findall(text.lower())]
-
-
 def known_text(text: str, words: frozenset[str]) -> str:
     """``text`` in lower case without the words that are not in ``words``; punctuation stays."""
-    pieces = [piece.replace("’", "'") for piece in _PIECES.findall(text.lower())]
-    return " ".join(piece for piece in pieces if piece in words or not _WORD.fullmatch(piece))
+    pieces = [plain(piece) for piece in _PIECES.findall(text.lower())]
+    return " ".join(piece for piece in pieces if piece in words or not WORD.fullmatch(piece))
 
 
 def token_ids(captions: Sequence[str], tokenizer: Tokenizer, length: int) -> Tensor:

@@ -78,7 +78,8 @@ class GradientMemory:
 
     def write(self, layer: int, start: int, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
         earlier = [chunk for chunk in self._chunks[layer] if chunk[0] < start]
-        kept = [(at, old_k[:, : start - at], old_v[:, : start - at]) for at, old_k, old_v in earlier]
+        with torch.enable_grad():  # a pass without gradients must not cut those of the passes before it
+            kept = [(at, old_k[:, : start - at], old_v[:, : start - at]) for at, old_k, old_v in earlier]
         self._chunks[layer] = [*kept, (start, k, v)]
         return self._joined(layer)
 

@@ -5,8 +5,8 @@ import re
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from shotstream.core.words import words_of
 from shotstream.data.world.captions import GLOBAL_WORDS, caption_story
-from shotstream.data.world.english import words_of
 from shotstream.data.world.phrases import (
     ACCESSORY_NOUNS,
     COLOUR_WORDS,

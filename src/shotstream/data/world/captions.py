@@ -8,9 +8,9 @@ from functools import lru_cache, partial
 from random import Random
 
 from shotstream.core.randomness import derive
+from shotstream.core.words import words_of
 from shotstream.data.world.captions_global import global_caption
 from shotstream.data.world.captions_shot import shot_caption
-from shotstream.data.world.english import words_of
 from shotstream.data.world.scene import Scene
 from shotstream.data.world.spec import WorldStory
 from shotstream.data.world.told import Caption

@@ -2,18 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from random import Random
 from typing import TypeVar
 
 Option = TypeVar("Option")
-WORD = re.compile(r"[a-z0-9]+(?:[-'][a-z0-9]+)*")
-
-
-def words_of(text: str) -> list[str]:
-    """The lower-case words of ``text``; hyphened words ("close-up") are one word."""
-    return WORD.findall(text.lower())
 
 
 def indefinite(noun: str) -> str:

@@ -11,8 +11,8 @@ from dataclasses import astuple, is_dataclass
 from functools import cache
 from types import ModuleType
 
+from shotstream.core.words import words_of
 from shotstream.data.world import captions_global, phrases, phrases_camera
-from shotstream.data.world.english import words_of
 
 TABLES: tuple[ModuleType, ...] = (phrases, phrases_camera, captions_global)
 SLOT = re.compile(r"\{\w+\}")

@@ -1,4 +1,4 @@
-"""Stage 1: the bidirectional next-shot teacher, by flow matching (METHOD.md; arXiv 2603.25746, section 3.1).
+"""Stage 1: the bidirectional next-shot teacher, by flow matching (arXiv 2603.25746, section 3.1).
 
 The network sees condition frames of earlier shots at timestep 0 and the new shot with noise on it, and predicts
 the flow of the new shot alone. The first updates may learn from single latent frames without history: pictures

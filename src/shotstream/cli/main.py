@@ -1,0 +1,95 @@
+"""The ``shotstream`` command: its parts, and what a person sees when something goes wrong."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from types import FrameType
+from typing import Annotated
+
+import typer
+
+from shotstream import __version__
+from shotstream.cli import data, generate, models, story, train, verify
+from shotstream.cli.console import put, say
+from shotstream.core.errors import ShotStreamError
+
+BAD_INPUT, UNEXPECTED, INTERRUPTED = 2, 1, 130
+EXTRAS = {"skia": "world", "matplotlib": "train"}  # libraries that only an extra of the package brings
+
+app = typer.Typer(
+    name="shotstream",
+    help="Direct a film shot by shot while it plays.",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+@app.callback(invoke_without_command=True)
+def shotstream(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False,
+) -> None:
+    """Direct a film shot by shot while it plays."""
+    if version:
+        put(__version__)
+        raise typer.Exit
+    if context.invoked_subcommand is None:
+        put(context.get_help())
+
+
+app.command("generate")(generate.generate)
+app.add_typer(story.app, name="story")
+app.command("train")(train.train)
+app.add_typer(data.app, name="data")
+app.command("verify")(verify.verify)
+app.add_typer(models.app, name="models")
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run one command; returns its exit code. Whatever goes wrong is one line on standard error."""
+    try:
+        code = app(args=list(arguments), prog_name="shotstream", standalone_mode=False)
+        sys.stdout.flush()
+    except typer.TyperException as fault:
+        return _failed(f"{fault.format_message()} (--help shows how)", BAD_INPUT)
+    except ShotStreamError as fault:
+        return _failed(str(fault), BAD_INPUT)
+    except BrokenPipeError:  # the reader of our output is gone: nothing is left to say to it
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+        return UNEXPECTED
+    except Exception as fault:  # noqa: BLE001  the last line of defence
+        return _surprised(fault)
+    if code == INTERRUPTED:
+        say("interrupted")
+    return code if isinstance(code, int) else 0
+
+
+def run() -> None:
+    """The console script."""
+    signal.signal(signal.SIGTERM, _end)
+    sys.exit(main(sys.argv[1:]))
+
+
+def _end(number: int, frame: FrameType | None) -> None:
+    """Ask to end becomes an exception, so that half-written files are cleaned up."""
+    sys.exit(128 + number)
+
+
+def _surprised(fault: Exception) -> int:
+    """Say what nobody planned for: a library that only an extra brings, or a mistake of ours."""
+    if isinstance(fault, ModuleNotFoundError) and fault.name in EXTRAS:
+        mend = f"pip install 'shotstream[{EXTRAS[fault.name]}]'"
+        return _failed(f"this command needs {fault.name}, which is not installed; {mend}", BAD_INPUT)
+    if os.environ.get("SHOTSTREAM_DEBUG"):
+        raise fault
+    return _failed(f"unexpected {type(fault).__name__}: {fault} (SHOTSTREAM_DEBUG=1 shows where)", UNEXPECTED)
+
+
+def _failed(said: str, code: int) -> int:
+    say(f"error: {' '.join(said.split())}")
+    return code

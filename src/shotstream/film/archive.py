@@ -1,0 +1,61 @@
+"""A film file: one zip that holds a film, readable without this program.
+
+film.json            the record (:mod:`shotstream.film.record`)
+takes/00000.mp4 ...  the footage of every made take (:mod:`shotstream.film.footage`)
+"""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+
+from shotstream.core.errors import InputError
+from shotstream.core.files import whole_file
+from shotstream.film.footage import check_footage
+from shotstream.film.record import MAX_TAKES, FilmRecord, TakeRecord, read_record
+from shotstream.film.store import TakeStore
+from shotstream.film.zip_guard import copy_entry, opened_zip, read_entry
+
+RECORD = "film.json"
+MAX_RECORD_BYTES = 64 << 20
+_EPOCH = (1980, 1, 1, 0, 0, 0)  # the same film is the same file, whenever it is saved
+
+
+def pack(record: FilmRecord, store: TakeStore, path: Path) -> None:
+    """Write the film to ``path``, whole or not at all. Raises :class:`StorageError`."""
+    with whole_file(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as archive:
+        archive.writestr(zipfile.ZipInfo(RECORD, _EPOCH), record.model_dump_json(indent=1))
+        for take in made_takes(record):
+            with store.path(take).open("rb") as source, archive.open(_info(take, source.seek(0, 2)), "w") as target:
+                source.seek(0)
+                while piece := source.read(1 << 20):
+                    target.write(piece)
+
+
+def unpack(path: Path) -> tuple[FilmRecord, TakeStore]:
+    """The film in the file ``path``: its record, and its footage in a store of its own.
+
+    Everything is checked first: see :func:`shotstream.film.zip_guard.opened_zip`, the record's own rules, and that
+    every take is footage of the size and length the record states. Raises :class:`InputError`, one line.
+    """
+    with opened_zip(path, most_entries=2 * MAX_TAKES) as archive:
+        try:
+            record = read_record(read_entry(archive, RECORD, MAX_RECORD_BYTES), RECORD)
+            store = TakeStore.of(record)
+            for take in made_takes(record):
+                copy_entry(archive, take.video, store.path(take))
+                check_footage(store.path(take), store.shape(take))
+        except InputError as fault:
+            raise InputError(f"{path}: {fault}") from fault
+    return record, store
+
+
+def made_takes(record: FilmRecord) -> list[TakeRecord]:
+    """The takes that have footage."""
+    return [take for take in record.takes() if take.state != "planned"]
+
+
+def _info(take: TakeRecord, size: int) -> zipfile.ZipInfo:
+    info = zipfile.ZipInfo(take.video, _EPOCH)
+    info.file_size = size  # tells zipfile whether it needs 64-bit sizes
+    return info

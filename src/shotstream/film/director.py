@@ -1,0 +1,86 @@
+"""The director of a loaded model: opens films, and answers what a film asks of a model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from shotstream.core.context_budget import ContextFrame, PastShot
+from shotstream.core.geometry import Geometry
+from shotstream.film.film import Film
+from shotstream.film.measures import TimedSampler
+from shotstream.sampling.context import FinishedShot
+from shotstream.sampling.director import Block, ShotDirector, ShotPlan
+from shotstream.sampling.noise import NamedNoise
+
+
+class Director:
+    """Made by :func:`shotstream.load`. ``model_version`` tells one set of weights from another."""
+
+    def __init__(self, shots: ShotDirector, *, model_name: str, model_version: str) -> None:
+        self._shots = shots
+        self._clock = shots.sampler = TimedSampler(shots.sampler, self.device)
+        self.model_name = model_name
+        self.model_version = model_version
+
+    @property
+    def geometry(self) -> Geometry:
+        return self._shots.codec.geometry
+
+    @property
+    def device(self) -> torch.device:
+        return self._shots.model.device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Number format of the model's matrix products."""
+        return self._shots.model.dtype
+
+    @property
+    def denoise_seconds(self) -> float:
+        """Time spent in denoising so far (not in reading captions, recalling the past, or decoding)."""
+        return self._clock.seconds
+
+    def open(self, *, global_caption: str, seed: int = 0) -> Film:
+        """A new film. Nothing is made yet. Raises :class:`InputError` for a blank caption or an impossible seed."""
+        return Film.new(self, global_caption, seed)
+
+    def reopen(self, path: str | Path) -> Film:
+        """The film saved in ``path``, to go on with. Raises :class:`InputError` if it is none, or damaged."""
+        return Film.reopen(self, path)
+
+    def unknown_words(self, text: str) -> list[str]:
+        """Words of ``text`` that the model was not trained on, in order, each once."""
+        return self._shots.text_encoder.unknown_words(text)
+
+    def warm_up(self) -> None:
+        """Make and drop one block behind a grey past, so that what follows runs at its usual speed."""
+        plan = ShotPlan(prompt="-", blocks=1, noise=NamedNoise(0, shot=0))
+        for _ in self.make(plan, [_GreyShot(self.geometry)]):
+            pass
+
+    def remembers(self, past: Sequence[FinishedShot], prompt: str) -> tuple[ContextFrame, ...]:
+        """Which frames of ``past`` condition the shot ``prompt`` that follows, oldest first."""
+        known = [PastShot(shot.frame_count, shot.prompt) for shot in past]
+        return self._shots.memory.policy(known, self.geometry.context_frames, prompt)
+
+    def make(self, plan: ShotPlan, past: Sequence[FinishedShot]) -> Iterator[Block]:
+        """The blocks of one shot, as they are made. Equal plans after equal pasts give equal frames, to the bit."""
+        return self._shots.shot(plan, past)
+
+
+class _GreyShot:
+    """A past that shows nothing."""
+
+    index = 0
+    prompt = "-"
+
+    def __init__(self, geometry: Geometry) -> None:
+        self.frame_count = geometry.shot_frames(1)
+        self._size = (geometry.height, geometry.width, 3)
+
+    def pictures(self, frames: Sequence[int]) -> np.ndarray:
+        return np.full((len(frames), *self._size), 128, dtype=np.uint8)

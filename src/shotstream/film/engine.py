@@ -1,0 +1,30 @@
+"""What a film asks of the model. :class:`shotstream.film.director.Director` answers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Protocol
+
+from shotstream.core.context_budget import ContextFrame
+from shotstream.core.geometry import Geometry
+from shotstream.sampling.context import FinishedShot
+from shotstream.sampling.director import Block, ShotPlan
+
+
+class Engine(Protocol):
+    """A model at work. It keeps nothing between shots that would change a picture."""
+
+    @property
+    def geometry(self) -> Geometry: ...
+
+    @property
+    def model_name(self) -> str: ...
+
+    @property
+    def model_version(self) -> str: ...
+
+    def remembers(self, past: Sequence[FinishedShot], prompt: str) -> tuple[ContextFrame, ...]:
+        """Which frames of ``past`` condition the shot ``prompt`` that follows, oldest first."""
+
+    def make(self, plan: ShotPlan, past: Sequence[FinishedShot]) -> Iterator[Block]:
+        """The blocks of one shot, as they are made. Equal plans after equal pasts give equal frames, to the bit."""

@@ -1,0 +1,258 @@
+"""A film: a story being made, shot by shot. Commands change it; takes are made when they are looked at.
+
+One rule for what a shot remembers: the chosen takes of the shots before it, as shown (uint8). A film that was
+saved and opened again therefore goes on exactly as one that never was closed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from shotstream.core.errors import InputError
+from shotstream.core.geometry import Geometry
+from shotstream.core.randomness import derive
+from shotstream.core.story import Shot, Story, make_story
+from shotstream.film.archive import pack, unpack
+from shotstream.film.engine import Engine
+from shotstream.film.export import export_film
+from shotstream.film.memory import past_of, prompt_of, refuse_gap, stale_shots, would_see
+from shotstream.film.record import FilmRecord, ShotRecord, TakeRecord
+from shotstream.film.store import TakeStore
+from shotstream.film.take import Take
+from shotstream.sampling.director import Block, ShotPlan
+from shotstream.sampling.noise import NamedNoise
+
+
+@dataclass(frozen=True, slots=True)
+class ShotView:
+    """One shot as it stands. ``stale``: the chosen take saw frames that are no longer in the film."""
+
+    index: int
+    caption: str
+    seconds: float
+    takes: tuple[Take, ...]
+    chosen: Take | None
+    stale: bool
+
+
+class Film:
+    """Made by a director's ``open`` and ``reopen``."""
+
+    def __init__(self, engine: Engine, record: FilmRecord, store: TakeStore) -> None:
+        _same_size(record, engine.geometry)
+        self.engine = engine
+        self.record = record
+        self.store = store
+        self._takes: dict[int, Take] = {}
+        self._running: Take | None = None
+
+    @classmethod
+    def new(cls, engine: Engine, global_caption: str, seed: int) -> Film:
+        """A film without shots. Raises :class:`InputError` for a blank caption or an impossible seed."""
+        checked = make_story({"global_caption": global_caption, "seed": seed, "shots": [{"caption": "-"}]}, "film")
+        sizes = engine.geometry.model_dump(include={"width", "height", "fps"})
+        record = FilmRecord(global_caption=checked.global_caption, seed=checked.seed, **sizes)
+        return cls(engine, record, TakeStore.of(record))
+
+    @classmethod
+    def reopen(cls, engine: Engine, path: str | Path) -> Film:
+        """The film in the file ``path``. Raises :class:`InputError` if it is none, damaged, or of another size."""
+        record, store = unpack(Path(path))
+        try:
+            return cls(engine, record, store)
+        except InputError as fault:
+            raise InputError(f"{path}: {fault}") from fault
+
+    @property
+    def geometry(self) -> Geometry:
+        return self.engine.geometry
+
+    @property
+    def global_caption(self) -> str:
+        return self.record.global_caption
+
+    @property
+    def seed(self) -> int:
+        return self.record.seed
+
+    @property
+    def shots(self) -> tuple[ShotView, ...]:
+        """Every shot as it stands now."""
+        stale = self.stale
+        return tuple(
+            ShotView(
+                index=index,
+                caption=shot.caption,
+                seconds=self.geometry.shot_seconds(shot.blocks),
+                takes=tuple(self.take(take.id) for take in shot.takes),
+                chosen=None if shot.chosen is None else self.take(shot.chosen),
+                stale=index in stale,
+            )
+            for index, shot in enumerate(self.record.shots)
+        )
+
+    @property
+    def stale(self) -> tuple[int, ...]:
+        """Shots whose chosen take remembers frames that are no longer in the film; in film order."""
+        return stale_shots(self.record, self.store, self.engine)
+
+    def take(self, id: int) -> Take:
+        """The handle of the take with this id: always the same object."""
+        return self._takes.setdefault(id, Take(self, id))
+
+    # commands
+
+    def shot(self, caption: str, seconds: float | None = None, seed: int | None = None) -> Take:
+        """Add a shot at the end; returns its first take, planned.
+
+        seconds: 0.3 to 5.5, rounded to whole blocks; None is the preset's usual length. seed: names the take's
+        noise; None derives it from the film's. Raises :class:`InputError`.
+        """
+        index = len(self.record.shots)
+        shot = _checked_shot(index, {"caption": caption, "seconds": seconds, "seed": seed})
+        first = self._new_take(index, shot.seed, None, 0)
+        blocks = shot.blocks(self.geometry)
+        self.record = self.record.with_shot(
+            index, ShotRecord(caption=shot.caption, blocks=blocks, seed=shot.seed, takes=(first,))
+        )
+        return self.take(first.id)
+
+    def retake(self, shot: int, seed: int | None = None) -> Take:
+        """Another take of ``shot``, planned, with noise of its own; made, it becomes the choice and the old is kept.
+
+        Later shots that saw the old choice are stale then. Raises :class:`InputError` if the shot has no made take.
+        """
+        self._made_choice(shot)
+        record = self.record.shots[shot]
+        _checked_shot(shot, {"caption": record.caption, "seed": seed})
+        return self._plan(shot, self._new_take(shot, seed, record.seed, len(record.takes)))
+
+    def remake(self, shot: int) -> Take:
+        """The chosen take of ``shot`` again, planned: its own noise, under what the film's earlier shots are now."""
+        return self._plan(shot, TakeRecord(id=self.record.next_id(), seed=self._made_choice(shot).seed))
+
+    def choose(self, shot: int, take: int | Take) -> None:
+        """Make ``take`` (its place among the shot's takes, from 0, or the take) the one that is in the film."""
+        record = self._shot_record(shot)
+        if isinstance(take, Take):
+            found = next((one for one in record.takes if one.id == take.id and take is self.take(one.id)), None)
+        else:
+            found = record.takes[take] if 0 <= take < len(record.takes) else None
+        if found is None:
+            raise InputError(f"shot {shot} has {len(record.takes)} takes, counted from 0; {take!r} is none of them")
+        if found.state == "planned":
+            raise InputError(f"take {found.id} of shot {shot} is not made yet; wait for it first")
+        self._refuse_while_running("choose")
+        self.record = self.record.with_take(shot, found, choose=True)
+
+    def save(self, path: str | Path) -> None:
+        """Write the film, all its takes included, as one file, whole or not at all. Raises :class:`StorageError`."""
+        self._refuse_while_running("save")
+        pack(self.record, self.store, Path(path))
+
+    def export(self, path: str | Path, *, storyboard: str | Path | None = None) -> None:
+        """Write the chosen takes as MP4, a chapter per shot, and with ``storyboard`` a picture of all shots (PNG)."""
+        self._refuse_while_running("export")
+        export_film(self, Path(path), None if storyboard is None else Path(storyboard))
+
+    def frames(self) -> Iterator[np.ndarray]:
+        """Every frame of the chosen takes, in film order: uint8 [height, width, 3] RGB."""
+        for shot in self.record.shots:
+            if shot.choice is not None:
+                yield from self.store.frames(shot.choice)
+
+    def story(self) -> Story:
+        """The script that makes this film: captions, lengths, and the seeds of the chosen takes.
+
+        Raises :class:`InputError` if the film has no shots.
+        """
+        shots = [script_of(shot, self.geometry) for shot in self.record.shots]
+        return make_story({"global_caption": self.global_caption, "seed": self.seed, "shots": shots}, "film")
+
+    def close(self) -> None:
+        """Let go of all takes and their files. Save first what is to be kept."""
+        self.store.close()
+
+    # the takes' side of it
+
+    def begin(self, take: Take) -> Iterator[Block]:
+        """Start making ``take``: its blocks to come. Raises :class:`InputError` when it is not its turn."""
+        self._refuse_while_running(f"start take {take.id} of shot {take.shot}")
+        index, planned = self.record.find(take.id)
+        refuse_gap(self.record, index)
+        seen = would_see(self.record, self.store, self.engine, index)
+        made_by = {"model": self.engine.model_name, "model_version": self.engine.model_version}
+        self.record = self.record.with_take(index, planned.model_copy(update={"saw": seen, **made_by}), choose=False)
+        self._running = take
+        # The take's own seed already stands for film, shot and take: its noise stays its own wherever its shot goes.
+        noise = NamedNoise(planned.seed, shot=0, take=0)
+        plan = ShotPlan(prompt=prompt_of(self.record, index), blocks=self.record.shots[index].blocks, noise=noise)
+        return self.engine.make(plan, past_of(self.record, self.store, index))
+
+    def keep(self, take: Take, state: Literal["finished", "cut"], blocks: list[np.ndarray]) -> None:
+        """Store the blocks of a take that has ended, and choose it."""
+        lengths = tuple(len(frames) for frames in blocks)
+        made = take.record.model_copy(update={"state": state, "block_frames": lengths})
+        self.store.add(made, np.concatenate(blocks))
+        self.record = self.record.with_take(take.shot, made, choose=True)
+
+    def ended(self, take: Take) -> None:
+        """``take`` no longer runs."""
+        if self._running is take:
+            self._running = None
+
+    def _plan(self, shot: int, take: TakeRecord) -> Take:
+        self.record = self.record.with_take(shot, take, choose=False)
+        return self.take(take.id)
+
+    def _new_take(self, shot: int, seed: int | None, shot_seed: int | None, number: int) -> TakeRecord:
+        """The ``number``-th take of a shot. Its noise has a name of its own, unless a person named it."""
+        base = self.seed if shot_seed is None else shot_seed
+        named = derive(base, "shot", shot, "take", number) if seed is None else seed
+        return TakeRecord(id=self.record.next_id(), seed=named)
+
+    def _shot_record(self, shot: int) -> ShotRecord:
+        if not 0 <= shot < len(self.record.shots):
+            raise InputError(f"there is no shot {shot}; the film has {len(self.record.shots)}, counted from 0")
+        return self.record.shots[shot]
+
+    def _made_choice(self, shot: int) -> TakeRecord:
+        choice = self._shot_record(shot).choice
+        if choice is None:
+            raise InputError(f"shot {shot} is not made yet; wait for its take first")
+        return choice
+
+    def _refuse_while_running(self, what: str) -> None:
+        if self._running is not None:
+            busy = f"take {self._running.id} of shot {self._running.shot} is running"
+            raise InputError(f"cannot {what}: {busy}; wait() for it or cut() it first")
+
+
+def _checked_shot(index: int, data: dict[str, object]) -> Shot:
+    """A shot under the rules of a story. Raises :class:`InputError` that calls it shot ``index``."""
+    try:
+        return make_story({"global_caption": "-", "shots": [data]}, "film").shots[0]
+    except InputError as fault:
+        raise InputError(str(fault).replace("film: shots[0]", f"shot {index}:", 1).replace(":.", ": ")) from fault
+
+
+def script_of(shot: ShotRecord, geometry: Geometry) -> dict[str, object]:
+    """One shot of a story, as data."""
+    blocks = shot.blocks if shot.choice is None else len(shot.choice.block_frames)
+    seed = shot.seed if shot.choice is None else shot.choice.seed
+    return {"caption": shot.caption, "seconds": geometry.shot_seconds(blocks), "seed": seed}
+
+
+def _same_size(record: FilmRecord, geometry: Geometry) -> None:
+    """Refuse to go on with a film at another size or rate than the model's."""
+    film, model = ((one.width, one.height, one.fps) for one in (record, geometry))
+    if film != model:
+        raise InputError(
+            f"the film is {film[0]}x{film[1]} at {film[2]} frames/s, the model makes "
+            f"{model[0]}x{model[1]} at {model[2]}; open it with the model that made it"
+        )

@@ -1,0 +1,58 @@
+"""What making a film costs: time in denoising, and memory."""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+from time import perf_counter
+
+import torch
+from torch import Tensor
+
+from shotstream.sampling.solvers import NEVER, Draw, Flow, GradientPolicy, Sampler
+
+
+class TimedSampler:
+    """A sampler that adds up in ``seconds`` how long it took, waiting for the device to be done."""
+
+    def __init__(self, sampler: Sampler, device: torch.device) -> None:
+        self._sampler = sampler
+        self._device = device
+        self.seconds = 0.0
+
+    def __call__(self, flow: Flow, draw: Draw, gradient: GradientPolicy = NEVER) -> Tensor:
+        started = perf_counter()
+        clean = self._sampler(flow, draw, gradient)
+        if self._device.type == "cuda":
+            torch.cuda.synchronize(self._device)
+        self.seconds += perf_counter() - started
+        return clean
+
+
+def peak_memory_bytes(device: torch.device) -> int:
+    """The most memory held so far: on a CUDA device what torch allocated there, else this process's resident bytes."""
+    if device.type == "cuda":
+        return int(torch.cuda.max_memory_allocated(device))
+    if sys.platform == "win32":
+        return _windows_peak()
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def _windows_peak() -> int:
+    """PeakWorkingSetSize of PROCESS_MEMORY_COUNTERS (psapi.h)."""
+
+    class Counters(ctypes.Structure):
+        _fields_ = [
+            ("cb", ctypes.c_uint32),
+            ("faults", ctypes.c_uint32),
+            *((f"size{n}", ctypes.c_size_t) for n in range(8)),
+        ]
+
+    counters = Counters(cb=ctypes.sizeof(Counters))
+    kernel = ctypes.windll.kernel32  # type: ignore[attr-defined]
+    kernel.GetCurrentProcess.restype = ctypes.c_void_p
+    kernel.K32GetProcessMemoryInfo(ctypes.c_void_p(kernel.GetCurrentProcess()), ctypes.byref(counters), counters.cb)
+    return int(counters.size0)

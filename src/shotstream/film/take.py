@@ -1,0 +1,133 @@
+"""A take: one making of a shot. Nothing runs until it is iterated or waited for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from shotstream.core.errors import InputError
+from shotstream.film.record import TakeRecord
+from shotstream.sampling.director import Block
+
+if TYPE_CHECKING:
+    from shotstream.film.film import Film
+
+TakeState = Literal["planned", "running", "finished", "cut"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TakeBlock:
+    """One block of a take as a viewer gets it: ``frames`` uint8 [t, height, width, 3] RGB, the ``index``-th from 0."""
+
+    index: int
+    frames: np.ndarray
+
+
+class Take:
+    """A handle on one take of a film. Made by :class:`shotstream.film.film.Film`, never by hand.
+
+    Iterating yields every block from the first: those already made are read back, the others are made there and
+    then. Iteration may be left and taken up again; only one take of a film runs at a time.
+    """
+
+    def __init__(self, film: Film, id: int) -> None:
+        self._film = film
+        self.id = id
+        self._maker: Iterator[Block] | None = None
+        self._made: list[np.ndarray] = []
+
+    def __iter__(self) -> Iterator[TakeBlock]:
+        index = 0
+        while (block := self._block(index)) is not None:
+            yield block
+            index += 1
+
+    def __repr__(self) -> str:
+        return f"<take {self.id} of shot {self.shot}: {self.state}, {sum(self._lengths())} frames>"
+
+    @property
+    def record(self) -> TakeRecord:
+        """What the film's record says of this take."""
+        return self._film.record.find(self.id)[1]
+
+    @property
+    def shot(self) -> int:
+        """Index of its shot in the film, from 0."""
+        return self._film.record.find(self.id)[0]
+
+    @property
+    def seed(self) -> int:
+        """The number that names all its noise; another take with it, under equal conditions, is equal to the bit."""
+        return self.record.seed
+
+    @property
+    def state(self) -> TakeState:
+        return "running" if self._maker is not None else self.record.state
+
+    @property
+    def frames(self) -> np.ndarray:
+        """All frames made so far: uint8 [T, height, width, 3] RGB. Raises :class:`InputError` if there are none."""
+        if self.state == "running" and self._made:
+            return np.concatenate(self._made)
+        if self.state in ("finished", "cut"):
+            return self._film.store.frames(self.record)
+        raise InputError(f"shot {self.shot} has no frames yet; iterate over its take or wait() for it")
+
+    def wait(self) -> Take:
+        """Make whatever is not made yet; returns the take itself."""
+        for _ in self:
+            pass
+        return self
+
+    def cut(self) -> Take:
+        """End a running take with the blocks it has. Raises :class:`InputError` if it does not run or has none."""
+        if self.state != "running" or not self._made:
+            raise InputError(f"take {self.id} of shot {self.shot} is {self.state}; only a running take can be cut")
+        self._end("cut")
+        return self
+
+    def _lengths(self) -> tuple[int, ...]:
+        return self.record.block_frames or tuple(len(frames) for frames in self._made)
+
+    def _block(self, index: int) -> TakeBlock | None:
+        """Block ``index``: read back or made now; None behind the last one."""
+        if self.state in ("planned", "running"):
+            while index >= len(self._made):
+                if not self._advance():
+                    return None
+            return TakeBlock(index, self._made[index])
+        lengths = self.record.block_frames
+        if index >= len(lengths):
+            return None
+        start = sum(lengths[:index])
+        return TakeBlock(index, self._film.store.frames(self.record, range(start, start + lengths[index])))
+
+    def _advance(self) -> bool:
+        """Make one more block; False, and the take is finished, when there are no more.
+
+        Whatever goes wrong, the take is as if it had never begun: made again, it is the same.
+        """
+        try:
+            if self._maker is None:
+                self._maker = self._film.begin(self)
+            block = next(self._maker, None)
+            if block is None:
+                self._end("finished")
+                return False
+        except BaseException:
+            self._forget()
+            raise
+        self._made.append(block.frames)
+        return True
+
+    def _end(self, state: Literal["finished", "cut"]) -> None:
+        self._film.keep(self, state, self._made)
+        self._forget()
+
+    def _forget(self) -> None:
+        """Let go of the maker and of frames in memory."""
+        self._maker, self._made = None, []
+        self._film.ended(self)

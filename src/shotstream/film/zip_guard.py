@@ -1,0 +1,104 @@
+"""Zip files from strangers: opened only if they are small in every way that could hurt. Reads in bounded memory."""
+
+from __future__ import annotations
+
+import stat
+import struct
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO
+
+from shotstream.core.errors import InputError, StorageError
+
+MAX_GROWTH = 4  # unpacked bytes per byte of the archive; footage hardly compresses
+GRACE = 16 << 20  # bytes that need not obey it
+_BYTES_PER_ENTRY = 512  # of the directory: header, name and extra fields
+_TAIL = 22 + 65535 + 20  # end record, its longest comment, and the locator of a 64-bit one
+_END, _LOCATOR, _END64 = b"PK\x05\x06", b"PK\x06\x07", b"PK\x06\x06"
+_PIECE = 1 << 20
+
+
+@contextmanager
+def opened_zip(path: Path, *, most_entries: int) -> Iterator[zipfile.ZipFile]:
+    """The zip at ``path``, its directory checked before it is read, its entries before they are unpacked.
+
+    Refused with a one-line :class:`InputError`: what is no zip, too many entries, names given twice or leading
+    out of the archive, links, encryption, and entries that unpack to far more than the file holds.
+    Raises :class:`StorageError` if the disk refuses.
+    """
+    try:
+        with path.open("rb") as file:
+            _check_directory(file, path, most_entries)
+            with zipfile.ZipFile(file) as archive:
+                _check_entries(archive.infolist(), path, file.seek(0, 2))
+                yield archive
+    except FileNotFoundError as fault:
+        raise InputError(f"{path}: no such file; check the name") from fault
+    except IsADirectoryError as fault:
+        raise InputError(f"{path}: is a folder; name a film file") from fault
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, struct.error) as fault:
+        raise InputError(f"{path}: damaged ({str(fault) or 'it ends too early'}); fetch or save it again") from fault
+    except OSError as fault:
+        raise StorageError(f"{path}: cannot be unpacked ({fault.strerror or fault})") from fault
+
+
+def read_entry(archive: zipfile.ZipFile, name: str, most_bytes: int) -> bytes:
+    """The bytes of entry ``name``. Raises :class:`InputError` if it is missing or larger than ``most_bytes``."""
+    if _entry(archive, name).file_size > most_bytes:
+        raise InputError(f"its {name} is larger than {most_bytes >> 20} MiB; this is no film file")
+    return archive.read(name)
+
+
+def copy_entry(archive: zipfile.ZipFile, name: str, target: Path) -> None:
+    """Write entry ``name`` to the file ``target``, piece by piece. Raises :class:`InputError` if it is missing."""
+    with archive.open(_entry(archive, name)) as source, target.open("wb") as file:
+        while piece := source.read(_PIECE):
+            file.write(piece)
+
+
+def _entry(archive: zipfile.ZipFile, name: str) -> zipfile.ZipInfo:
+    try:
+        return archive.getinfo(name)
+    except KeyError as fault:
+        raise InputError(f"it holds no {name}; this is no film file, or it is damaged") from fault
+
+
+def _check_directory(file: BinaryIO, path: Path, most_entries: int) -> None:
+    """Refuse a directory larger than ``most_entries`` can need: reading it is what costs memory."""
+    size = file.seek(0, 2)
+    file.seek(max(0, size - _TAIL))
+    tail = file.read(_TAIL)
+    end = tail.rfind(_END)
+    if end < 0 or len(tail) < end + 22:
+        raise InputError(f"{path}: not a film file, or cut short (no zip directory at its end); fetch or save it again")
+    _, entries, directory = struct.unpack("<HHI", tail[end + 8 : end + 16])
+    locator = tail[max(0, end - 20) : end]
+    if locator.startswith(_LOCATOR):
+        file.seek(struct.unpack("<Q", locator[8:16])[0])
+        record = file.read(56)
+        if record.startswith(_END64) and len(record) == 56:
+            entries, directory = struct.unpack("<QQ", record[32:48])
+    file.seek(0)
+    if entries > most_entries or directory > most_entries * _BYTES_PER_ENTRY:
+        raise InputError(f"{path}: lists {entries} files in {directory} bytes; a film file has at most {most_entries}")
+
+
+def _check_entries(entries: list[zipfile.ZipInfo], path: Path, archive_bytes: int) -> None:
+    names: set[str] = set()
+    for entry in entries:
+        name = entry.filename
+        if name in names:
+            raise InputError(f"{path}: {name[:80]!r} is in it twice; this file is not safe to open")
+        names.add(name)
+        parts = PurePosixPath(name.replace("\\", "/")).parts
+        if not parts or parts[0] == "/" or ".." in parts or ":" in name:
+            raise InputError(f"{path}: {name[:80]!r} leads out of the archive; this file is not safe to open")
+        if stat.S_ISLNK(entry.external_attr >> 16):
+            raise InputError(f"{path}: {name[:80]!r} is a link; this file is not safe to open")
+        if entry.flag_bits & 1:
+            raise InputError(f"{path}: {name[:80]!r} is encrypted; save the film without a password")
+    if sum(entry.file_size for entry in entries) > MAX_GROWTH * archive_bytes + GRACE:
+        raise InputError(f"{path}: unpacks to far more than it holds; this file is not safe to open")

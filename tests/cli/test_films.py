@@ -1,0 +1,171 @@
+"""``shotstream generate`` with a real, tiny model: what is on the disk in the end, however it ends."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cv2
+import pytest
+
+from shotstream.cli.shot_bars import ShotBars
+from shotstream.film.report import Progress
+from shotstream.media.story_file import read_story
+from shotstream.media.video import read_info, read_video
+
+Command = Callable[..., Any]
+STORY = """global_caption: a red fox in the forest
+seed: 7
+shots:
+- {caption: wide shot. it walks, seconds: 0.6}
+- {caption: it sleeps and snores, seconds: 1.3}
+- {caption: the owl sits, seconds: 0.6}
+"""
+FRAMES = (9, 21, 9)
+
+
+@pytest.fixture
+def story(tmp_path: Path) -> Path:
+    path = tmp_path / "fox.yaml"
+    path.write_text(STORY)
+    return path
+
+
+@pytest.fixture
+def made(story: Path) -> Callable[[], list[str]]:
+    """The names of what stands beside the story."""
+    return lambda: sorted(path.name for path in story.parent.iterdir() if path != story)
+
+
+def test_a_story_becomes_a_film(run: Command, story: Path, tiny_model: Path, made: Callable[[], list[str]]) -> None:
+    ran = run("generate", story, "--model", tiny_model, "--json")
+    assert ran.code == 0, ran.err
+    report = json.loads(ran.out)
+    film = story.with_suffix(".mp4")
+    assert made() == ["fox.mp4", "fox.png"]
+    assert tuple(shot["frames"] for shot in report["shots"]) == FRAMES
+    assert {"snores", "and"} <= set(report["unknown_words"])
+    assert (report["seed"], report["device"]) == (7, "cpu")
+    assert report["shots"][2]["first_frame"] == 30
+    info = read_info(film)
+    assert (info.frames, info.width, info.height, info.fps) == (39, report["width"], report["height"], report["fps"])
+    assert info.tags is not None
+    assert info.tags.story == read_story(story)
+    assert [chapter.title for chapter in info.chapters] == [shot.caption for shot in info.tags.story.shots]
+    assert cv2.imread(str(film.with_suffix(".png"))) is not None
+
+
+def test_the_same_command_makes_the_same_bytes(run: Command, story: Path, tiny_model: Path) -> None:
+    films = [story.with_name("fox.mp4"), story.parent / "again" / "fox.mp4"]
+    films[1].parent.mkdir()
+    for film in films:
+        assert run("generate", story, "--model", tiny_model, "-o", film, "--no-storyboard").code == 0
+    assert films[0].read_bytes() == films[1].read_bytes()
+
+
+def test_another_seed_makes_another_film(run: Command, story: Path, tiny_model: Path) -> None:
+    films = []
+    for seed in (1, 2):
+        film = story.with_name(f"{seed}.mp4")
+        assert run("generate", story, "--model", tiny_model, "-o", film, "--seed", seed).code == 0
+        films.append(read_video(film))
+    assert (films[0] != films[1]).any()
+
+
+@pytest.mark.parametrize("keep", [False, True])
+def test_ctrl_c_in_the_second_shot(
+    run: Command,
+    story: Path,
+    tiny_model: Path,
+    made: Callable[[], list[str]],
+    monkeypatch: pytest.MonkeyPatch,
+    keep: bool,
+) -> None:
+    show = ShotBars.show
+
+    def show_and_interrupt(bars: ShotBars, progress: Progress) -> None:
+        show(bars, progress)
+        if (progress.shot, progress.blocks_done) == (1, 1):
+            signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(ShotBars, "show", show_and_interrupt)
+    ran = run("generate", story, "--model", tiny_model, *(["--keep-shots"] if keep else []))
+    assert (ran.code, ran.out) == (130, "")
+    assert ran.err.rstrip().endswith("interrupted")
+    assert made() == (["fox.mp4"] if keep else [])
+    if keep:
+        assert "1 finished shot is in" in ran.err
+        assert read_info(story.with_suffix(".mp4")).frames == FRAMES[0]
+
+
+FULL = """
+import resource, sys
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv.pop(1)),) * 2)
+from shotstream.cli.main import run
+run()
+"""
+
+
+def test_a_disk_that_fills_up(story: Path, tiny_model: Path, made: Callable[[], list[str]]) -> None:
+    command = [sys.executable, "-c", FULL, "3000", "generate", str(story), "--model", str(tiny_model)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    assert len(errors) == 1
+    assert "larger than this disk" in errors[0]
+    assert "Traceback" not in done.stderr
+    assert made() == []
+
+
+@pytest.mark.parametrize("damage", ["cut", "noise", "missing"])
+def test_damaged_weights(
+    run: Command,
+    story: Path,
+    tiny_model: Path,
+    made: Callable[[], list[str]],
+    tmp_path_factory: pytest.TempPathFactory,
+    damage: str,
+) -> None:
+    folder = tmp_path_factory.mktemp(damage)
+    for file in tiny_model.iterdir():
+        (folder / file.name).write_bytes(file.read_bytes())
+    student = folder / "student.safetensors"
+    if damage == "cut":
+        student.write_bytes(student.read_bytes()[:-100])
+    elif damage == "noise":
+        student.write_bytes(b"\xff" * 1000)
+    else:
+        student.unlink()
+    ran = run("generate", story, "--model", folder)
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.err.startswith(f"error: {student}")
+    assert ran.err.count("\n") == 1
+    assert made() == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--model", "storywrld"], "no model is called 'storywrld'; did you mean 'storyworld'?"),
+        (["--device", "abacus"], "abacus"),
+        (["--device", "cuda:99"], "cuda:99"),
+    ],
+)
+def test_what_there_is_not(
+    run: Command, story: Path, made: Callable[[], list[str]], arguments: list[str], said: str
+) -> None:
+    ran = run("generate", story, *arguments)
+    assert (ran.code, ran.out, ran.err.count("\n")) == (2, "", 1)
+    assert said in ran.err
+    assert made() == []
+
+
+def test_story_check_knows_the_model(run: Command, story: Path, tiny_model: Path) -> None:
+    data = json.loads(run("story", "check", story, "--model", tiny_model, "--json").out)
+    assert tuple(shot["frames"] for shot in data["shots"]) == FRAMES
+    assert "snores" in data["unknown_words"]

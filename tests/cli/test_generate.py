@@ -1,0 +1,122 @@
+"""``shotstream generate``: what it asks the library for, what it prints, what it refuses before any work."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from shotstream.core.story import Shot, Story
+
+Command = Callable[..., Any]
+Renders = list[dict[str, Any]]
+STORY = "global_caption: A fox.\nshots:\n- caption: It walks.\n- caption: It waves.\n"
+KEYS = ["output", "storyboard", "model", "model_version", "device", "dtype", "seed", "width", "height", "fps", "frames"]
+KEYS += ["shots", "unknown_words", "end_to_end_fps", "denoise_fps", "seconds_to_first_frame", "peak_memory_bytes"]
+
+
+@pytest.fixture
+def story(tmp_path: Path) -> Path:
+    path = tmp_path / "fox.yaml"
+    path.write_text(STORY)
+    return path
+
+
+def test_the_film_lands_beside_the_story(run: Command, renders: Renders, story: Path) -> None:
+    ran = run("generate", story)
+    assert ran.code == 0
+    assert ran.out.splitlines() == [str(story.with_suffix(".mp4")), str(story.with_suffix(".png"))]
+    assert "20.0 frames/s" in ran.err
+    assert "words the model does not know: zebra" in ran.err
+    [asked] = renders
+    assert asked["output"] == story.with_suffix(".mp4")
+    assert (asked["model"], asked["device"], asked["dtype"], asked["seed"]) == ("storyworld", "auto", "auto", None)
+    assert (asked["force"], asked["keep_shots"], asked["storyboard"]) == (False, False, True)
+
+
+def test_json_is_one_object_with_the_stable_keys(run: Command, renders: Renders, story: Path) -> None:
+    ran = run("generate", story, "--json", "--seed", 5, "--no-storyboard")
+    data = json.loads(ran.out)
+    assert ran.out.count("\n") == 1
+    assert list(data) == KEYS
+    assert list(data["shots"][0]) == ["index", "caption", "first_frame", "frames", "seconds_to_first_frame", "seconds"]
+    assert data["storyboard"] is None
+    assert renders[0]["seed"] == 5
+
+
+def test_a_story_from_the_command_line(
+    run: Command, renders: Renders, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run("generate", "--prompt", "A fox.", "--shot", "It walks.", "--shot", "It waves.").code == 0
+    assert renders[0]["story"] == Story(
+        global_caption="A fox.", shots=(Shot(caption="It walks."), Shot(caption="It waves."))
+    )
+    assert renders[0]["output"] == Path("film.mp4")
+
+
+def test_a_story_from_standard_input(
+    run: Command, renders: Renders, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(STORY.encode())))
+    assert run("generate", "-").code == 0
+    assert len(renders[0]["story"].shots) == 2
+    assert renders[0]["output"] == Path("film.mp4")
+
+
+@pytest.mark.parametrize("there", ["fox.mp4", "fox.png"])
+def test_what_exists_is_replaced_only_with_force(run: Command, renders: Renders, story: Path, there: str) -> None:
+    (story.parent / there).write_text("mine")
+    ran = run("generate", story)
+    assert ran.code == 2
+    assert ran.err == f"error: {story.parent / there}: already exists; name another or replace it with --force\n"
+    assert not renders
+    assert run("generate", story, "--force").code == 0
+    assert renders[0]["force"]
+
+
+def test_without_a_storyboard_a_picture_of_that_name_is_safe(run: Command, renders: Renders, story: Path) -> None:
+    story.with_suffix(".png").write_text("mine")
+    assert run("generate", story, "--no-storyboard").code == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ([], "give a story file, or --prompt"),
+        (["--prompt", "A fox."], "give a story file, or --prompt"),
+        (["--shot", "It walks."], "give a story file, or --prompt"),
+        (["{story}", "--prompt", "A fox."], "not both"),
+        (["{story}", "-o", "{folder}/film.avi"], "a film's name ends in .mp4"),
+        (["{story}", "-o", "{folder}/no/film.mp4"], "its folder does not exist; make it first"),
+        (["{story}", "--seed", "-1"], "--seed"),
+        (["{story}", "--seed", "x"], "--seed"),
+        (["{story}", "--dtype", "int4"], "--dtype"),
+        (["{story}", "--fast"], "No such option: --fast"),
+        (["{folder}/none.yaml"], "no such file"),
+        (["{folder}"], "is a folder"),
+        (["--prompt", "A fox.", "--shot", " "], "command line: shots[0].caption is blank"),
+    ],
+)
+def test_wrong_usage_is_one_line_and_exit_2(
+    run: Command, renders: Renders, story: Path, arguments: list[str], said: str
+) -> None:
+    ran = run("generate", *(text.format(story=story, folder=story.parent) for text in arguments))
+    assert (ran.code, ran.out) == (2, "")
+    assert said in ran.err
+    assert ran.err.count("\n") == 1
+    assert not renders
+    assert [path.name for path in story.parent.iterdir()] == ["fox.yaml"]
+
+
+def test_ctrl_c(run: Command, renders: Renders, tmp_path: Path) -> None:
+    film = tmp_path / "film.mp4"
+    ran = run("generate", "--prompt", "A fox.", "--shot", "It walks.", "--shot", "Ctrl-C", "-o", film, "--keep-shots")
+    assert (ran.code, ran.out) == (130, "")
+    assert ran.err.splitlines()[-2:] == [f"2 finished shots are in {film}", "interrupted"]
+    assert "Traceback" not in ran.err

@@ -1,0 +1,39 @@
+"""What a person may ask for, and what ``auto`` answers on any machine."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from shotstream.core.devices import DTYPES, pick_device, pick_dtype
+from shotstream.core.errors import InputError
+
+
+def test_auto_gives_something_that_works():
+    device = pick_device("auto")
+    dtype = pick_dtype("auto", device)
+    assert dtype in DTYPES.values()
+    assert torch.ones(2, 2, device=device, dtype=dtype).sum().item() == 4
+
+
+def test_names_mean_what_they_say():
+    assert pick_device("cpu") == torch.device("cpu")
+    assert pick_dtype("float32", torch.device("cpu")) == torch.float32
+    assert pick_dtype("bfloat16", torch.device("cpu")) == torch.bfloat16
+
+
+def test_a_cpu_without_the_instructions_gets_float32(monkeypatch):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", dict, raising=False)
+    assert pick_dtype("auto", torch.device("cpu")) == torch.float32
+
+
+@pytest.mark.parametrize("name", ["", "gpu", "meta", "cuda:x", "cuda:999", "cpu:1", "auto:0"])
+def test_what_is_not_here_is_refused(name):
+    with pytest.raises(InputError):
+        pick_device(name)
+
+
+@pytest.mark.parametrize("name", ["", "half", "float64", "torch.float32"])
+def test_unknown_number_formats_are_refused(name):
+    with pytest.raises(InputError, match="use auto, float32 or bfloat16"):
+        pick_dtype(name, torch.device("cpu"))

@@ -1,0 +1,61 @@
+"""A stand-in for the model: pictures that are a pure function of plan and past."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import pytest
+import torch
+
+from shotstream.core.context_budget import ContextFrame, PastShot, dynamic_sampling
+from shotstream.core.geometry import Geometry
+from shotstream.core.randomness import derive
+from shotstream.film.film import Film
+from shotstream.sampling.context import FinishedShot
+from shotstream.sampling.director import Block, ShotPlan
+
+GEOMETRY = Geometry(width=64, height=32, spatial=8, latent_channels=4, default_blocks=2)
+
+
+class PaintEngine:
+    """Paints noise named by prompt, noise and condition frames. ``made``: what was asked; ``blocks``: how many came."""
+
+    geometry = GEOMETRY
+    model_name = "paint"
+    model_version = "1"
+
+    def __init__(self) -> None:
+        self.made: list[tuple[ShotPlan, Sequence[FinishedShot]]] = []
+        self.blocks = 0
+        self.fail_at: int | None = None  # raise when this many blocks have been painted
+
+    def remembers(self, past: Sequence[FinishedShot], prompt: str) -> tuple[ContextFrame, ...]:
+        known = [PastShot(shot.frame_count, shot.prompt) for shot in past]
+        return dynamic_sampling(known, GEOMETRY.context_frames, prompt)
+
+    def make(self, plan: ShotPlan, past: Sequence[FinishedShot]) -> Iterator[Block]:
+        self.made.append((plan, past))
+        shown = [
+            f"{past[frame.shot].prompt} {past[frame.shot].pictures([frame.frame]).tobytes().hex()}"
+            for frame in self.remembers(past, plan.prompt)
+        ]
+        for index in range(plan.blocks):
+            if self.blocks == self.fail_at:
+                raise RuntimeError("out of paint")
+            self.blocks += 1
+            noise = plan.noise.draw(index, 0, (2,)).numpy().tobytes().hex()
+            paint = np.random.default_rng(derive(0, plan.prompt, noise, *shown))
+            length = GEOMETRY.shot_frames(index + 1) - (GEOMETRY.shot_frames(index) if index else 0)
+            frames = paint.integers(0, 256, (length, 32, 64, 3), dtype=np.uint8)
+            yield Block(index=index, frames=frames, latents=torch.zeros(0))
+
+
+@pytest.fixture
+def engine() -> PaintEngine:
+    return PaintEngine()
+
+
+@pytest.fixture
+def film(engine: PaintEngine) -> Film:
+    return Film.new(engine, "A red fox in a forest.", seed=7)

@@ -1,0 +1,53 @@
+"""The storyboard: every frame is on the sheet, text stays inside its column."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageFont
+
+from shotstream.media.storyboard import FRAME_WIDTH, Panel, draw_storyboard, spread, wrap, write_storyboard
+
+FONT = ImageFont.load_default(16)
+
+
+def panel(colours: list[tuple[int, int, int]], caption: str = "Wide shot. The fox walks.") -> Panel:
+    frames = np.stack([np.full((40, 64, 3), colour, np.uint8) for colour in colours])
+    return Panel(caption=caption, frames=frames, start=0, seconds=2.06)
+
+
+def test_spread_takes_first_and_last() -> None:
+    assert spread(np.arange(33)).tolist() == [0, 11, 21, 32]
+    assert spread(np.arange(9), 2).tolist() == [0, 8]
+
+
+def test_every_frame_is_shown_in_its_place() -> None:
+    colours = [(255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 0)]
+    sheet = np.asarray(draw_storyboard("A fox.", [panel(colours), panel(colours[::-1])]))
+    area = FRAME_WIDTH * FRAME_WIDTH * 40 // 64
+    for colour in colours:
+        assert (sheet == colour).all(-1).sum() == 2 * area
+    rows = [(sheet == colours[0]).all(-1).any(0).nonzero()[0].min() for _ in colours]
+    assert min(rows) > 0
+
+
+def test_the_file_is_a_png(tmp_path: Path) -> None:
+    write_storyboard(tmp_path / "fox.png", "A fox. " * 100, [panel([(9, 9, 9)], "word " * 500)], "seed 7")
+    with Image.open(tmp_path / "fox.png") as image:
+        assert image.format == "PNG"
+
+
+@pytest.mark.parametrize(
+    "text", ["The fox walks to the left through the forest. " * 8, "x" * 500, "a " + "é" * 300, "— … ü 中文"]
+)
+@pytest.mark.parametrize("most", [1, 3])
+def test_wrapped_text_fits(text: str, most: int) -> None:
+    lines = wrap(text, FONT, 200, most)
+    assert 1 <= len(lines) <= most
+    assert all(FONT.getlength(line) <= 200 for line in lines)
+
+
+def test_short_text_is_whole() -> None:
+    assert wrap("The fox\nwaves.", FONT, 200, 3) == ["The fox waves."]
