@@ -32,7 +32,7 @@ from shotstream.data.clips import Clips, open_clips
 from shotstream.data.world.splits import Split
 from shotstream.training.autoencoder_report import measure, side_by_side
 from shotstream.training.settings import LoopSettings, OptimiserSettings
-from shotstream.training.stage import LossReport, Role
+from shotstream.training.stage import LossReport, Role, names
 
 
 class AutoencoderRecipe(Config):
@@ -84,14 +84,14 @@ class AutoencoderStage:
     def turn(self, update: int) -> str:
         return "autoencoder"
 
-    def loss(self, update: int, role: str) -> LossReport:
+    def loss(self, update: int, role: str, part: int = 0) -> LossReport:
         recipe = self.recipe
-        draw = np.random.default_rng(derive(recipe.seed, "batch", update))
+        draw = np.random.default_rng(derive(recipe.seed, "batch", *names(update, part)))
         still = draw.random() < recipe.still_share
         frames = 1 if still else recipe.clip_frames
         count = recipe.batch * 3 if still else recipe.batch
         video, weight = self._batch(draw, count, frames)
-        noise = stream(recipe.seed, "latent noise", update)
+        noise = stream(recipe.seed, "latent noise", *names(update, part))
         latents = self._module.encode_groups(video)
         level = recipe.latent_noise * torch.rand(len(video), 1, 1, 1, 1, generator=noise)
         latents = latents + level * torch.randn(latents.shape, generator=noise)

@@ -17,20 +17,21 @@ from typing import Literal, cast
 import torch
 from PIL import Image
 from pydantic import Field
-from torch import nn
+from torch import Tensor, nn
 
 from shotstream.core.config import Config
-from shotstream.core.flow import add_noise, flow_target
+from shotstream.core.flow import add_noise
 from shotstream.core.randomness import derive, stream
-from shotstream.models.presets import preset
 from shotstream.models.transformer import Transformer
 from shotstream.models.weights import WeightsHeader, save_transformer
 from shotstream.sampling.teacher import next_shot_flow
+from shotstream.training.losses import flow_loss
 from shotstream.training.material import Material, MaterialSettings, start_from
 from shotstream.training.next_shot_batches import NextShotSampler, NextShotSettings
 from shotstream.training.next_shot_look import teacher_look
+from shotstream.training.presets import training_preset
 from shotstream.training.settings import LoopSettings, OptimiserSettings
-from shotstream.training.stage import LossReport, Role
+from shotstream.training.stage import LossReport, Role, names
 
 
 class TeacherRecipe(Config):
@@ -46,6 +47,9 @@ class TeacherRecipe(Config):
     start: str | None = None  # weights to start from, a file or "bundled"; None starts from nothing
     picture_updates: int = Field(default=0, ge=0)  # first updates, on single latent frames
     picture_batch: int = Field(default=96, gt=0)
+    # "uniform" is the published draw (a uniform index into the shifted table) with the published weight per timestep.
+    times: Literal["logit-normal", "uniform"] = "logit-normal"
+    trained: Literal["all", "self-attention"] = "all"  # self-attention alone: the published fine-tuning
 
 
 class TeacherStage:
@@ -53,11 +57,14 @@ class TeacherStage:
 
     def __init__(self, recipe: TeacherRecipe, store: Path, progress: Callable[[int, int], None]) -> None:
         self.recipe = recipe
-        self.preset = preset(recipe.preset)
+        self.preset = training_preset(recipe.preset)
         torch.manual_seed(derive(recipe.seed, "weights"))
         self._model = Transformer(self.preset.transformer)
         if recipe.start:
             start_from(self._model, recipe.start, "teacher")
+        if recipe.trained == "self-attention":
+            for name, parameter in self._model.named_parameters():
+                parameter.requires_grad_(".self_attn." in name)
         self.roles = {"teacher": Role(self._model, recipe.optimiser)}
         self.loop = recipe.loop
         self._material = Material(recipe.material, self.preset.geometry, store, progress)
@@ -66,17 +73,24 @@ class TeacherStage:
     def turn(self, update: int) -> str:
         return "teacher"
 
-    def loss(self, update: int, role: str) -> LossReport:
-        draw = random.Random(derive(self.recipe.seed, "batch", update))
-        generator = stream(self.recipe.seed, "noise", update)
+    def loss(self, update: int, role: str, part: int = 0) -> LossReport:
+        draw = random.Random(derive(self.recipe.seed, "batch", *names(update, part)))
+        generator = stream(self.recipe.seed, "noise", *names(update, part))
         if update < self.recipe.picture_updates:
             return self._picture_loss(draw, generator)
         batch = self._sampler.batch(draw)
-        timesteps = self.preset.schedule.draw_logit_normal(len(batch.target), generator)
+        timesteps = self._timesteps(len(batch.target), generator)
         noise = torch.randn(batch.target.shape, generator=generator)
         noisy = add_noise(batch.target, noise, timesteps)
         flow = next_shot_flow(self._model, batch.context, batch.caption, noisy, timesteps, self.preset.condition_time)
-        return LossReport((flow - flow_target(batch.target, noise)).square().mean(), len(noisy))
+        weights = self.preset.schedule.loss_weights(timesteps) if self.recipe.times == "uniform" else None
+        return LossReport(flow_loss(flow, batch.target, noise, weights), len(noisy))
+
+    def _timesteps(self, count: int, generator: torch.Generator) -> Tensor:
+        """[count] training timesteps."""
+        schedule = self.preset.schedule
+        uniform = self.recipe.times == "uniform"
+        return schedule.draw_uniform(count, generator) if uniform else schedule.draw_logit_normal(count, generator)
 
     def _picture_loss(self, draw: random.Random, generator: torch.Generator) -> LossReport:
         """Flow matching on single latent frames without memory, placed where a new shot begins."""
@@ -87,7 +101,7 @@ class TeacherStage:
         flow = self._model(
             add_noise(pictures, noise, timesteps), timesteps, captions, positions=first, shot_index=torch.ones(1)
         )
-        return LossReport((flow - flow_target(pictures, noise)).square().mean(), len(pictures))
+        return LossReport(flow_loss(flow, pictures, noise), len(pictures))
 
     def look(self, averaged: Mapping[str, nn.Module]) -> tuple[Image.Image, Mapping[str, float]]:
         return teacher_look(cast(Transformer, averaged["teacher"]), self.preset, self._material)

@@ -37,7 +37,7 @@ from shotstream.data.world.truth import ASKED, read_attributes
 from shotstream.data.world.vocabulary import vocabulary
 from shotstream.training.picture import bars
 from shotstream.training.settings import LoopSettings, OptimiserSettings
-from shotstream.training.stage import LossReport, Role
+from shotstream.training.stage import LossReport, Role, names
 
 Example = tuple[str, list[int]]
 
@@ -91,8 +91,8 @@ class TextEncoderStage:
     def turn(self, update: int) -> str:
         return "reader"
 
-    def loss(self, update: int, role: str) -> LossReport:
-        draw = random.Random(derive(self.recipe.seed, "batch", update))
+    def loss(self, update: int, role: str, part: int = 0) -> LossReport:
+        draw = random.Random(derive(self.recipe.seed, "batch", *names(update, part)))
         examples = draw.choices(self._examples, k=self.recipe.batch)
         captions = [self._thinned(draw, text) for text, _ in examples]
         labels = torch.tensor([labels for _, labels in examples])

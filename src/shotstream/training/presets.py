@@ -1,0 +1,40 @@
+"""Presets as recipes name them: the shipped ones, the nano one that only the pipeline trains, or a file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from shotstream.core.errors import InputError
+from shotstream.core.flow import FlowSchedule
+from shotstream.core.geometry import Geometry
+from shotstream.models.config import TransformerConfig
+from shotstream.models.presets import Preset, SamplerSettings, preset
+
+NANO = Preset(
+    name="nano",
+    geometry=Geometry(width=96, height=64, spatial=16, latent_channels=16, max_blocks=3, default_blocks=2),
+    transformer=TransformerConfig(
+        in_channels=16, dim=96, ffn_dim=384, heads=4, layers=3, freq_dim=64, text_dim=64
+    ),
+    schedule=FlowSchedule(shift=3.0),
+    student=SamplerSettings(),
+    teacher=SamplerSettings(kind="euler", steps=12, guidance=2.0),
+)
+
+
+def training_preset(name: str) -> Preset:
+    """The preset called ``name``, or described by the JSON file ``name``. Raises :class:`InputError`."""
+    if name == NANO.name:
+        return NANO
+    if not name.endswith(".json"):
+        return preset(name)
+    path = Path(name)
+    if not path.is_file():
+        raise InputError(f"{name}: no such preset file")
+    try:
+        return Preset.model_validate_json(path.read_bytes())
+    except ValidationError as fault:
+        first = fault.errors()[0]
+        raise InputError(f"{name}: {'.'.join(map(str, first['loc'])) or 'preset'}: {first['msg']}") from fault
