@@ -21,7 +21,7 @@ from shotstream.codecs.video_autoencoder import LightVideoCodec
 from shotstream.codecs.weights import load_autoencoder, load_text_encoder
 from shotstream.core.devices import pick_device, pick_dtype
 from shotstream.core.errors import InputError, WeightsError
-from shotstream.core.files import ready_to_write
+from shotstream.core.files import fingerprint, ready_to_write
 from shotstream.core.story import Story, make_story
 from shotstream.film.director import Director
 from shotstream.film.film import Film
@@ -38,7 +38,6 @@ Role = Literal["student", "teacher"]
 StoryLike = str | Path | Story | Mapping[str, Any]
 
 EMBEDDED = STORYWORLD.name
-FINGERPRINT_BYTES = 64 << 20  # of each file
 
 
 def load(
@@ -184,8 +183,7 @@ def _check_codecs(paths: _Weights, versions: Mapping[str, str]) -> None:
     for kind, path in (("autoencoder", paths.autoencoder), ("text_encoder", paths.text_encoder)):
         if not path.is_file():
             raise WeightsError(f"{path}: no such file; fetch or train the weights first")
-        with path.open("rb") as file:
-            found = hashlib.file_digest(file, "sha256").hexdigest()[:12]
+        found = fingerprint(path)
         if versions.get(kind, found) != found:
             raise WeightsError(
                 f"{path}: is {kind} {found}, {paths.transformer.name} was trained on {versions[kind]}; "
@@ -195,9 +193,5 @@ def _check_codecs(paths: _Weights, versions: Mapping[str, str]) -> None:
 
 def _fingerprint(paths: _Weights) -> str:
     """Eight letters that tell these weights from all others."""
-    digest = hashlib.sha256()
-    for path in (paths.transformer, paths.autoencoder, paths.text_encoder):
-        with path.open("rb") as file:
-            digest.update(file.read(FINGERPRINT_BYTES))
-            digest.update(str(file.seek(0, 2)).encode())
-    return digest.hexdigest()[:8]
+    prints = [fingerprint(path) for path in (paths.transformer, paths.autoencoder, paths.text_encoder)]
+    return hashlib.sha256("".join(prints).encode()).hexdigest()[:8]

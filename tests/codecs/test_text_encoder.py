@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from shotstream.codecs.protocols import TextEncoder
 from shotstream.codecs.text_encoder import TextEncoderConfig, TextTransformer, WorldTextEncoder, token_ids
 from shotstream.codecs.weights import load_text_encoder, save_text_encoder
+from shotstream.core.errors import WeightsError
 from shotstream.training.stages.text_encoder import learn_tokenizer
 
 WORDS = frozenset({"a", "red", "fox", "close-up", "of", "the", "it's", "walks"})
@@ -64,3 +66,13 @@ def test_one_file_holds_weights_tokenizer_and_words(encoder: WorldTextEncoder, t
     again = load_text_encoder(path)
     assert again.words == WORDS
     torch.testing.assert_close(again.encode(["a red fox"]), encoder.encode(["a red fox"]), atol=2e-2, rtol=0)
+
+
+def test_a_garbled_header_is_one_line(encoder: WorldTextEncoder, tmp_path: Path) -> None:
+    path = tmp_path / "text.safetensors"
+    save_text_encoder(encoder, path)
+    tensors = load_file(path)
+    for header in ({"kind": "text-encoder"}, {"kind": "text-encoder", "config": "{}"}):
+        save_file(tensors, path, metadata=header)
+        with pytest.raises(WeightsError, match=r"text\.safetensors: its header cannot be understood"):
+            load_text_encoder(path)

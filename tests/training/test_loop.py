@@ -17,7 +17,7 @@ from shotstream.core.randomness import stream
 from shotstream.training.curve import read_curve
 from shotstream.training.loop import Run, TrainingStopped
 from shotstream.training.settings import LoopSettings, OptimiserSettings
-from shotstream.training.stage import LossReport, Role
+from shotstream.training.stage import LossReport, Role, names
 
 
 class LineStage:
@@ -33,8 +33,8 @@ class LineStage:
     def turn(self, update: int) -> str:
         return "student" if update % 3 == 0 else "critic"
 
-    def loss(self, update: int, role: str) -> LossReport:
-        x = torch.randn(16, 3, generator=stream(1, "line", update))
+    def loss(self, update: int, role: str, part: int = 0) -> LossReport:
+        x = torch.randn(16, 3, generator=stream(1, "line", *names(update, part)))
         loss = (self.roles[role].module(x)[:, 0] - x.sum(1)).square().mean()
         return LossReport(loss * (float("nan") if update == self.break_at else 1.0), len(x))
 

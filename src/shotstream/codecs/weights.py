@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -33,7 +35,8 @@ def save_autoencoder(module: VideoAutoencoder, path: Path) -> None:
 def load_autoencoder(path: Path) -> VideoAutoencoder:
     """Read what :func:`save_autoencoder` wrote, as float32. Raises :class:`WeightsError`."""
     header, tensors = read_tensors(path, "video-autoencoder")
-    module = VideoAutoencoder(VideoAutoencoderConfig.model_validate_json(header["config"]))
+    with _understood(path):
+        module = VideoAutoencoder(VideoAutoencoderConfig.model_validate_json(header["config"]))
     fill(module, tensors, path)
     return module.eval()
 
@@ -96,6 +99,18 @@ def save_text_encoder(encoder: WorldTextEncoder, path: Path) -> None:
 def load_text_encoder(path: Path) -> WorldTextEncoder:
     """Read what :func:`save_text_encoder` wrote. Raises :class:`WeightsError`."""
     header, tensors = read_tensors(path, "text-encoder")
-    transformer = TextTransformer(TextEncoderConfig.model_validate_json(header["config"]))
+    with _understood(path):
+        transformer = TextTransformer(TextEncoderConfig.model_validate_json(header["config"]))
+        tokenizer, words = Tokenizer.from_str(header["tokenizer"]), json.loads(header["words"])
     fill(transformer, tensors, path)
-    return WorldTextEncoder(transformer, Tokenizer.from_str(header["tokenizer"]), json.loads(header["words"]))
+    return WorldTextEncoder(transformer, tokenizer, words)
+
+
+@contextmanager
+def _understood(path: Path) -> Iterator[None]:
+    """Turn a header that lacks or garbles what it must say into one line."""
+    try:
+        yield
+    except Exception as fault:  # tokenizers raises plain Exception
+        said = str(fault).splitlines()[0]
+        raise WeightsError(f"{path}: its header cannot be understood ({said}); fetch it again") from fault

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import secrets
 from collections.abc import Iterator
@@ -61,6 +62,12 @@ def write_bytes(path: Path, data: bytes) -> None:
 def write_text(path: Path, text: str) -> None:
     """Write ``text`` as UTF-8 to ``path``, whole or not at all. Raises :class:`StorageError`."""
     write_bytes(path, text.encode())
+
+
+def fingerprint(path: Path) -> str:
+    """The first twelve hex digits of a file's SHA-256: which exact content this is. Raises OSError."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:12]
 
 
 def _temporary(path: Path) -> Path:

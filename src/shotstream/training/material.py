@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from shotstream.codecs.video_autoencoder import LightVideoCodec
 from shotstream.codecs.weights import load_autoencoder, load_text_encoder
 from shotstream.core.config import Config
 from shotstream.core.errors import InputError
+from shotstream.core.files import fingerprint
 from shotstream.core.geometry import Geometry
 from shotstream.data.world.splits import Split
 from shotstream.models.transformer import Transformer
@@ -70,11 +70,6 @@ def find_weights(name: str, bundled: str) -> Path:
     if not path.is_file():
         raise InputError(f"{path}: no such weights; train the {bundled} first or name another file")
     return path
-
-
-def fingerprint(path: Path) -> str:
-    """The first twelve hex digits of a file's SHA-256: which exact weights something was trained on."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()[:12]
 
 
 def start_from(model: Transformer, name: str, bundled: str) -> None:

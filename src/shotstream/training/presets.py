@@ -15,9 +15,7 @@ from shotstream.models.presets import Preset, SamplerSettings, preset
 NANO = Preset(
     name="nano",
     geometry=Geometry(width=96, height=64, spatial=16, latent_channels=16, max_blocks=3, default_blocks=2),
-    transformer=TransformerConfig(
-        in_channels=16, dim=96, ffn_dim=384, heads=4, layers=3, freq_dim=64, text_dim=64
-    ),
+    transformer=TransformerConfig(in_channels=16, dim=96, ffn_dim=384, heads=4, layers=3, freq_dim=64, text_dim=64),
     schedule=FlowSchedule(shift=3.0),
     student=SamplerSettings(),
     teacher=SamplerSettings(kind="euler", steps=12, guidance=2.0),

@@ -9,6 +9,13 @@ from pydantic import Field
 from shotstream.core.config import Config
 
 
+class LoraSettings(Config):
+    """Low-rank adapters on every linear layer of every transformer layer; all else stays as it is."""
+
+    rank: int = Field(gt=0)
+    alpha: int | None = Field(default=None, gt=0)  # None: equal to the rank
+
+
 class OptimiserSettings(Config):
     """How one role learns. Muon turns the layers' matrices, AdamW everything else (or everything)."""
 
@@ -19,6 +26,7 @@ class OptimiserSettings(Config):
     weight_decay: float = Field(default=0.0, ge=0)
     clip: float = Field(default=1.0, gt=0)  # largest gradient norm
     ema: float = Field(default=0.999, ge=0, lt=1)
+    lora: LoraSettings | None = None  # train adapters instead of the weights
 
 
 class LoopSettings(Config):
@@ -30,6 +38,9 @@ class LoopSettings(Config):
     save_every: int = Field(default=500, gt=0)  # updates
     look_every: int = Field(default=500, gt=0)  # updates
     dtype: Literal["bfloat16", "float32"] = "bfloat16"  # autocast
+    accumulate: int = Field(default=1, gt=0)  # parts of an update, one after the other, whose gradients are averaged
+    diverged: float = Field(default=10.0, gt=1)  # stop when the loss stays at so many times its lowest level
+    tensorboard: bool = False
 
     def rate_factor(self, update: int) -> float:
         """The share of the full learning rate at ``update`` (counted from 0)."""

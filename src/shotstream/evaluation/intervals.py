@@ -1,0 +1,53 @@
+"""Means with bootstrapped intervals, and the scale from floor to ceiling."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shotstream.core.config import Config
+
+DRAWS = 1000
+SHARE = 0.95
+
+
+class Interval(Config):
+    """An estimate and the range that holds ``SHARE`` of the estimates from resampled stories."""
+
+    mean: float
+    low: float
+    high: float
+
+
+def bootstrap(values: Sequence[float], seed: int = 0) -> Interval:
+    """Mean of one value per story, stories drawn again with replacement (percentile bootstrap, Efron 1979).
+
+    Raises :class:`ValueError` when there is none, or one is not a number.
+    """
+    numbers = np.asarray(values, dtype=np.float64)
+    if not numbers.size or not np.isfinite(numbers).all():
+        raise ValueError(f"{numbers.size} values, {int(np.isnan(numbers).sum())} not a number; a mean needs numbers")
+    picks = np.random.default_rng(seed).integers(len(numbers), size=(DRAWS, len(numbers)))
+    return _interval(float(numbers.mean()), numbers[picks].mean(axis=1))
+
+
+def bootstrap_of(
+    stories: int, estimate: Callable[[NDArray[np.int64]], float], seed: int = 0, draws: int = 100
+) -> Interval:
+    """The same for an estimate that is no mean: ``estimate`` of the numbers of the stories it is made from."""
+    rng = np.random.default_rng(seed)
+    again = [estimate(rng.integers(stories, size=stories)) for _ in range(draws)]
+    return _interval(estimate(np.arange(stories)), np.asarray(again))
+
+
+def scaled(value: float, floor: float, ceiling: float) -> float | None:
+    """(x - floor) / (ceiling - floor): 0 as bad as the floor, 1 as good as the ceiling; None where they coincide."""
+    return None if math.isclose(floor, ceiling, abs_tol=1e-9) else (value - floor) / (ceiling - floor)
+
+
+def _interval(mean: float, estimates: NDArray[np.float64]) -> Interval:
+    low, high = np.quantile(estimates, [(1 - SHARE) / 2, (1 + SHARE) / 2])
+    return Interval(mean=mean, low=float(low), high=float(high))

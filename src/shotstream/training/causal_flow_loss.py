@@ -1,0 +1,36 @@
+"""Block-causal flow matching on true clips, shared by the causal stages.
+
+Axes: B batch · F latent frames · C channels · h, w latent cells
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from shotstream.core.flow import add_noise
+from shotstream.models.presets import Preset
+from shotstream.models.transformer import Transformer
+from shotstream.training.causal_passes import teacher_forced_flow
+from shotstream.training.losses import flow_loss
+from shotstream.training.next_shot_batches import NextShotBatch
+
+
+def causal_flow_loss(
+    model: Transformer, preset: Preset, batch: NextShotBatch, history_noise: float, generator: torch.Generator
+) -> Tensor:
+    """Flow matching in which every block draws its own timestep and sees clean history.
+
+    history_noise: the largest noise on the clean blocks, which streaming will have made itself.
+    """
+    count, frames = batch.target.shape[:2]
+    block = preset.geometry.block_frames
+    blocks = frames // block
+    timesteps = preset.schedule.draw_logit_normal(count * blocks, generator).unflatten(0, (count, blocks))
+    timesteps = timesteps.repeat_interleave(block, dim=1)
+    noise = torch.randn(batch.target.shape, generator=generator)
+    level = history_noise * torch.rand(count, 1, 1, 1, 1, generator=generator)
+    clean = batch.target + level * torch.randn(batch.target.shape, generator=generator)
+    noisy = add_noise(batch.target, noise, timesteps)
+    flow = teacher_forced_flow(model, batch.context, batch.caption, clean, noisy, timesteps, block)
+    return flow_loss(flow, batch.target, noise)
