@@ -64,7 +64,8 @@ def load(
         shots: ShotDirector = TeacherDirector(network, text_encoder, codec, chosen)
     else:
         shots = ShotDirector(network, text_encoder, codec, settings=chosen.student, schedule=chosen.schedule)
-    return Director(shots, model_name=chosen.name, model_version=f"{role}-{_fingerprint(paths)}")
+    version = f"{role}-{_fingerprint(paths)}"
+    return Director(shots, model_name=chosen.name, model_version=version, words=text_encoder.words)
 
 
 def generate(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import cast
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from shotstream.core.randomness import derive
 from shotstream.film.film import Film
 from shotstream.sampling.context import FinishedShot
 from shotstream.sampling.director import Block, ShotPlan
+from shotstream.sampling.streaming import StreamingShot
 
 GEOMETRY = Geometry(width=64, height=32, spatial=8, latent_channels=4, default_blocks=2)
 
@@ -28,19 +30,29 @@ class PaintEngine:
     def __init__(self) -> None:
         self.made: list[tuple[ShotPlan, Sequence[FinishedShot]]] = []
         self.blocks = 0
+        self.prepared = self.used_prepared = 0
         self.fail_at: int | None = None  # raise when this many blocks have been painted
 
     def remembers(self, past: Sequence[FinishedShot], prompt: str) -> tuple[ContextFrame, ...]:
         known = [PastShot(shot.frame_count, shot.prompt) for shot in past]
         return dynamic_sampling(known, GEOMETRY.context_frames, prompt)
 
-    def make(self, plan: ShotPlan, past: Sequence[FinishedShot]) -> Iterator[Block]:
+    def prepare(self, past: Sequence[FinishedShot], prompt: str) -> StreamingShot:
+        self.prepared += 1
+        return cast(StreamingShot, [shot.index for shot in past])
+
+    def make(
+        self, plan: ShotPlan, past: Sequence[FinishedShot], prepared: StreamingShot | None = None
+    ) -> Iterator[Block]:
         self.made.append((plan, past))
+        assert prepared is None or prepared == [shot.index for shot in past]
+        self.used_prepared += prepared is not None
         shown = [
             f"{past[frame.shot].prompt} {past[frame.shot].pictures([frame.frame]).tobytes().hex()}"
             for frame in self.remembers(past, plan.prompt)
         ]
-        for index in range(plan.blocks):
+        index = -1
+        while (index := index + 1) < plan.blocks:
             if self.blocks == self.fail_at:
                 raise RuntimeError("out of paint")
             self.blocks += 1

@@ -197,4 +197,4 @@ def test_every_truncation_and_flipped_byte_is_noticed(saved, engine, film):
 
 def test_no_file_and_a_folder(engine, tmp_path):
     assert "no such file" in refusal(engine, tmp_path / "none.film")
-    assert "is a folder" in refusal(engine, tmp_path)
+    assert "no film is kept here" in refusal(engine, tmp_path)

@@ -4,45 +4,24 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping
+import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+import runs
 import torch
-from PIL import Image
-from safetensors.torch import load_file, save_file
-from torch import nn
+from runs import LineStage
+from safetensors.torch import load_file
 
-from shotstream.core.randomness import stream
 from shotstream.training.curve import read_curve
 from shotstream.training.loop import Run, TrainingStopped
-from shotstream.training.settings import LoopSettings, OptimiserSettings
-from shotstream.training.stage import LossReport, Role, names
+from shotstream.training.settings import LoopSettings
 
-
-class LineStage:
-    """Two roles fit the same line, by turns."""
-
-    def __init__(self, updates: int = 12, break_at: int | None = None) -> None:
-        torch.manual_seed(0)
-        optimiser = OptimiserSettings(kind="adamw", rate=0.05, ema=0.5)
-        self.roles = {name: Role(nn.Linear(3, 1), optimiser) for name in ("student", "critic")}
-        self.loop = LoopSettings(updates=updates, warmup=2, decay=0.5, save_every=5, look_every=5, dtype="float32")
-        self.break_at = break_at
-
-    def turn(self, update: int) -> str:
-        return "student" if update % 3 == 0 else "critic"
-
-    def loss(self, update: int, role: str, part: int = 0) -> LossReport:
-        x = torch.randn(16, 3, generator=stream(1, "line", *names(update, part)))
-        loss = (self.roles[role].module(x)[:, 0] - x.sum(1)).square().mean()
-        return LossReport(loss * (float("nan") if update == self.break_at else 1.0), len(x))
-
-    def look(self, averaged: Mapping[str, nn.Module]) -> tuple[Image.Image, Mapping[str, float]]:
-        return Image.new("RGB", (4, 4)), {"weight": float(next(averaged["student"].parameters()).sum())}
-
-    def release(self, averaged: Mapping[str, nn.Module], folder: Path) -> None:
-        save_file(averaged["student"].state_dict(), folder / "student.safetensors")
+BLOWN_UP = dict.fromkeys(range(90, 200), 1e4)  # the loss from update 90 on
 
 
 def train(stage: LineStage, folder: Path) -> None:
@@ -55,9 +34,9 @@ class Interrupted(Exception):
     pass
 
 
-def train_until(update: int, folder: Path) -> None:
-    """Train, and be killed after ``update``."""
-    run = Run(LineStage(), folder)
+def train_until(update: int, folder: Path, **stage: Any) -> None:
+    """Train, and be interrupted after ``update``."""
+    run = Run(LineStage(**stage), folder)
     run.resume()
 
     def watch(progress: object) -> None:
@@ -78,8 +57,62 @@ def test_a_killed_and_resumed_run_is_the_uninterrupted_run(tmp_path: Path) -> No
     assert all(torch.equal(whole[name], broken[name]) for name in whole)
 
 
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no such signal here")
+def test_a_process_killed_without_warning_goes_on_as_if_nothing_had_been(tmp_path: Path) -> None:
+    train(LineStage(), tmp_path / "whole")
+    paths = os.pathsep.join(path for path in sys.path if path)
+    command = [sys.executable, str(Path(runs.__file__)), str(tmp_path / "killed"), "8"]
+    killed = subprocess.run(command, env={**os.environ, "PYTHONPATH": paths}, capture_output=True, check=False)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()
+    train(LineStage(), tmp_path / "killed")
+    assert read_curve(tmp_path / "killed" / "curve.jsonl") == read_curve(tmp_path / "whole" / "curve.jsonl")
+    whole, again = (load_file(tmp_path / name / "student.safetensors") for name in ("whole", "killed"))
+    assert all(torch.equal(whole[name], again[name]) for name in whole)
+
+
+def test_parts_of_an_update_are_other_samples_and_their_gradients_are_averaged(tmp_path: Path) -> None:
+    stage = LineStage(updates=1, accumulate=2)
+    module = stage.roles["student"].module
+    for part in range(2):
+        (stage.loss(0, "student", part).loss / 2).backward()
+    norm = float(torch.cat([parameter.grad.flatten() for parameter in module.parameters()]).norm())
+    module.zero_grad()
+    stage.parts.clear()
+    train(stage, tmp_path)
+    assert stage.parts == [(0, 0), (0, 1)]
+    line = json.loads((tmp_path / "curve.jsonl").read_text().splitlines()[0])
+    assert line["norm"] == pytest.approx(norm, rel=1e-5)
+    assert line["part"] == 0.5
+
+
+def test_a_loss_that_leaves_its_level_for_good_stops_the_run(tmp_path: Path) -> None:
+    stage = LineStage(updates=200, look_every=1000, factor_at=BLOWN_UP)
+    with pytest.raises(TrainingStopped, match=r"loss of student diverges: .* at update 90; .*state-00000090"):
+        train(stage, tmp_path)
+
+
+def test_a_resumed_run_is_judged_as_the_whole_one(tmp_path: Path) -> None:
+    """The losses before the checkpoint count: it does not take another window of bad ones to notice."""
+    stopped = []
+    for name, kill in (("whole", False), ("broken", True)):
+        if kill:
+            train_until(86, tmp_path / name, updates=200, look_every=1000, factor_at=BLOWN_UP)
+        with pytest.raises(TrainingStopped) as fault:
+            train(LineStage(updates=200, look_every=1000, factor_at=BLOWN_UP), tmp_path / name)
+        stopped.append(str(fault.value).split(" of ")[1])
+    assert stopped[0].split(";")[0] == stopped[1].split(";")[0]
+
+
+def test_a_board_that_is_not_installed_is_said_and_missed_by_nobody(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    train(LineStage(updates=2, tensorboard=True), tmp_path)
+    assert "TensorBoard is not installed" in caplog.text
+
+
 def test_the_loss_falls_and_pictures_are_left(tmp_path: Path) -> None:
-    train(LineStage(updates=60), tmp_path)
+    train(LineStage(updates=60, look_every=60), tmp_path)
     losses = [loss for _, loss in read_curve(tmp_path / "curve.jsonl")["critic"]]
     assert losses[-1] < 0.3 * losses[0]
     assert (tmp_path / "curve.png").exists()
@@ -103,7 +136,7 @@ def test_the_last_two_checkpoints_stay_and_a_damaged_one_is_passed_over(
 
 def test_a_loss_that_is_no_number_names_the_last_good_checkpoint(tmp_path: Path) -> None:
     with pytest.raises(TrainingStopped, match=r"loss of critic is nan at update 7; .*state-00000005\.pt"):
-        train(LineStage(break_at=7), tmp_path)
+        train(LineStage(factor_at={7: float("nan")}), tmp_path)
 
 
 def test_a_torn_line_ends_the_reading_of_a_curve(tmp_path: Path) -> None:

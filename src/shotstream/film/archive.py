@@ -32,8 +32,8 @@ def pack(record: FilmRecord, store: TakeStore, path: Path) -> None:
                     target.write(piece)
 
 
-def unpack(path: Path) -> tuple[FilmRecord, TakeStore]:
-    """The film in the file ``path``: its record, and its footage in a store of its own.
+def unpack(path: Path, folder: Path | None = None) -> tuple[FilmRecord, TakeStore]:
+    """The film in the file ``path``: its record, and its footage in ``folder``, or in a store of its own.
 
     Everything is checked first: see :func:`shotstream.film.zip_guard.opened_zip`, the record's own rules, and that
     every take is footage of the size and length the record states. Raises :class:`InputError`, one line.
@@ -41,7 +41,7 @@ def unpack(path: Path) -> tuple[FilmRecord, TakeStore]:
     with opened_zip(path, most_entries=2 * MAX_TAKES) as archive:
         try:
             record = read_record(read_entry(archive, RECORD, MAX_RECORD_BYTES), RECORD)
-            store = TakeStore.of(record)
+            store = TakeStore.of(record, folder)
             for take in made_takes(record):
                 copy_entry(archive, take.video, store.path(take))
                 check_footage(store.path(take), store.shape(take))

@@ -15,13 +15,17 @@ from shotstream.film.measures import TimedSampler
 from shotstream.sampling.context import FinishedShot
 from shotstream.sampling.director import Block, ShotDirector, ShotPlan
 from shotstream.sampling.noise import NamedNoise
+from shotstream.sampling.streaming import StreamingShot
 
 
 class Director:
     """Made by :func:`shotstream.load`. ``model_version`` tells one set of weights from another."""
 
-    def __init__(self, shots: ShotDirector, *, model_name: str, model_version: str) -> None:
+    def __init__(
+        self, shots: ShotDirector, *, model_name: str, model_version: str, words: frozenset[str] = frozenset()
+    ) -> None:
         self._shots = shots
+        self._words = words
         self._clock = shots.sampler = TimedSampler(shots.sampler, self.device)
         self.model_name = model_name
         self.model_version = model_version
@@ -44,17 +48,29 @@ class Director:
         """Time spent in denoising so far (not in reading captions, recalling the past, or decoding)."""
         return self._clock.seconds
 
-    def open(self, *, global_caption: str, seed: int = 0) -> Film:
-        """A new film. Nothing is made yet. Raises :class:`InputError` for a blank caption or an impossible seed."""
-        return Film.new(self, global_caption, seed)
+    def open(self, *, global_caption: str, seed: int = 0, folder: str | Path | None = None) -> Film:
+        """A new film. Nothing is made yet.
+
+        folder: an empty or new one, in which the film is kept from now on: every command and every finished take is
+        on the disk before it is acknowledged. Raises :class:`InputError` for a blank caption, an impossible seed or
+        a folder that is not empty.
+        """
+        return Film.new(self, global_caption, seed, None if folder is None else Path(folder))
 
     def reopen(self, path: str | Path) -> Film:
-        """The film saved in ``path``, to go on with. Raises :class:`InputError` if it is none, or damaged."""
+        """The film saved in the file, or kept in the folder, ``path``, to go on with.
+
+        Raises :class:`InputError` if it is none, or damaged.
+        """
         return Film.reopen(self, path)
 
     def unknown_words(self, text: str) -> list[str]:
         """Words of ``text`` that the model was not trained on, in order, each once."""
         return self._shots.text_encoder.unknown_words(text)
+
+    def known_words(self) -> frozenset[str]:
+        """Every word the model was trained on; empty if it reads any word."""
+        return self._words
 
     def warm_up(self) -> None:
         """Make and drop one block behind a grey past, so that what follows runs at its usual speed."""
@@ -67,9 +83,15 @@ class Director:
         known = [PastShot(shot.frame_count, shot.prompt) for shot in past]
         return self._shots.memory.policy(known, self.geometry.context_frames, prompt)
 
-    def make(self, plan: ShotPlan, past: Sequence[FinishedShot]) -> Iterator[Block]:
+    def prepare(self, past: Sequence[FinishedShot], prompt: str) -> StreamingShot:
+        """Recall ``past`` and run the context pass before the next shot is asked for."""
+        return self._shots.prepare(past, prompt)
+
+    def make(
+        self, plan: ShotPlan, past: Sequence[FinishedShot], prepared: StreamingShot | None = None
+    ) -> Iterator[Block]:
         """The blocks of one shot, as they are made. Equal plans after equal pasts give equal frames, to the bit."""
-        return self._shots.shot(plan, past)
+        return self._shots.shot(plan, past, prepared)
 
 
 class _GreyShot:

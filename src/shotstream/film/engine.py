@@ -9,6 +9,7 @@ from shotstream.core.context_budget import ContextFrame
 from shotstream.core.geometry import Geometry
 from shotstream.sampling.context import FinishedShot
 from shotstream.sampling.director import Block, ShotPlan
+from shotstream.sampling.streaming import StreamingShot
 
 
 class Engine(Protocol):
@@ -26,5 +27,13 @@ class Engine(Protocol):
     def remembers(self, past: Sequence[FinishedShot], prompt: str) -> tuple[ContextFrame, ...]:
         """Which frames of ``past`` condition the shot ``prompt`` that follows, oldest first."""
 
-    def make(self, plan: ShotPlan, past: Sequence[FinishedShot]) -> Iterator[Block]:
-        """The blocks of one shot, as they are made. Equal plans after equal pasts give equal frames, to the bit."""
+    def prepare(self, past: Sequence[FinishedShot], prompt: str) -> StreamingShot:
+        """Recall ``past`` before the next shot is asked for. What it depends on is what :meth:`remembers` answers."""
+
+    def make(
+        self, plan: ShotPlan, past: Sequence[FinishedShot], prepared: StreamingShot | None = None
+    ) -> Iterator[Block]:
+        """The blocks of one shot, as they are made. Equal plans after equal pasts give equal frames, to the bit.
+
+        The plan's prompt and length may change between blocks. ``prepared``, for the same past, is used up.
+        """

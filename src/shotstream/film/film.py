@@ -20,11 +20,13 @@ from shotstream.core.story import Shot, Story, make_story
 from shotstream.film.archive import pack, unpack
 from shotstream.film.engine import Engine
 from shotstream.film.export import export_film
+from shotstream.film.folder import FilmFolder, Ledger, NoLedger
 from shotstream.film.memory import past_of, prompt_of, refuse_gap, stale_shots, would_see
-from shotstream.film.record import FilmRecord, ShotRecord, TakeRecord
+from shotstream.film.progress import Prepared, Running, recalled
+from shotstream.film.record import MAX_BLOCKS, MAX_TAKE_FRAMES, FilmRecord, ShotRecord, TakeRecord
 from shotstream.film.store import TakeStore
-from shotstream.film.take import Take
-from shotstream.sampling.director import Block, ShotPlan
+from shotstream.film.take import Take, TakeBlock
+from shotstream.sampling.director import Block, ShotPlan, full_prompt
 from shotstream.sampling.noise import NamedNoise
 
 
@@ -41,32 +43,80 @@ class ShotView:
 
 
 class Film:
-    """Made by a director's ``open`` and ``reopen``."""
+    """Made by a director's ``open`` and ``reopen``. ``ledger``: where every change is written before it counts."""
 
-    def __init__(self, engine: Engine, record: FilmRecord, store: TakeStore) -> None:
+    def __init__(self, engine: Engine, record: FilmRecord, store: TakeStore, ledger: Ledger | None = None) -> None:
         _same_size(record, engine.geometry)
         self.engine = engine
-        self.record = record
         self.store = store
+        self._record = record
+        self._ledger = ledger or NoLedger()
         self._takes: dict[int, Take] = {}
-        self._running: Take | None = None
+        self._running: Running | None = None
+        self._prepared: Prepared | None = None
+        self._next_id = record.next_id()
 
     @classmethod
-    def new(cls, engine: Engine, global_caption: str, seed: int) -> Film:
-        """A film without shots. Raises :class:`InputError` for a blank caption or an impossible seed."""
+    def new(cls, engine: Engine, global_caption: str, seed: int, folder: Path | None = None) -> Film:
+        """A film without shots, kept in ``folder`` if one is given.
+
+        Raises :class:`InputError` for a blank caption, an impossible seed, or a folder that is not empty.
+        """
         checked = make_story({"global_caption": global_caption, "seed": seed, "shots": [{"caption": "-"}]}, "film")
         sizes = engine.geometry.model_dump(include={"width", "height", "fps"})
         record = FilmRecord(global_caption=checked.global_caption, seed=checked.seed, **sizes)
-        return cls(engine, record, TakeStore.of(record))
+        if folder is None:
+            return cls(engine, record, TakeStore.of(record))
+        kept = FilmFolder.new(folder)
+        kept.write(record)
+        return cls(engine, record, kept.store(record), kept)
 
     @classmethod
-    def reopen(cls, engine: Engine, path: str | Path) -> Film:
-        """The film in the file ``path``. Raises :class:`InputError` if it is none, damaged, or of another size."""
-        record, store = unpack(Path(path))
+    def reopen(cls, engine: Engine, path: str | Path, folder: Path | None = None) -> Film:
+        """The film kept in the folder ``path``, or in the file ``path``; that one is kept in ``folder`` from now on.
+
+        Raises :class:`InputError` if it is none, damaged, or of another size.
+        """
+        path = Path(path)
+        kept = FilmFolder(path) if path.is_dir() else None
+        if kept is not None:
+            record = kept.read()
+            store = kept.store(record)
+        else:
+            kept = None if folder is None else FilmFolder.new(folder)
+            record, store = unpack(path, None if kept is None else kept.takes)
         try:
-            return cls(engine, record, store)
+            film = cls(engine, record, store, kept)
         except InputError as fault:
             raise InputError(f"{path}: {fault}") from fault
+        if kept is not None:
+            kept.write(record)
+        return film
+
+    @property
+    def record(self) -> FilmRecord:
+        """Everything the film is but its pixels. Setting it writes the ledger first: what is not durable is not so."""
+        return self._record
+
+    @record.setter
+    def record(self, record: FilmRecord) -> None:
+        self._ledger.write(record)
+        self._record = record
+
+    @property
+    def running(self) -> Take | None:
+        """The take that is being made."""
+        return None if self._running is None else self._running.take
+
+    @property
+    def queue(self) -> tuple[Take, ...]:
+        """Planned takes, in the order they were asked for."""
+        planned = sorted(take.id for take in self.record.takes() if take.state == "planned")
+        return tuple(self.take(id) for id in planned if self.running is None or id != self.running.id)
+
+    def snapshot(self) -> Film:
+        """The film as it stands, to read, save and export, in another thread if need be, while this one goes on."""
+        return Film(self.engine, self.record, self.store)
 
     @property
     def geometry(self) -> Geometry:
@@ -127,14 +177,16 @@ class Film:
 
         Later shots that saw the old choice are stale then. Raises :class:`InputError` if the shot has no made take.
         """
-        self._made_choice(shot)
+        old = self._made_choice(shot)
         record = self.record.shots[shot]
         _checked_shot(shot, {"caption": record.caption, "seed": seed})
-        return self._plan(shot, self._new_take(shot, seed, record.seed, len(record.takes)))
+        take = self._new_take(shot, seed, record.seed, len(record.takes))
+        return self._plan(shot, take.model_copy(update={"changes": old.changes}))
 
     def remake(self, shot: int) -> Take:
         """The chosen take of ``shot`` again, planned: its own noise, under what the film's earlier shots are now."""
-        return self._plan(shot, TakeRecord(id=self.record.next_id(), seed=self._made_choice(shot).seed))
+        old = self._made_choice(shot)
+        return self._plan(shot, TakeRecord(id=self._new_id(), seed=old.seed, changes=old.changes))
 
     def choose(self, shot: int, take: int | Take) -> None:
         """Make ``take`` (its place among the shot's takes, from 0, or the take) the one that is in the film."""
@@ -149,6 +201,33 @@ class Film:
             raise InputError(f"take {found.id} of shot {shot} is not made yet; wait for it first")
         self._refuse_while_running("choose")
         self.record = self.record.with_take(shot, found, choose=True)
+
+    def remove(self, take: Take) -> None:
+        """Take a planned take out of the queue, and its shot, if it has no other. Raises :class:`InputError`."""
+        if take.state != "planned":
+            raise InputError(f"take {take.id} of shot {take.shot} is {take.state}; only a planned take can be removed")
+        self.record = self.record.without_take(take.shot, take.id)
+        self._takes.pop(take.id, None)
+
+    def play(self) -> Iterator[tuple[Take, TakeBlock]]:
+        """Make what is planned, in order, and what is planned meanwhile: every block as it is made."""
+        while self.queue:
+            take = self.queue[0]
+            for block in take:
+                yield take, block
+            self.prepare()
+
+    def prepare(self) -> None:
+        """Recall the past for the shot that comes next, so that it starts sooner. Costs nothing if already done."""
+        index = self.queue[0].shot if self.queue else len(self.record.shots)
+        past = past_of(self.record, self.store, index)
+        if not past or len(past) < index or self._running is not None:
+            return
+        prompt = prompt_of(self.record, index) if self.queue else past[-1].prompt
+        key = recalled(past, self.engine.remembers(past, prompt))
+        if self._prepared is None or self._prepared.key != key:
+            self._prepared = None  # its memory goes before the next is allocated
+            self._prepared = Prepared(key, self.engine.prepare(past, prompt))
 
     def save(self, path: str | Path) -> None:
         """Write the film, all its takes included, as one file, whole or not at all. Raises :class:`StorageError`."""
@@ -188,11 +267,39 @@ class Film:
         seen = would_see(self.record, self.store, self.engine, index)
         made_by = {"model": self.engine.model_name, "model_version": self.engine.model_version}
         self.record = self.record.with_take(index, planned.model_copy(update={"saw": seen, **made_by}), choose=False)
-        self._running = take
         # The take's own seed already stands for film, shot and take: its noise stays its own wherever its shot goes.
         noise = NamedNoise(planned.seed, shot=0, take=0)
         plan = ShotPlan(prompt=prompt_of(self.record, index), blocks=self.record.shots[index].blocks, noise=noise)
-        return self.engine.make(plan, past_of(self.record, self.store, index))
+        past = past_of(self.record, self.store, index)
+        prepared, self._prepared = self._prepared, None
+        key = recalled(past, self.engine.remembers(past, plan.prompt))
+        fits = prepared is not None and prepared.key == key
+        self._running = Running(take, plan)
+        return self.engine.make(plan, past, prepared.shot if prepared is not None and fits else None)
+
+    def direct(self, take: Take, block: int) -> None:
+        """Before ``block`` of the running ``take`` is made: let its plan say what the record says by now."""
+        if self._running is not None and self._running.take is take:
+            index, record = self.record.find(take.id)
+            shot = self.record.shots[index]
+            self._running.plan.prompt = full_prompt(self.global_caption, shot.caption_at(record, block))
+            self._running.plan.blocks = shot.blocks
+
+    def lengthen(self, take: Take, made: int, blocks: int) -> None:
+        """Let the running ``take``, which has ``made`` blocks, have ``blocks`` more than its shot asks for."""
+        index, _ = self.record.find(take.id)
+        shot = self.record.shots[index]
+        longest = MAX_TAKE_FRAMES // self.geometry.shot_frames(1) // 2
+        wanted = max(shot.blocks, made) + blocks
+        if blocks < 1 or wanted > min(longest, MAX_BLOCKS):
+            raise InputError(f"shot {index} cannot go on for {blocks} blocks; give 1 or more, {MAX_BLOCKS} in all")
+        self.record = self.record.with_shot(index, shot.model_copy(update={"blocks": wanted}))
+
+    def rewrite(self, take: Take, block: int, caption: str) -> None:
+        """Let the running ``take`` be made under ``caption`` from ``block`` on."""
+        index, record = self.record.find(take.id)
+        checked = _checked_shot(index, {"caption": caption})
+        self.record = self.record.with_take(index, record.changed(block, checked.caption), choose=False)
 
     def keep(self, take: Take, state: Literal["finished", "cut"], blocks: list[np.ndarray]) -> None:
         """Store the blocks of a take that has ended, and choose it."""
@@ -203,7 +310,7 @@ class Film:
 
     def ended(self, take: Take) -> None:
         """``take`` no longer runs."""
-        if self._running is take:
+        if self.running is take:
             self._running = None
 
     def _plan(self, shot: int, take: TakeRecord) -> Take:
@@ -214,7 +321,12 @@ class Film:
         """The ``number``-th take of a shot. Its noise has a name of its own, unless a person named it."""
         base = self.seed if shot_seed is None else shot_seed
         named = derive(base, "shot", shot, "take", number) if seed is None else seed
-        return TakeRecord(id=self.record.next_id(), seed=named)
+        return TakeRecord(id=self._new_id(), seed=named)
+
+    def _new_id(self) -> int:
+        """An id no take of this film ever had: an old handle must never come to mean another take."""
+        self._next_id = max(self._next_id, self.record.next_id()) + 1
+        return self._next_id - 1
 
     def _shot_record(self, shot: int) -> ShotRecord:
         if not 0 <= shot < len(self.record.shots):
@@ -228,8 +340,8 @@ class Film:
         return choice
 
     def _refuse_while_running(self, what: str) -> None:
-        if self._running is not None:
-            busy = f"take {self._running.id} of shot {self._running.shot} is running"
+        if self.running is not None:
+            busy = f"take {self.running.id} of shot {self.running.shot} is running"
             raise InputError(f"cannot {what}: {busy}; wait() for it or cut() it first")
 
 
@@ -245,7 +357,8 @@ def script_of(shot: ShotRecord, geometry: Geometry) -> dict[str, object]:
     """One shot of a story, as data."""
     blocks = shot.blocks if shot.choice is None else len(shot.choice.block_frames)
     seed = shot.seed if shot.choice is None else shot.choice.seed
-    return {"caption": shot.caption, "seconds": geometry.shot_seconds(blocks), "seed": seed}
+    longest = min(blocks, geometry.max_blocks)  # a story has no longer shots, and none that change in the middle
+    return {"caption": shot.caption, "seconds": geometry.shot_seconds(longest), "seed": seed}
 
 
 def _same_size(record: FilmRecord, geometry: Geometry) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 
 from shotstream.core.errors import InputError
 from shotstream.film.engine import Engine
-from shotstream.film.record import FilmRecord, SeenFrame, TakeRecord
+from shotstream.film.record import FilmRecord, SeenFrame, ShotRecord, TakeRecord
 from shotstream.film.store import TakeStore
 from shotstream.sampling.director import full_prompt
 
@@ -35,7 +35,7 @@ class PastTake:
 def past_of(record: FilmRecord, store: TakeStore, index: int) -> list[PastTake]:
     """The chosen takes of the shots before shot ``index``; shots that have none are not there yet."""
     return [
-        PastTake(before, prompt_of(record, before), shot.choice, store)
+        PastTake(before, _ended_under(record, shot, shot.choice), shot.choice, store)
         for before, shot in enumerate(record.shots[:index])
         if shot.choice is not None
     ]
@@ -44,6 +44,11 @@ def past_of(record: FilmRecord, store: TakeStore, index: int) -> list[PastTake]:
 def prompt_of(record: FilmRecord, index: int) -> str:
     """The whole text shot ``index`` is made from."""
     return full_prompt(record.global_caption, record.shots[index].caption)
+
+
+def _ended_under(record: FilmRecord, shot: ShotRecord, take: TakeRecord) -> str:
+    """The whole text the last block of a made ``take`` was made from: what its frames are remembered by."""
+    return full_prompt(record.global_caption, shot.caption_at(take, len(take.block_frames) - 1))
 
 
 def would_see(record: FilmRecord, store: TakeStore, engine: Engine, index: int) -> tuple[SeenFrame, ...]:

@@ -21,8 +21,9 @@ MAX_SHOTS = 10_000
 MAX_TAKES = 10_000
 MAX_TAKE_FRAMES = 20_000
 MAX_SIDE = 4096  # pixels
+MAX_BLOCKS = 1000  # of one shot
 
-Blocks = Annotated[int, Field(gt=0, le=1000)]
+Blocks = Annotated[int, Field(gt=0, le=MAX_BLOCKS)]
 Side = Annotated[int, Field(gt=0, le=MAX_SIDE)]
 
 
@@ -33,14 +34,25 @@ class SeenFrame(Config):
     frame: int = Field(ge=0)
 
 
+class Change(Config):
+    """From block ``block`` (from 0) on, the take was made under ``caption`` instead."""
+
+    block: int = Field(ge=0, le=1000)
+    caption: Caption
+
+
 class TakeRecord(Config):
-    """One making of a shot. ``seed`` names all its noise; ``block_frames`` are its blocks' lengths in pixel frames."""
+    """One making of a shot. ``seed`` names all its noise; ``block_frames`` are its blocks' lengths in pixel frames.
+
+    ``changes``: what the director asked for in mid-shot, in order; made again, the take heeds them again.
+    """
 
     id: int = Field(ge=0)
     seed: Seed
     state: Literal["planned", "finished", "cut"] = "planned"
     block_frames: tuple[Annotated[int, Field(gt=0, le=1000)], ...] = Field(default=(), max_length=1000)
     saw: tuple[SeenFrame, ...] = Field(default=(), max_length=1000)
+    changes: tuple[Change, ...] = Field(default=(), max_length=1000)
     model: str = ""
     model_version: str = ""
 
@@ -52,6 +64,11 @@ class TakeRecord(Config):
     def video(self) -> str:
         """Name of its footage inside a film file."""
         return f"takes/{self.id:05d}.mp4"
+
+    def changed(self, block: int, caption: str) -> TakeRecord:
+        """The same take, under ``caption`` from ``block`` on."""
+        earlier = tuple(change for change in self.changes if change.block < block)
+        return self.model_copy(update={"changes": (*earlier, Change(block=block, caption=caption))})
 
     @model_validator(mode="after")
     def _made_of_frames(self) -> TakeRecord:
@@ -75,6 +92,10 @@ class ShotRecord(Config):
     def choice(self) -> TakeRecord | None:
         """The chosen take; None while there is none."""
         return next((take for take in self.takes if take.id == self.chosen), None)
+
+    def caption_at(self, take: TakeRecord, block: int) -> str:
+        """What ``take`` is made under when it comes to ``block``: the shot's caption, or its latest change."""
+        return next((change.caption for change in reversed(take.changes) if change.block <= block), self.caption)
 
     @model_validator(mode="after")
     def _chosen_is_made(self) -> ShotRecord:
@@ -131,6 +152,13 @@ class FilmRecord(Config):
         takes = tuple(others) if take in others else (*shot.takes, take)
         chosen = take.id if choose else shot.chosen
         return self.with_shot(index, shot.model_copy(update={"takes": takes, "chosen": chosen}))
+
+    def without_take(self, index: int, id: int) -> FilmRecord:
+        """The same film without take ``id`` of shot ``index``; without the shot, if it had no other."""
+        shot = self.shots[index]
+        takes = tuple(take for take in shot.takes if take.id != id)
+        kept = (shot.model_copy(update={"takes": takes}),) if takes else ()
+        return self.model_copy(update={"shots": (*self.shots[:index], *kept, *self.shots[index + 1 :])})
 
 
 class _Header(Config):

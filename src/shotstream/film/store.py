@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 import weakref
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
@@ -16,22 +16,19 @@ from shotstream.film.record import FilmRecord, TakeRecord
 
 
 class TakeStore:
-    """The footage of one open film, in a temporary folder that goes when the film does."""
+    """The footage of one open film, in ``folder``, which stays; or in a temporary one that goes when the film does."""
 
-    def __init__(self, height: int, width: int, fps: int) -> None:
+    def __init__(self, height: int, width: int, fps: int, folder: Path | None = None) -> None:
         self.height, self.width, self.fps = height, width, fps
-        try:
-            self.folder = Path(tempfile.mkdtemp(prefix="shotstream-"))
-        except OSError as fault:
-            raise StorageError(
-                f"{tempfile.gettempdir()}: no room for a film's takes ({fault.strerror}); set TMPDIR"
-            ) from fault
-        self._remove = weakref.finalize(self, shutil.rmtree, self.folder, ignore_errors=True)
+        self.folder = _temporary_folder() if folder is None else folder
+        self._remove: Callable[[], object] = lambda: None
+        if folder is None:
+            self._remove = weakref.finalize(self, shutil.rmtree, self.folder, ignore_errors=True)
 
     @classmethod
-    def of(cls, record: FilmRecord) -> TakeStore:
-        """An empty store for takes of ``record``'s size."""
-        return cls(record.height, record.width, record.fps)
+    def of(cls, record: FilmRecord, folder: Path | None = None) -> TakeStore:
+        """A store for takes of ``record``'s size."""
+        return cls(record.height, record.width, record.fps, folder)
 
     def path(self, take: TakeRecord) -> Path:
         """The footage file of ``take``; it exists once :meth:`add` has returned."""
@@ -52,5 +49,14 @@ class TakeStore:
         return read_footage(self.path(take), self.shape(take), indices)
 
     def close(self) -> None:
-        """Remove the folder and everything in it."""
+        """Remove the folder and everything in it, if it is a temporary one."""
         self._remove()
+
+
+def _temporary_folder() -> Path:
+    try:
+        return Path(tempfile.mkdtemp(prefix="shotstream-"))
+    except OSError as fault:
+        raise StorageError(
+            f"{tempfile.gettempdir()}: no room for a film's takes ({fault.strerror}); set TMPDIR"
+        ) from fault

@@ -84,10 +84,47 @@ class Take:
 
     def cut(self) -> Take:
         """End a running take with the blocks it has. Raises :class:`InputError` if it does not run or has none."""
-        if self.state != "running" or not self._made:
-            raise InputError(f"take {self.id} of shot {self.shot} is {self.state}; only a running take can be cut")
+        self._refuse_unless_running("cut")
+        if not self._made:
+            raise InputError(
+                f"take {self.id} of shot {self.shot} has no block yet; cut it behind its first, or stop it"
+            )
         self._end("cut")
         return self
+
+    def extend(self, blocks: int = 1) -> Take:
+        """Let a running take go on for ``blocks`` more than its shot asks for; beyond the longest shot the model was
+        trained on, its window rolls. The shot is that long from now on. Raises :class:`InputError` if it does not run.
+        """
+        self._refuse_unless_running("extended")
+        self._film.lengthen(self, len(self._made), blocks)
+        return self
+
+    def change(self, caption: str) -> Take:
+        """From its next block on, make a running take under ``caption``; what was made stays.
+
+        Raises :class:`InputError` if it does not run or the caption is none.
+        """
+        self._refuse_unless_running("changed")
+        self._film.rewrite(self, len(self._made), caption)
+        return self
+
+    def stop(self) -> Take:
+        """End a running take now: cut if it has blocks, else planned again."""
+        self._refuse_unless_running("stopped")
+        if self._made:
+            return self.cut()
+        self._forget()
+        return self
+
+    @property
+    def blocks_made(self) -> int:
+        """How many blocks there are so far."""
+        return len(self._lengths())
+
+    def _refuse_unless_running(self, what: str) -> None:
+        if self.state != "running":
+            raise InputError(f"take {self.id} of shot {self.shot} is {self.state}; only a running take can be {what}")
 
     def _lengths(self) -> tuple[int, ...]:
         return self.record.block_frames or tuple(len(frames) for frames in self._made)
@@ -113,6 +150,7 @@ class Take:
         try:
             if self._maker is None:
                 self._maker = self._film.begin(self)
+            self._film.direct(self, len(self._made))
             block = next(self._maker, None)
             if block is None:
                 self._end("finished")

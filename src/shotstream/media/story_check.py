@@ -74,11 +74,15 @@ def _roundings(story: Story, shots: tuple[ShotCheck, ...]) -> list[str]:
 
 def _weak_cuts(shots: tuple[Shot, ...]) -> list[str]:
     """A cut reads as one when something changes: framing, place, light, or who is seen."""
-    words = [re.findall(r"\w+", shot.caption.lower()) for shot in shots]
-    alike = [SequenceMatcher(None, here, after, autojunk=False).ratio() for here, after in pairwise(words)]
     return [
         f"shots {index} and {index + 1} ask for nearly the same picture: the cut between them may not read as a cut; "
         "change the framing, the place or who is seen"
-        for index, ratio in enumerate(alike)
-        if ratio >= SAME
+        for index, (here, after) in enumerate(pairwise(shots))
+        if not reads_as_cut(here.caption, after.caption)
     ]
+
+
+def reads_as_cut(here: str, after: str) -> bool:
+    """Do the captions of two neighbouring shots differ enough for the cut between them to be seen?"""
+    first, second = (re.findall(r"\w+", caption.lower()) for caption in (here, after))
+    return SequenceMatcher(None, first, second, autojunk=False).ratio() < SAME

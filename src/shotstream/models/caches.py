@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from shotstream.models.config import TransformerConfig
+from shotstream.models.rope import rotate
 
 
 class Storage(Protocol):
@@ -31,6 +32,10 @@ class Storage(Protocol):
 
     def read(self, start: int, stop: int) -> list[tuple[Tensor, Tensor]]:
         """k, v [B, stop - start, H, D] of every layer."""
+        ...
+
+    def slide(self, start: int, stop: int, drop: int, turn: Tensor) -> None:
+        """Move the tokens of [start + drop, stop) to ``start``; ``turn`` [D/2] rotates their keys to where they are."""
         ...
 
 
@@ -65,6 +70,12 @@ class KeyValueMemory:
     def read(self, start: int, stop: int) -> list[tuple[Tensor, Tensor]]:
         return [(k[:, start:stop], v[:, start:stop]) for k, v in zip(self.keys, self.values, strict=True)]
 
+    def slide(self, start: int, stop: int, drop: int, turn: Tensor) -> None:
+        kept = stop - start - drop
+        self.values[:, :, start : start + kept] = self.values[:, :, start + drop : stop].clone()
+        moved = rotate(self.keys[:, :, start + drop : stop].flatten(0, 1), turn).unflatten(0, self.keys.shape[:2])
+        self.keys[:, :, start : start + kept] = moved.to(self.keys.dtype)
+
 
 class GradientMemory:
     """The same verb without in-place writes: gradients flow from later blocks into what they remember."""
@@ -86,6 +97,9 @@ class GradientMemory:
     def read(self, start: int, stop: int) -> list[tuple[Tensor, Tensor]]:
         joined = [self._joined(layer) for layer in range(len(self._chunks))]
         return [(k[:, start:stop], v[:, start:stop]) for k, v in joined]
+
+    def slide(self, start: int, stop: int, drop: int, turn: Tensor) -> None:
+        raise ValueError("no stage trains through a rolling window; give the shot room for all its frames")
 
     def _joined(self, layer: int) -> tuple[Tensor, Tensor]:
         chunks = self._chunks[layer]
@@ -149,6 +163,11 @@ class ShotCache(Cache):
     @property
     def start(self) -> int:
         return self.context.end
+
+    def slide(self, keep: int, drop: int, turn: Tensor) -> None:
+        """Forget ``drop`` tokens behind the first ``keep``; later ones move up, their keys rotated by ``turn``."""
+        self.storage.slide(self.start + keep, self.end, drop, turn)
+        self.tokens -= drop
 
 
 class CaptionCache(NamedTuple):

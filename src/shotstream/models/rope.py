@@ -45,6 +45,14 @@ def rotary_angles(positions: Tensor, shots: Tensor, rows: int, columns: int, con
     return angles.flatten(-4, -2)
 
 
+def time_shift(frames: int, config: TransformerConfig) -> Tensor:
+    """Unit complex numbers [D/2], complex64, that turn a rotated key of position p into that of p + ``frames``."""
+    time_dims, row_dims, column_dims = config.rope_dims
+    still = torch.zeros((row_dims + column_dims) // 2, dtype=torch.float64)
+    angles = torch.cat([frames * axis_frequencies(time_dims, config.rope_theta), still])
+    return torch.polar(torch.ones_like(angles), angles).to(torch.complex64)
+
+
 def rotation(angles: Tensor, device: torch.device) -> Tensor:
     """Unit complex numbers of ``angles``, complex64, shaped to multiply [B, T, H, D/2]."""
     turn = torch.polar(torch.ones_like(angles), angles)

@@ -90,7 +90,7 @@ class ShotDirector:
         """Make the shot of ``plan`` after ``past``, yielding each block decoded, as soon as it is done.
 
         ``prepared``: from :meth:`prepare` with the same past; it is used up. The whole prompt is in the plan
-        (:func:`full_prompt`). Stops after ``geometry.max_blocks`` blocks whatever the plan says.
+        (:func:`full_prompt`). Beyond ``geometry.max_blocks`` blocks the shot's window rolls.
         """
         geometry = self.codec.geometry
         shot = prepared or self.prepare(past, plan.prompt)
@@ -99,11 +99,13 @@ class ShotDirector:
 
         def wanted(block: int) -> bool:
             nonlocal prompt
-            if block >= min(plan.blocks, geometry.max_blocks):
+            if block >= plan.blocks:
                 return False
             if plan.prompt != prompt:
+                read = shot.read if prompt is None else shot.change
                 prompt = plan.prompt
-                shot.read(self.text_encoder.encode([prompt]).to(self.model.device))
+                with torch.no_grad():
+                    read(self.text_encoder.encode([prompt]).to(self.model.device))
             return True
 
         blocks = rollout(

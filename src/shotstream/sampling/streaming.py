@@ -10,6 +10,7 @@ from torch import Tensor
 
 from shotstream.models.caches import CaptionCache, ContextCache, GradientMemory, KeyValueMemory, ShotCache, Storage
 from shotstream.models.layers import product_dtype
+from shotstream.models.rope import time_shift
 from shotstream.models.transformer import Transformer
 from shotstream.models.visibility import Layout, clean_then_noisy
 from shotstream.sampling.branches import Branches
@@ -23,6 +24,10 @@ class StreamingShot:
     A finished block is remembered by one pass at timestep 0, run only when a next block asks for it: a shot's
     last block needs none. With ``fuse`` that pass and the next block's first step are one.
     Building one runs the context pass, which needs no prompt: it can be done while the previous shot plays.
+
+    A shot may outgrow ``max_frames``: then the window rolls. The context and the shot's first block stay as sinks
+    (StreamingLLM, arXiv 2309.17453; LongLive, arXiv 2509.22622), the oldest block behind them is forgotten, and the
+    keys that remain are rotated to the positions they have now, so that no position leaves the trained range.
     """
 
     def __init__(
@@ -41,7 +46,9 @@ class StreamingShot:
         self.fuse = fuse and not gradient.anywhere
         self.shot_index = self.branches.index(context.next_shot)
         self.first_position = context.frames
-        self.frames = 0  # of finished blocks
+        self.max_frames = max_frames
+        self.frames = 0  # of finished blocks in the window
+        self._window: list[Tensor] = []  # the blocks in the shot cache, clean
         self._unremembered: Tensor | None = None
         self._captions: CaptionCache | None = None
         self.context_cache = ContextCache(self._storage(context.latents, max_frames))
@@ -53,8 +60,23 @@ class StreamingShot:
         with torch.set_grad_enabled(self.gradient.anywhere):
             self._captions = self.model.encode_captions(self.branches.captions(caption[:, None]))
 
+    def change(self, caption: Tensor) -> None:
+        """Another prompt [B, W, text_dim], from the next block on, as if the shot had had it all along: the shot cache
+        is rebuilt under it (one pass per block), so that what was seen stays and what was asked for does not."""
+        self.read(caption)
+        blocks, self._window = self._window, []
+        self.shot_cache.reset()
+        frame = 0
+        for clean in blocks:
+            with torch.set_grad_enabled(self.gradient.refresh):
+                self._pass(clean, [0.0] * clean.shape[1], frame)
+            self._remembered(clean)
+            frame += clean.shape[1]
+
     def flow(self, x: Tensor, timestep: float) -> Tensor:
         """Guided flow of the next block's latents x [B, f, C, h, w]."""
+        while self.frames + x.shape[1] > self.max_frames:
+            self._roll()
         clean = self._unremembered
         if clean is None:
             return self._pass(x, [timestep] * x.shape[1], self.frames)
@@ -77,11 +99,24 @@ class StreamingShot:
     def restart(self) -> None:
         """Forget the shot's blocks, keep the context: for another take."""
         self.shot_cache.reset()
-        self._unremembered, self.frames = None, 0
+        self._unremembered, self.frames, self._window = None, 0, []
 
     def _remembered(self, clean: Tensor) -> None:
         self.shot_cache.commit(self._tokens(clean))
-        self._unremembered = None
+        self._window.append(clean)
+        if clean is self._unremembered:
+            self._unremembered = None
+
+    def _roll(self) -> None:
+        """Forget the oldest block behind the sink (the oldest at all, if the window is too short to have one)."""
+        sink = 1 if len(self._window) > 1 else 0
+        if len(self._window) <= sink:
+            raise ValueError(f"a window of {self.max_frames} frames cannot roll: it has no room for two blocks")
+        gone = self._window.pop(sink)
+        turn = time_shift(-gone.shape[1], self.model.config).to(gone.device)
+        keep = sum(self._tokens(block) for block in self._window[:sink])
+        self.shot_cache.slide(keep, self._tokens(gone), turn)
+        self.frames -= gone.shape[1]
 
     def _pass(self, x: Tensor, timesteps: list[float], frame: int, layout: Layout | None = None) -> Tensor:
         """Guided flow of frames x that start at ``frame`` of the shot, one timestep each."""

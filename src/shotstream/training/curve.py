@@ -6,7 +6,7 @@ import json
 from collections import defaultdict
 from pathlib import Path
 
-from shotstream.core.files import whole_file
+from shotstream.core.files import whole_file, write_bytes
 
 
 def read_curve(path: Path) -> dict[str, list[tuple[int, float]]]:
@@ -20,6 +20,15 @@ def read_curve(path: Path) -> dict[str, list[tuple[int, float]]]:
         if "loss" in entry:
             roles[entry["role"]][entry["update"]] = entry["loss"]
     return {role: sorted(points.items()) for role, points in roles.items()}
+
+
+def mend_curve(path: Path) -> None:
+    """Cut off a line torn by a crash, so that what a resumed run writes begins a line of its own."""
+    if path.exists():
+        data = path.read_bytes()
+        whole = data[: data.rfind(b"\n") + 1]
+        if len(whole) < len(data):
+            write_bytes(path, whole)
 
 
 def draw_curve(source: Path, target: Path) -> None:

@@ -151,9 +151,9 @@ class _Coder:
             history = self._codec.decode(latents)[0] if decoded else pixels
             picks = pickable_frames(len(video), self._codec.geometry.context_frames)
             name = f"{local}.{shot}"
-            tensors[f"{name}.latents"] = latents[0].half()
-            tensors[f"{name}.singles"] = self._codec.encode_images(history[picks]).half()
-            tensors[f"{name}.caption"] = embeddings[shot].half()
+            tensors[f"{name}.latents"] = latents[0].half().contiguous()
+            tensors[f"{name}.singles"] = self._codec.encode_images(history[picks]).half().contiguous()
+            tensors[f"{name}.caption"] = embeddings[shot].half().contiguous()
         return tensors
 
 

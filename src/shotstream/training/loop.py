@@ -15,7 +15,7 @@ import torch
 from shotstream.core.errors import ShotStreamError
 from shotstream.training.boards import open_board
 from shotstream.training.checkpoints import load_state, save_state
-from shotstream.training.curve import draw_curve, read_curve
+from shotstream.training.curve import draw_curve, mend_curve, read_curve
 from shotstream.training.ema import Ema
 from shotstream.training.lora import add_adapters, export_adapters, merged
 from shotstream.training.optimisers import RoleOptimiser
@@ -55,6 +55,7 @@ class Run:
         self._last_good: Path | None = None
         self._watchman = Watchman(stage.loop.diverged)
         folder.mkdir(parents=True, exist_ok=True)
+        mend_curve(folder / "curve.jsonl")
         self._board = open_board(folder, stage.loop.tensorboard)
 
     def resume(self) -> bool:

@@ -6,7 +6,7 @@ Axes: B batch · K condition frames · F latent frames of the new shot · C chan
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -17,6 +17,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from shotstream.core.config import Config
 from shotstream.core.context_budget import PastShot, dynamic_sampling
+from shotstream.core.errors import InputError
 from shotstream.core.geometry import Geometry
 from shotstream.sampling.context import ContextFrames
 from shotstream.training.latent_store import LatentStore
@@ -125,6 +126,17 @@ class NextShotSampler:
                 captions=torch.zeros_like(sample.captions), caption=torch.zeros_like(sample.caption)
             )
         return sample
+
+
+def check_whole_blocks(lengths: Iterable[int], geometry: Geometry) -> None:
+    """Raises :class:`InputError` unless every length (latent frames) is a number of whole blocks a shot can have."""
+    for length in lengths:
+        blocks, rest = divmod(length, geometry.block_frames)
+        if rest or not 1 <= blocks <= geometry.max_blocks:
+            raise InputError(
+                f"lengths: {length} latent frames; this stage needs whole blocks of {geometry.block_frames}, "
+                f"{geometry.max_blocks} at most"
+            )
 
 
 def _batch(samples: Sequence[_Sample]) -> NextShotBatch:

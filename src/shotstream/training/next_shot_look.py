@@ -24,7 +24,6 @@ from shotstream.training.material import Material
 from shotstream.training.next_shot_batches import NextShotSampler, NextShotSettings
 
 STORIES = 6
-SHOWN = (0, 16, 32)  # pixel frames of a default shot
 
 Look = tuple[Image.Image, Mapping[str, float]]
 Make = Callable[[ContextFrames, Tensor, int], Tensor]
@@ -86,6 +85,8 @@ def _compare(make: Make, preset: Preset, material: Material) -> Look:
         batch = pick.of(story, shot, length)
         made = make(batch.context, batch.caption, story)
         errors.append(float((made - batch.target).square().mean()))
-        pictures = [to_pictures(material.codec.decode(latents)[0])[list(SHOWN)] for latents in (batch.target, made)]
+        last = geometry.pixel_frames(length) - 1
+        shown = [0, last // 2, last]
+        pictures = [to_pictures(material.codec.decode(latents)[0])[shown] for latents in (batch.target, made)]
         rows.append(np.concatenate([*pictures[0], *pictures[1]], axis=1))
     return Image.fromarray(np.concatenate(rows)), {"latent_error": sum(errors) / len(errors)}

@@ -22,6 +22,14 @@ NANO = Preset(
 )
 
 
+FOUR_STEPS = (1000, 750, 500, 250)
+
+
+def distilled(preset: Preset, listed: tuple[int, ...]) -> Preset:
+    """``preset`` with the student that distillation is to make: the ``listed`` few steps, without guidance."""
+    return preset.model_copy(update={"student": SamplerSettings(kind="few_step", listed=listed)})
+
+
 def training_preset(name: str) -> Preset:
     """The preset called ``name``, or described by the JSON file ``name``. Raises :class:`InputError`."""
     if name == NANO.name:

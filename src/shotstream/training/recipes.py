@@ -12,18 +12,41 @@ from pydantic import ValidationError
 
 from shotstream.core.config import Config
 from shotstream.core.errors import InputError
+from shotstream.training.pipeline import PipelineRecipe
 from shotstream.training.stages.autoencoder import AutoencoderRecipe
 from shotstream.training.stages.causal_flow import CausalFlowRecipe
+from shotstream.training.stages.causal_init import CausalInitRecipe
+from shotstream.training.stages.inter_shot import InterShotRecipe
+from shotstream.training.stages.intra_shot import IntraShotRecipe
+from shotstream.training.stages.recognisers import RecognisersRecipe
 from shotstream.training.stages.teacher import TeacherRecipe
 from shotstream.training.stages.text_encoder import TextEncoderRecipe
+from shotstream.training.stages.trajectories import TrajectoriesRecipe
 
-Recipe = AutoencoderRecipe | TextEncoderRecipe | TeacherRecipe | CausalFlowRecipe
+StageRecipe = (
+    AutoencoderRecipe
+    | TextEncoderRecipe
+    | TeacherRecipe
+    | CausalFlowRecipe
+    | CausalInitRecipe
+    | IntraShotRecipe
+    | InterShotRecipe
+    | RecognisersRecipe
+)
+Recipe = StageRecipe | TrajectoriesRecipe | PipelineRecipe
+RUN = "run:"  # begins a setting that is a path in the folder of runs: run:storyworld/teacher/teacher.safetensors
 
 _KINDS: dict[str, type[Recipe]] = {
     "autoencoder": AutoencoderRecipe,
     "text-encoder": TextEncoderRecipe,
     "teacher": TeacherRecipe,
     "causal-flow": CausalFlowRecipe,
+    "trajectories": TrajectoriesRecipe,
+    "causal-init": CausalInitRecipe,
+    "intra-shot": IntraShotRecipe,
+    "inter-shot": InterShotRecipe,
+    "recognisers": RecognisersRecipe,
+    "pipeline": PipelineRecipe,
 }
 
 
@@ -39,8 +62,11 @@ def recipe_names() -> list[str]:
     )
 
 
-def read_recipe(name: str, overrides: Sequence[str] = ()) -> Recipe:
-    """The recipe of a name or path, with ``key.sub=value`` overrides (values are YAML). Raises :class:`InputError`."""
+def read_recipe(name: str, overrides: Sequence[str] = (), runs: Path = Path("build/train")) -> Recipe:
+    """The recipe of a name or path, with ``key.sub=value`` overrides (values are YAML).
+
+    runs: the folder that settings beginning with ``run:`` are paths in. Raises :class:`InputError`.
+    """
     settings = _load(name)
     for override in overrides:
         key, equals, value = override.partition("=")
@@ -51,7 +77,7 @@ def read_recipe(name: str, overrides: Sequence[str] = ()) -> Recipe:
     if kind is None:
         raise InputError(f"{name}: stage {settings.get('stage')!r} is unknown; use one of {', '.join(_KINDS)}")
     try:
-        return kind.model_validate(settings)
+        return kind.model_validate(_placed(settings, runs))
     except ValidationError as fault:
         first = fault.errors()[0]
         raise InputError(f"{name}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from fault
@@ -73,6 +99,15 @@ def _load(name: str) -> dict[str, Any]:
         raise InputError(f"{name}: not valid YAML ({' '.join(str(fault).split())})") from fault
     if not isinstance(settings, dict):
         raise InputError(f"{name}: a recipe is a mapping of settings")
+    return settings
+
+
+def _placed(settings: Any, runs: Path) -> Any:
+    """``settings`` with every ``run:`` path made a path under ``runs``."""
+    if isinstance(settings, dict):
+        return {key: _placed(value, runs) for key, value in settings.items()}
+    if isinstance(settings, str) and settings.startswith(RUN):
+        return str(runs / settings.removeprefix(RUN))
     return settings
 
 

@@ -16,60 +16,96 @@ from shotstream.core.errors import InputError
 from shotstream.core.files import write_text
 from shotstream.training.loop import Progress as Update
 from shotstream.training.loop import Run
-from shotstream.training.recipes import Recipe, describe, read_recipe
+from shotstream.training.pipeline import PipelineRecipe, run_pipeline
+from shotstream.training.plan import plan
+from shotstream.training.recipes import Recipe, StageRecipe, describe, read_recipe
 from shotstream.training.stage import Stage
 from shotstream.training.stages.autoencoder import AutoencoderRecipe, AutoencoderStage
 from shotstream.training.stages.causal_flow import CausalFlowRecipe, CausalFlowStage
+from shotstream.training.stages.causal_init import CausalInitRecipe, CausalInitStage
+from shotstream.training.stages.inter_shot import InterShotRecipe, InterShotStage
+from shotstream.training.stages.intra_shot import IntraShotRecipe, IntraShotStage
+from shotstream.training.stages.recognisers import RecognisersRecipe, RecognisersStage
 from shotstream.training.stages.teacher import TeacherRecipe, TeacherStage
 from shotstream.training.stages.text_encoder import TextEncoderRecipe, TextEncoderStage
+from shotstream.training.stages.trajectories import TrajectoriesRecipe, make_trajectories
 
 log = logging.getLogger(__name__)
 Report = Callable[[int, int], None]
 
 
 def main(recipe: str, overrides: Sequence[str] = (), *, dry_run: bool = False, out: Path = Path("build/train")) -> None:
-    """Train ``recipe`` in ``out``/<recipe name>; data it needs is made once in ``out``/data. Reruns resume."""
-    settings = read_recipe(recipe, overrides)
+    """Train ``recipe`` in ``out``/<recipe name>; data it needs is made once in ``out``/data. Reruns resume.
+
+    dry_run: print the resolved recipe as YAML and, as its comments, what it will cost; train nothing.
+    """
+    settings = read_recipe(recipe, overrides, out)
     if dry_run:
         sys.stdout.write(describe(settings))
+        sys.stdout.writelines(f"# {line}\n" for line in plan(settings))
         return
-    folder = out / Path(recipe).with_suffix("")
-    folder.mkdir(parents=True, exist_ok=True)
-    write_text(folder / "recipe.yaml", describe(settings))
     console = Console(stderr=True)
     logging.basicConfig(
         level=logging.INFO, format="%(message)s", handlers=[RichHandler(console=console, show_path=False)]
     )
+    if isinstance(settings, PipelineRecipe):
+        model = run_pipeline(settings, out, lambda step: run(step, read_recipe(step, (), out), out, console))
+        log.info("the model: %s", model)
+    else:
+        run(recipe, settings, out, console)
+
+
+def run(name: str, settings: Recipe, out: Path, console: Console) -> None:
+    """One recipe, with bars on ``console``."""
+    folder = out / Path(name).with_suffix("")
+    folder.mkdir(parents=True, exist_ok=True)
+    write_text(folder / "recipe.yaml", describe(settings))
+    # Each family of recipes has its own data: making nano's must not replace the embedded preset's.
+    family = Path(name).parent.name
+    store = out / "data" if family in ("", "storyworld") else out / "data" / family
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console) as bars:
-        making = bars.add_task("data", total=None, visible=False)
+        making = bars.add_task(f"{name}: data", total=None, visible=False)
 
         def made(done: int, total: int) -> None:
             bars.update(making, completed=done, total=total, visible=done < total)
 
-        stage = build_stage(settings, out / "data", made)
-        run = Run(stage, folder)
-        if run.resume():
-            log.info("resumed at update %d", run.update)
-        training = bars.add_task("training", total=stage.loop.updates, completed=run.update)
+        if isinstance(settings, TrajectoriesRecipe):
+            make_trajectories(settings, store, folder, made)
+            log.info("%s: trajectories in %s", name, folder)
+            return
+        if isinstance(settings, PipelineRecipe):
+            raise InputError(f"{name}: a pipeline cannot be a step of another; name its recipes instead")
+        trained = Run(build_stage(settings, store, made), folder)
+        if trained.resume():
+            log.info("%s: resumed at update %d", name, trained.update)
+        training = bars.add_task(name, total=trained.stage.loop.updates, completed=trained.update)
 
         def watch(update: Update) -> None:
-            words = f"{update.role} loss {update.loss:.4f} {update.samples_per_second:.1f} samples/s"
+            words = f"{name}: {update.role} loss {update.loss:.4f} {update.samples_per_second:.1f} samples/s"
             bars.update(training, completed=update.update, description=words)
 
-        run.train(watch)
-    log.info("released into %s", folder)
+        trained.train(watch)
+    log.info("%s: released into %s", name, folder)
 
 
-def build_stage(settings: Recipe, store: Path, made: Report) -> Stage:
+def build_stage(settings: StageRecipe, store: Path, made: Report) -> Stage:
     """The stage a recipe describes; ``store`` holds the data it makes or finds."""
     torch.set_float32_matmul_precision("high")
-    if isinstance(settings, AutoencoderRecipe):
-        return AutoencoderStage(settings, store, made)
-    if isinstance(settings, TextEncoderRecipe):
-        return TextEncoderStage(settings, made)
-    if isinstance(settings, TeacherRecipe):
-        return TeacherStage(settings, store, made)
-    if isinstance(settings, CausalFlowRecipe):
-        return CausalFlowStage(settings, store, made)
-    raise InputError(f"no stage for a {type(settings).__name__}")
+    match settings:
+        case AutoencoderRecipe():
+            return AutoencoderStage(settings, store, made)
+        case TextEncoderRecipe():
+            return TextEncoderStage(settings, made)
+        case TeacherRecipe():
+            return TeacherStage(settings, store, made)
+        case CausalFlowRecipe():
+            return CausalFlowStage(settings, store, made)
+        case CausalInitRecipe():
+            return CausalInitStage(settings, store, made)
+        case IntraShotRecipe():
+            return IntraShotStage(settings, store, made)
+        case InterShotRecipe():
+            return InterShotStage(settings, store, made)
+        case RecognisersRecipe():
+            return RecognisersStage(settings, store, made)

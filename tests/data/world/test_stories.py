@@ -84,14 +84,14 @@ def _returns(story: WorldStory) -> bool:
     return len(visits) > len(set(visits))
 
 
-@pytest.mark.parametrize("shots", [1, 5, 8])
+@pytest.mark.parametrize("shots", [1, 5, 8, 12])
 def test_the_number_of_shots_can_be_asked_for(shots: int) -> None:
     assert len(make_story(3, shots=shots).shots) == shots
 
 
-@pytest.mark.parametrize("shots", [0, 9, -1])
+@pytest.mark.parametrize("shots", [0, 13, -1])
 def test_other_numbers_of_shots_are_refused(shots: int) -> None:
-    with pytest.raises(InputError, match="1 to 8 shots"):
+    with pytest.raises(InputError, match="1 to 12 shots"):
         make_story(3, shots=shots)
 
 
@@ -104,7 +104,9 @@ def test_style_decides_what_stories_are_made_of() -> None:
         assert {shot.seconds for shot in story.shots} == {2.0625}
 
 
-@pytest.mark.parametrize("faulty", [{"shot_weights": ()}, {"shot_weights": (1,) * 9}, {"seconds": (1.0,)}, {"dogs": 1}])
+@pytest.mark.parametrize(
+    "faulty", [{"shot_weights": ()}, {"shot_weights": (1,) * 13}, {"seconds": (1.0,)}, {"dogs": 1}]
+)
 def test_a_style_that_does_not_fit_together_is_refused(faulty: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
         StoryStyle.model_validate(faulty)

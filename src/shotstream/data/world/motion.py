@@ -70,14 +70,14 @@ def _stride(time: float, rate: float, swing: float, hop: float, lean: float) -> 
 
 
 def _jump(time: float) -> Pose:
-    phase = (time / 0.95 + 0.1) % 1.0
+    phase = (time / 1.15 + 0.1) % 1.0
     crouch, flight = 0.26, 0.74
     if phase < crouch:
         return Pose(stretch=1.0 - 0.17 * math.sin(math.pi * phase / crouch), near_arm=-25, far_arm=25, joyful=True)
     air = (phase - crouch) / flight
     height = 4 * air * (1 - air)
     return Pose(
-        lift=0.42 * height,
+        lift=0.34 * height,
         stretch=1.0 + 0.07 * height,
         near_arm=-30 - 85 * height,
         far_arm=30 + 85 * height,
@@ -89,15 +89,15 @@ def _jump(time: float) -> Pose:
 
 
 def _wave(time: float) -> Pose:
-    beat = math.sin(2 * math.pi * 1.6 * time)
+    beat = math.sin(2 * math.pi * 1.2 * time)
     pose = _stand(time)
     return replace(pose, near_arm=-122 + 27 * beat, head_sway=-0.02 + 0.008 * beat, tail=9 * beat, joyful=True)
 
 
 def _dance(time: float) -> Pose:
-    beat = math.sin(2 * math.pi * 0.85 * time)
+    beat = math.sin(2 * math.pi * 0.6 * time)
     return Pose(
-        lift=0.10 * abs(math.sin(2 * math.pi * 1.7 * time)),
+        lift=0.08 * abs(math.sin(2 * math.pi * 1.2 * time)),
         sway=0.10 * beat,
         tilt=13 * beat,
         head_tilt=-9 * beat,
@@ -111,10 +111,10 @@ def _dance(time: float) -> Pose:
 
 
 def _spin(time: float) -> Pose:
-    turn = math.cos(2 * math.pi * 0.85 * time)
+    turn = math.cos(2 * math.pi * 0.5 * time)
     return Pose(
         turn=math.copysign(max(abs(turn), 0.28), turn),
-        lift=0.03 * abs(math.sin(2 * math.pi * 1.7 * time)),
+        lift=0.03 * abs(math.sin(2 * math.pi * 1.0 * time)),
         near_arm=-80,
         far_arm=80,
         near_leg=8,
@@ -132,9 +132,9 @@ def pose_at(action: Action, time: float, phase: float = 0.0) -> Pose:
     """The pose ``time`` seconds into a shot. ``phase`` (seconds) keeps two characters out of step."""
     clock = time + phase
     if action == "walk":
-        pose = _stride(clock, rate=1.4, swing=32, hop=0.045, lean=0)
+        pose = _stride(clock, rate=1.1, swing=32, hop=0.045, lean=0)
     elif action == "run":
-        pose = _stride(clock, rate=2.3, swing=52, hop=0.12, lean=13)
+        pose = _stride(clock, rate=1.8, swing=52, hop=0.12, lean=13)
     else:
         still = {"stand": _stand, "jump": _jump, "wave": _wave, "dance": _dance, "spin": _spin, "sleep": _sleep}
         pose = still[action](clock)

@@ -18,7 +18,7 @@ from shotstream.data.world.shots import make_shots
 from shotstream.data.world.spec import WorldStory
 from shotstream.data.world.splits import Split, split_of_story
 
-MAX_SHOTS = 8
+MAX_SHOTS = 12
 
 
 class StoryStyle(Config):
@@ -45,7 +45,7 @@ def make_story(
 ) -> WorldStory:
     """The story called ``seed``: the same arguments give the same story on every machine.
 
-    ``shots``: 1 to 8; drawn from the style when None. Plans that belong to the other split are drawn
+    ``shots``: 1 to 12; drawn from the style when None. Plans that belong to the other split are drawn
     again, which makes pairs and many places a little rarer in training. Raises :class:`InputError` for
     another number of shots.
     """

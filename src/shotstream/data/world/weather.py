@@ -10,8 +10,8 @@ import skia
 from shotstream.data.world.palette import Light, mix
 from shotstream.data.world.pen import argb
 
-RAIN_DROPS, SNOW_FLAKES = 30, 34  # per unit of picture width
-RAIN_FALL, SNOW_FALL = 0.85, 0.16  # picture heights per second
+RAIN_DROPS, SNOW_FLAKES = 22, 22  # per unit of picture width
+RAIN_FALL, SNOW_FALL = 0.7, 0.14  # picture heights per second
 RAIN_SLANT = 0.16
 
 
@@ -48,7 +48,7 @@ class Precipitation:
         canvas.clear(0)
         canvas.scale(self.height, self.height)
         length = 0.075 * self.size
-        paint = _round_pen(self.colour, 0.010)
+        paint = _round_pen(self.colour, 0.013)
         for dx in (0.0, self.span[0]):
             for dy in (0.0, -self.span[1]):
                 ends = np.stack(
@@ -71,7 +71,7 @@ class Precipitation:
         x = (self.x + 0.02 * np.sin(1.6 * time + self.phase)) % self.span[0] - 0.2
         flakes = [skia.Point(*point) for point in (np.stack([x, y], axis=1) * self.height).tolist()]
         for group in range(3):
-            paint = _round_pen(argb((255, 255, 255), 0.9), (0.019 + 0.006 * group) * self.height)
+            paint = _round_pen(argb((255, 255, 255), 0.9), (0.026 + 0.008 * group) * self.height)
             canvas.drawPoints(skia.Canvas.PointMode.kPoints_PointMode, flakes[group::3], paint)
 
 

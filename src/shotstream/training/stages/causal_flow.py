@@ -22,7 +22,7 @@ from shotstream.models.transformer import Transformer
 from shotstream.models.weights import WeightsHeader, save_transformer
 from shotstream.training.causal_flow_loss import causal_flow_loss
 from shotstream.training.material import Material, MaterialSettings, start_from
-from shotstream.training.next_shot_batches import NextShotSampler, NextShotSettings
+from shotstream.training.next_shot_batches import NextShotSampler, NextShotSettings, check_whole_blocks
 from shotstream.training.next_shot_look import student_look
 from shotstream.training.presets import training_preset
 from shotstream.training.settings import LoopSettings, OptimiserSettings
@@ -53,6 +53,7 @@ class CausalFlowStage:
         start_from(self._model, recipe.start, "teacher")
         self.roles = {"student": Role(self._model, recipe.optimiser)}
         self.loop = recipe.loop
+        check_whole_blocks(recipe.samples.lengths, self.preset.geometry)
         self._material = Material(recipe.material, self.preset.geometry, store, progress)
         self._sampler = NextShotSampler(self._material.train, self.preset.geometry, recipe.samples)
 

@@ -1,0 +1,164 @@
+"""``shotstream eval``: how good is a model, or a film?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from shotstream.cli import options
+from shotstream.cli.console import err, put, put_json, say
+
+if TYPE_CHECKING:
+    from shotstream.evaluation.detectors import CutDetector
+    from shotstream.evaluation.run import SuiteRun
+    from shotstream.evaluation.scores import SuiteScores
+
+app = typer.Typer(help="How good is a model, or a film?", rich_markup_mode=None)
+
+Folder = Annotated[Path, typer.Option(help="Folder of results; a rerun goes on where it stopped.", metavar="DIR")]
+DetectorName = Annotated[
+    str, typer.Option(help="pyscenedetect, or transnetv2: the paper's, twenty times slower.", metavar="NAME")
+]
+Systems = Annotated[str | None, typer.Option(help="Names with commas [default: the usual ones].", metavar="A,B")]
+Stories = Annotated[int | None, typer.Option(min=1, help="Only the first N stories (12 is quick).", metavar="N")]
+RESULTS = Path("build/eval")
+
+
+@app.command()
+def suite(
+    name: Annotated[str, typer.Argument(help="A suite's name: storyworld-100.", metavar="NAME")],
+    stories: Stories = None,
+    systems: Systems = None,
+    model: options.Model = "storyworld",
+    device: options.DeviceName = "auto",
+    dtype: options.Dtype = "auto",
+    detector: DetectorName = "pyscenedetect",
+    out: Folder = RESULTS,
+    as_json: options.Json = False,
+) -> None:
+    """Let systems film a suite's stories, and measure the films. The same command goes on where it stopped."""
+    from shotstream.cli.eval_systems import build_systems
+    from shotstream.evaluation.scores import score
+
+    run, absent = _run(name, out, detector)
+    run.stories(stories)
+    built, without = build_systems(_split(systems), model=model, device=device, dtype=dtype)
+    try:
+        run.run(built, stories, lambda system, done, total: say(f"{system}: {done} of {total} stories"))
+    except KeyboardInterrupt:
+        for system in built:
+            missing = run.missing(system.name, stories)
+            if missing:
+                say(f"{system.name}: {len(missing)} stories are missing: {', '.join(missing)}")
+        say("run the same command again to go on")
+        raise
+    asked = _split(systems) or [system.name for system in built]
+    scores = score(run, asked, stories, absent | without)
+    if as_json:
+        put_json(scores.as_json())
+    else:
+        _table(scores)
+
+
+@app.command()
+def film(
+    film: Annotated[Path, typer.Argument(help="A video file.", metavar="FILM")],
+    story: Annotated[Path, typer.Option(help="The story it tells.", metavar="STORY")],
+    detector: DetectorName = "pyscenedetect",
+    dinov2: Annotated[str | None, typer.Option(help="DINOv2 for subjects: folder or hub id.", metavar="SOURCE")] = None,
+    clip: Annotated[
+        str | None, typer.Option(help="CLIP for backgrounds and words: folder or hub id.", metavar="SOURCE")
+    ] = None,
+    as_json: options.Json = False,
+) -> None:
+    """Measure any film against its story: cuts, consistency, motion. Names what could not be measured."""
+    from shotstream.evaluation.any_film import score_film
+    from shotstream.evaluation.choose import choose_networks
+    from shotstream.media.story_file import read_story
+    from shotstream.media.video import read_info
+    from shotstream.models.presets import STORYWORLD
+
+    script = read_story(story)
+    read_info(film)
+    chosen, absent = choose_networks(dinov2, clip)
+    found, missing = _detector(detector)
+    scores = score_film(film, script, STORYWORLD.geometry, found, **chosen, absent=missing | absent)
+    if as_json:
+        put_json(scores.model_dump(mode="json"))
+        return
+    for name, value in scores.measures.items():
+        put(f"{name}  {'-' if value is None else f'{value:.3f}'}")
+    say(f"cuts at frames {', '.join(map(str, scores.cuts)) or 'none'} ({scores.detector})")
+    for role, network in scores.networks.items():
+        say(f"{role}: {network}")
+    _say_absent(scores.absent)
+
+
+@app.command()
+def report(
+    name: Annotated[str, typer.Argument(help="A suite that was run.", metavar="NAME")],
+    stories: Stories = None,
+    detector: DetectorName = "pyscenedetect",
+    out: Folder = RESULTS,
+    page: Annotated[Path, typer.Option(help="The page to write; pictures go beside it.", metavar="PAGE.md")] = Path(
+        "docs/results.md"
+    ),
+) -> None:
+    """Write tables, plots and storyboards of a suite's results, from what is on disk."""
+    from shotstream.cli.eval_systems import SYSTEMS
+    from shotstream.evaluation.report import write_report
+    from shotstream.evaluation.scores import score
+
+    run, absent = _run(name, out, detector)
+    scores = score(run, SYSTEMS, stories, absent)
+    write_report(run, scores, page)
+    put(str(page))
+
+
+def _run(name: str, out: Path, detector: str) -> tuple[SuiteRun, dict[str, str]]:
+    """The run of a suite, and which detectors are not there."""
+    from shotstream.evaluation.recognisers import Recognisers
+    from shotstream.evaluation.run import SuiteRun
+    from shotstream.evaluation.suites import read_suite
+
+    chosen = read_suite(name)
+    found, absent = _detector(detector)
+    return SuiteRun(chosen, Recognisers.load(), found, out / chosen.version), absent
+
+
+def _detector(name: str) -> tuple[CutDetector, dict[str, str]]:
+    from shotstream.evaluation.choose import choose_detector
+
+    return choose_detector(name)
+
+
+def _split(names: str | None) -> list[str] | None:
+    return None if names is None else [name.strip() for name in names.split(",") if name.strip()]
+
+
+def _table(scores: SuiteScores) -> None:
+    from rich.table import Table
+
+    from shotstream.evaluation.measures import MEASURES
+
+    table = Table(title=f"{scores.suite_version}, {scores.stories} stories")
+    table.add_column("measure")
+    for name in scores.systems:
+        table.add_column(name)
+    for measure in MEASURES:
+        cells = [row.measures.get(measure.key) for row in scores.systems.values()]
+        shown = ["-" if cell is None else f"{cell.mean:.3f} [{cell.low:.3f}, {cell.high:.3f}]" for cell in cells]
+        table.add_row(measure.key, *shown)
+    table.add_row("asked attributes recognised", *(f"{row.asked_recognised:.3f}" for row in scores.systems.values()))
+    from rich.console import Console
+
+    Console().print(table)
+    say(f"cuts by {scores.detector}, attributes and features by {scores.recognisers}")
+    _say_absent(scores.absent)
+
+
+def _say_absent(absent: dict[str, str]) -> None:
+    for name, why in absent.items():
+        err.print(f"absent: {name} ({why})")

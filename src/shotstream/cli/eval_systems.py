@@ -1,0 +1,61 @@
+"""Which systems ``shotstream eval suite`` knows, and how each is put together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from shotstream.codecs.video_autoencoder import LightVideoCodec
+from shotstream.codecs.weights import load_autoencoder
+from shotstream.core.errors import InputError, WeightsError
+from shotstream.core.geometry import Geometry
+from shotstream.evaluation.systems import ModelSystem, System, Truth
+from shotstream.models.presets import STORYWORLD, Preset
+from shotstream.training.material import find_weights, fingerprint
+
+MODELS = ("teacher", "student", "student-without-context-cache")
+SYSTEMS = ("truth", "autoencoder", "shuffled", "noise", "still", "fading", *MODELS)
+USUAL = ("truth", "autoencoder", "shuffled", "noise", "still", "fading", "student")
+
+
+def build_systems(
+    names: Sequence[str] | None, *, model: str, device: str, dtype: str
+) -> tuple[list[System], dict[str, str]]:
+    """The systems called ``names``, or the usual ones; the truth, to which all are compared, always first.
+
+    Also which of the usual ones are absent, and why. Raises :class:`InputError` for unknown names,
+    :class:`WeightsError` when a system that was asked for has no weights.
+    """
+    unknown = [name for name in names or () if name not in SYSTEMS]
+    if unknown:
+        raise InputError(f"no system is called {unknown[0]!r}; known: {', '.join(SYSTEMS)}")
+    built: list[System] = []
+    absent: dict[str, str] = {}
+    for name in dict.fromkeys(("truth", *(names or USUAL))):
+        try:
+            built.append(_system(name, model, device, dtype))
+        except (WeightsError, InputError) as fault:
+            if names:
+                raise
+            absent[name] = str(fault)
+    return built, absent
+
+
+def geometry_of(model: str) -> Geometry:
+    """The geometry of a model's folder, or of the embedded preset."""
+    described = Path(model) / "preset.json"
+    return Preset.model_validate_json(described.read_bytes()).geometry if described.exists() else STORYWORLD.geometry
+
+
+def _system(name: str, model: str, device: str, dtype: str) -> System:
+    if name == "autoencoder":
+        own = Path(model) / "autoencoder.safetensors"
+        path = own if own.exists() else find_weights("bundled", "autoencoder")
+        codec = LightVideoCodec(load_autoencoder(path), geometry_of(model))
+        return Truth(name, codec.geometry, codec, fingerprint(path))
+    if name not in MODELS:
+        return Truth(name, geometry_of(model))
+    from shotstream.api import load
+
+    director = load(model, device=device, dtype=dtype, role="teacher" if name == "teacher" else "student")
+    return ModelSystem(name, director, remembers=name != "student-without-context-cache")

@@ -1,0 +1,121 @@
+"""Moments of true films on disk, with the answers to every question: what the recognisers learn from.
+
+Axes: N moments · M frames of one · H, W pixels · S slots
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import random
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shotstream.core.files import write_text
+from shotstream.core.geometry import Geometry
+from shotstream.core.randomness import derive
+from shotstream.data.recognition.network import RecogniserConfig, moment_frames, shrink
+from shotstream.data.recognition.questions import SLOTS, person_labels, picture_labels, slot_order
+from shotstream.data.world.render import render_shot
+from shotstream.data.world.spec import WORLD_VERSION
+from shotstream.data.world.splits import Split
+from shotstream.data.world.stories import make_story
+
+PER_SHOT = 3
+Pictures = NDArray[np.uint8]
+Pass = Callable[[Pictures], Pictures]  # a clip uint8 [T, H, W, 3] through a codec
+
+
+@dataclass(frozen=True, slots=True)
+class Moments:
+    """Parallel arrays over N moments."""
+
+    frames: Pictures  # [N, M, H, W, 3]
+    picture: NDArray[np.int64]  # [N, questions], -1 where a question does not apply
+    person: NDArray[np.int64]  # [N, S, questions]
+    boxes: NDArray[np.float32]  # [N, S, 4] left, top, right, bottom as fractions; an empty slot's is 0
+    story: NDArray[np.int64]  # [N]
+    place: NDArray[np.int64]  # [N] which place of its story
+    character: NDArray[np.int64]  # [N, S] which character of its story, -1 for an empty slot
+
+    def __len__(self) -> int:
+        return len(self.frames)
+
+
+def open_moments(
+    folder: Path,
+    *,
+    stories: int,
+    seed: int,
+    split: Split,
+    geometry: Geometry,
+    config: RecogniserConfig,
+    progress: Callable[[int, int], None],
+    codec: Pass | None = None,
+    codec_name: str = "",
+) -> Moments:
+    """The moments of ``stories`` stories, drawn once and kept in ``folder``; with ``codec``, as it shows them."""
+    size = [config.width, config.height, geometry.width, geometry.height, geometry.fps]
+    wanted = {
+        "world": WORLD_VERSION, "stories": stories, "seed": seed, "split": split, "size": size, "codec": codec_name
+    }  # fmt: skip
+    description, data = folder / "moments.json", folder / "moments.npz"
+    if not description.exists() or json.loads(description.read_text()) != wanted:
+        folder.mkdir(parents=True, exist_ok=True)
+        description.unlink(missing_ok=True)
+        draw = partial(draw_story, seed=seed, split=split, geometry=geometry, config=config)
+        parts = []
+        for done, part in enumerate(_drawn(draw, stories, codec), start=1):
+            parts.append(part)
+            progress(done, stories)
+        whole = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+        np.savez(data, allow_pickle=False, **whole)
+        write_text(description, json.dumps(wanted))
+    with np.load(data) as arrays:
+        return Moments(**arrays)
+
+
+def _drawn(
+    draw: Callable[..., dict[str, NDArray[np.generic]]], stories: int, codec: Pass | None
+) -> Iterator[dict[str, NDArray[np.generic]]]:
+    if codec is not None:  # the codec keeps both cores busy by itself
+        yield from (draw(number, codec=codec) for number in range(stories))
+        return
+    with multiprocessing.get_context("spawn").Pool() as pool:
+        yield from pool.imap(draw, range(stories), chunksize=8)
+
+
+def draw_story(
+    number: int, *, seed: int, split: Split, geometry: Geometry, config: RecogniserConfig, codec: Pass | None = None
+) -> dict[str, NDArray[np.generic]]:
+    """A few random moments of every shot of story ``number``; one per shot with a ``codec``."""
+    story = make_story(derive(seed, "moments", split, number), split=split)
+    draw = random.Random(derive(seed, "when", split, number))
+    rows: dict[str, list[object]] = {name: [] for name in Moments.__slots__}
+    length = geometry.shot_frames(geometry.max_blocks)
+    for shot, spec in enumerate(story.shots):
+        for _ in range(1 if codec else PER_SHOT):
+            apart = moment_frames(0, geometry.fps, length)[-1]
+            middle = draw.randrange(apart, length - apart) if draw.random() < 0.8 else apart
+            wanted = range(middle - apart, middle + apart + 1, 1 if codec else apart)
+            pictures, truths = render_shot(
+                story, shot, frames=wanted, width=geometry.width, height=geometry.height, fps=geometry.fps
+            )
+            if codec is not None:
+                pictures, truths = codec(pictures)[::apart], truths[::apart]
+            order = slot_order(truths[1])
+            boxes = [truths[1].characters[role].box for role in order]
+            rows["frames"].append(shrink(pictures, config))
+            rows["picture"].append(picture_labels(story, shot))
+            rows["person"].append(person_labels(story, shot, order))
+            rows["boxes"].append(boxes + [(0.0,) * 4] * (SLOTS - len(boxes)))
+            rows["story"].append(number)
+            rows["place"].append(spec.place)
+            rows["character"].append([spec.roles[role].character for role in order] + [-1] * (SLOTS - len(order)))
+    kinds = {"frames": np.uint8, "boxes": np.float32}
+    return {name: np.asarray(values, dtype=kinds.get(name, np.int64)) for name, values in rows.items()}

@@ -1,0 +1,119 @@
+"""The results page: tables in the paper's column order, plots, and storyboards side by side."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from shotstream.core.errors import InputError
+from shotstream.core.files import write_bytes, write_text
+from shotstream.evaluation.judge import shots_of
+from shotstream.evaluation.measures import MEASURES, Measure
+from shotstream.evaluation.plots import plot_by_shot, plot_speed
+from shotstream.evaluation.run import SuiteRun
+from shotstream.evaluation.scores import SuiteScores, SystemScores
+from shotstream.evaluation.suites import SuiteStory
+
+BOARDS = 3  # stories shown
+_FRAME = 192  # pixels across
+_LABEL = 150
+
+
+def write_report(run: SuiteRun, scores: SuiteScores, page: Path) -> None:
+    """Write ``page`` and its pictures (``images/results-*.png``). Raises :class:`InputError` without results."""
+    if not scores.systems:
+        raise InputError(f"{run.folder}: holds no results; run shotstream eval suite {run.suite.name} first")
+    images = page.parent / "images"
+    images.mkdir(parents=True, exist_ok=True)
+    plot_by_shot(scores, images / "results-shots.png")
+    has_speed = plot_speed(scores, images / "results-speed.png")
+    boards: list[str] = []
+    for story in run.stories(None):
+        shown = [name for name in scores.systems if run.record(name, story)]
+        if len(shown) == len(scores.systems) and len(boards) < BOARDS:
+            boards.append(f"results-{story.name}.png")
+            write_bytes(images / boards[-1], _board(run, story, shown))
+    write_text(page, _page(scores, has_speed, boards))
+
+
+def _page(scores: SuiteScores, has_speed: bool, boards: Sequence[str]) -> str:
+    parts = [
+        "# Results",
+        f"Written by `shotstream eval report {scores.suite}` from `shotstream eval suite {scores.suite}`. Suite "
+        f"`{scores.suite_version}`, {scores.stories} stories; cuts by {scores.detector}; attributes and features by "
+        f"{scores.recognisers}. Means over stories, in brackets the range of 95% of bootstrapped means.",
+        _table(scores, lambda row, measure: _cell(row, measure)),
+        "Not computed: the aesthetic score and the paper's own feature networks, whose weights are not in the package.",
+        "## On the scale from floor to ceiling",
+        "(x - floor) / (ceiling - floor): 0 is the floor, 1 the truth through the autoencoder. Floors: "
+        + ", ".join(f"{measure.title}: {measure.floor}" for measure in MEASURES if measure.floor)
+        + ".",
+        _table(scores, lambda row, measure: f"{row.scaled[measure.key]:.2f}" if measure.key in row.scaled else "-"),
+        "## Recognised, by attribute",
+        _attributes(scores),
+        "## Along a story",
+        "![Text alignment and strangeness by shot](images/results-shots.png)",
+    ]
+    if has_speed:
+        parts += ["## Speed", "![Text alignment by speed](images/results-speed.png)"]
+    parts += ["## Side by side", *(f"![The same story by every system](images/{board})" for board in boards)]
+    missing = [f"- {name}: {', '.join(row.missing)}" for name, row in scores.systems.items() if row.missing]
+    if missing:
+        parts += ["## Stories that are missing", "\n".join(missing)]
+    if scores.absent:
+        parts += ["## Absent", "\n".join(f"- {name}: {why}" for name, why in scores.absent.items())]
+    return "\n\n".join(parts) + "\n"
+
+
+def _table(scores: SuiteScores, cell: Callable[[SystemScores, Measure], str]) -> str:
+    head = ["system", *(measure.title for measure in MEASURES)]
+    rows = [[name, *(cell(row, measure) for measure in MEASURES)] for name, row in scores.systems.items()]
+    return _markdown(head, rows)
+
+
+def _cell(row: SystemScores, measure: Measure) -> str:
+    found = row.measures.get(measure.key)
+    return "-" if found is None else f"{found.mean:.3g} [{found.low:.3g}, {found.high:.3g}]"
+
+
+def _attributes(scores: SuiteScores) -> str:
+    names = list(dict.fromkeys(name for row in scores.systems.values() for name in row.recognised))
+    shares = [[f"{row.recognised.get(name, 0):.2f}" for row in scores.systems.values()] for name in names]
+    overall = ["**all that is asked**", *(f"{row.asked_recognised:.3f}" for row in scores.systems.values())]
+    return _markdown(
+        ["attribute", *scores.systems], [overall, *([name, *row] for name, row in zip(names, shares, strict=True))]
+    )
+
+
+def _markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _board(run: SuiteRun, story: SuiteStory, systems: Sequence[str]) -> bytes:
+    """A PNG with a row per system and the middle frame of every shot."""
+    rows = []
+    for name in systems:
+        record = run.record(name, story)
+        assert record is not None
+        middles = [shot[len(shot) // 2] for shot in shots_of(run.film(name, story), record.lengths)]
+        rows.append(np.concatenate([_small(frame) for frame in middles], axis=1))
+    sheet = Image.new("RGB", (_LABEL + rows[0].shape[1], sum(len(row) for row in rows)), "white")
+    draw = ImageDraw.Draw(sheet)
+    top = 0
+    for name, row in zip(systems, rows, strict=True):
+        draw.text((6, top + 6), name.replace("-without-", "\nwithout "), fill="black", font=ImageFont.load_default(14))
+        sheet.paste(Image.fromarray(row), (_LABEL, top))
+        top += len(row)
+    data = io.BytesIO()
+    sheet.save(data, "PNG", optimize=True)
+    return data.getvalue()
+
+
+def _small(frame: np.ndarray) -> np.ndarray:
+    height = round(_FRAME * frame.shape[0] / frame.shape[1])
+    return np.asarray(Image.fromarray(frame).resize((_FRAME, height), Image.Resampling.LANCZOS))

@@ -1,0 +1,37 @@
+"""What a film holds of the shot that is being made, and of the one that comes next."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from shotstream.core.context_budget import ContextFrame
+from shotstream.film.memory import PastTake
+from shotstream.sampling.director import ShotPlan
+from shotstream.sampling.streaming import StreamingShot
+
+if TYPE_CHECKING:
+    from shotstream.film.take import Take
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """The take being made, and the plan its maker looks at before every block."""
+
+    take: Take
+    plan: ShotPlan
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A recalled past, and what was recalled: it fits a shot that would recall the same."""
+
+    key: tuple[object, ...]
+    shot: StreamingShot
+
+
+def recalled(past: Sequence[PastTake], chosen: Sequence[ContextFrame]) -> tuple[object, ...]:
+    """All that the context of a shot after ``past`` depends on, when it remembers the frames ``chosen``."""
+    seen = [(past[frame.shot], frame.frame) for frame in chosen]
+    return tuple((shot.index, shot.prompt, shot.take.id, frame) for shot, frame in seen)

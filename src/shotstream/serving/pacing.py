@@ -1,0 +1,56 @@
+"""When frames are shown, when the next block has to be begun, and which frames come too late. Time is an argument."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+MAX_LATE = 0.25  # seconds a frame may be behind its time before it is dropped
+SHORTEST_LEAD, LONGEST_LEAD = 0.15, 2.0  # seconds
+
+
+@dataclass(slots=True)
+class Playhead:
+    """The live edge of a film: every frame is due 1/fps after the one before it, or at once if none is left."""
+
+    fps: float
+    end: float = 0.0  # when everything scheduled so far has been shown
+
+    def schedule(self, frames: int, now: float) -> list[float]:
+        """When the next ``frames`` frames, made at ``now``, are due."""
+        start = max(self.end, now)
+        self.end = start + frames / self.fps
+        return [start + index / self.fps for index in range(frames)]
+
+    def left(self, now: float) -> float:
+        """Seconds of film that are made and not yet shown."""
+        return max(0.0, self.end - now)
+
+
+@dataclass(slots=True)
+class Lead:
+    """How early to begin a block: a little longer than one takes. Later, and the film stalls; earlier, and what a
+    person asks for has to wait behind what is already made."""
+
+    cost: float = 0.3  # seconds of a block, a running mean
+
+    def measured(self, seconds: float) -> None:
+        """A block took so long."""
+        self.cost += 0.3 * (seconds - self.cost)
+
+    @property
+    def seconds(self) -> float:
+        return min(max(1.4 * self.cost + 0.05, SHORTEST_LEAD), LONGEST_LEAD)
+
+
+@dataclass(slots=True)
+class Lateness:
+    """One viewer's connection: drops what is late, so that a slow line sees fewer frames, never older ones."""
+
+    dropped: int = 0
+
+    def wait(self, due: float, now: float) -> float | None:
+        """Seconds to wait before a frame due at ``due`` is sent at ``now``; None: drop it."""
+        if now - due > MAX_LATE:
+            self.dropped += 1
+            return None
+        return max(0.0, due - now)

@@ -1,0 +1,202 @@
+"""One film at work: commands change it, ``step`` makes its next block when that is due. The worker's thread owns it."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+from shotstream.core.errors import InputError
+from shotstream.film.film import Film
+from shotstream.film.take import Take, TakeBlock
+from shotstream.serving import protocol
+from shotstream.serving.frames import Picture, jpeg
+from shotstream.serving.library import Library
+from shotstream.serving.pacing import Lead, Playhead
+from shotstream.serving.protocol import MAX_QUEUE, FilmView, Meters, Point, RefusalCode
+from shotstream.serving.views import film_view
+
+Clock = Callable[[], float]
+MEASURED_BLOCKS = 8  # the speed shown is that of so many latest blocks
+
+
+@dataclass(frozen=True, slots=True)
+class Timed:
+    """A picture and when it is due."""
+
+    due: float
+    picture: Picture
+
+
+class Audience(Protocol):
+    """Who watches."""
+
+    def watched(self, film: str) -> bool: ...
+
+    def tell(self, film: str, message: protocol.ServerMessage) -> None: ...
+
+    def show(self, film: str, pictures: list[Timed]) -> None: ...
+
+
+class RefusedError(Exception):
+    """A command that changed nothing, by name."""
+
+    def __init__(self, code: RefusalCode, text: str) -> None:
+        super().__init__(text)
+        self.code = code
+
+
+class Session:
+    """``id``'s film. Its commands and steps never run at the same time."""
+
+    def __init__(self, id: str, film: Film, library: Library, audience: Audience, clock: Clock) -> None:
+        self.id, self.film = id, film
+        self._library, self._audience, self._clock = library, audience, clock
+        self._playhead, self._lead = Playhead(film.geometry.fps), Lead()
+        self._take: Take | None = None
+        self._blocks: Iterator[TakeBlock] = iter(())
+        self._asked: dict[int, float] = {}  # when a take was asked for
+        self._costs: deque[tuple[int, float]] = deque(maxlen=MEASURED_BLOCKS)
+        self._first_frame: float | None = None
+        self._position = library.position(id)
+        self.paused = False
+        self.failures = 0  # of the take that comes next, in a row
+
+    @property
+    def busy(self) -> bool:
+        """Is there anything to make?"""
+        return self._take is not None or (bool(self.film.queue) and not self.paused)
+
+    def view(self) -> FilmView:
+        return film_view(self.id, self.film, paused=self.paused, position=self._position)
+
+    def meters(self) -> Meters:
+        frames, seconds = sum(one for one, _ in self._costs), sum(one for _, one in self._costs)
+        fps = frames / seconds if seconds else None
+        return Meters(fps=fps, first_frame_seconds=self._first_frame, queue=len(self.film.queue))
+
+    def do(self, command: protocol.Command) -> Take | None:
+        """Do ``command``; returns the take it is about.
+
+        Raises :class:`RefusedError`, :class:`InputError` or :class:`StorageError`; then nothing has changed.
+        """
+        if isinstance(command, protocol.Position):
+            self._stand(Point(take=command.take, frame=command.frame))
+            return None
+        about = self._make_so(command)
+        self._audience.tell(self.id, self.view())
+        self._audience.tell(self.id, self.meters())
+        return about
+
+    def due(self) -> float | None:
+        """When the next step has to be taken: early enough to be seamless, late enough to heed the director.
+
+        None: there is nothing to do. Nobody watching, it is always now.
+        """
+        if not self.busy:
+            return None
+        return self._playhead.end - self._lead.seconds if self._audience.watched(self.id) else 0.0
+
+    def step(self) -> None:
+        """Make one block, or end the take that has no more. What the model raises goes on; the take is planned."""
+        if self._take is None:
+            self._take = self.film.queue[0]
+            self._blocks = iter(self._take)
+        take, started = self._take, self._clock()
+        shot, before = take.shot, take.blocks_made
+        try:
+            block = next(self._blocks, None)
+        except BaseException:
+            self._take = None
+            raise
+        if block is None:
+            self._ended()
+            return
+        pictures = [jpeg(pixels) for pixels in block.frames]
+        now = self._clock()
+        self._costs.append((len(pictures), now - started))
+        self._lead.measured(now - started)
+        if before == 0:
+            wanted = max(self._asked.pop(take.id, started), min(self._playhead.end, now))
+            self._first_frame = max(0.0, now - wanted)
+        self._show(take, shot, block, pictures, now)
+
+    def forget(self) -> None:
+        """Let go of the take that was being made: it is planned again."""
+        self._take, self._blocks = None, iter(())
+
+    def _show(self, take: Take, shot: int, block: TakeBlock, pictures: list[bytes], now: float) -> None:
+        first = len(take.frames) - len(pictures)
+        due = self._playhead.schedule(len(pictures), now)
+        timed = [
+            Timed(at, Picture(take.id, first + index, shot, data, live=True))
+            for index, (at, data) in enumerate(zip(due, pictures, strict=True))
+        ]
+        self._audience.tell(self.id, self.view())
+        self._audience.show(self.id, timed)
+        self._audience.tell(self.id, self.meters())
+
+    def _ended(self) -> None:
+        self.forget()
+        self.failures = 0
+        self._audience.tell(self.id, self.view())
+        self.film.prepare()
+
+    def _make_so(self, command: protocol.Command) -> Take | None:
+        film = self.film
+        match command:
+            case protocol.Shoot():
+                return self._planned(lambda: film.shot(command.caption, command.seconds, command.seed))
+            case protocol.Retake():
+                return self._planned(lambda: film.retake(command.shot, command.seed))
+            case protocol.Remake():
+                return self._planned(lambda: film.remake(command.shot))
+            case protocol.Choose():
+                take = film.take(film.record.find(command.take)[1].id)
+                film.choose(command.shot, take)
+                return take
+            case protocol.Remove():
+                film.remove(film.take(film.record.find(command.take)[1].id))
+                return None
+            case protocol.Stop():
+                self.paused = True
+                return self._end_running(lambda take: take.stop()) if self.film.running else None
+            case protocol.Resume():
+                self.paused, self.failures = False, 0
+                return None
+            case protocol.Cut():
+                return self._end_running(lambda take: take.cut())
+            case protocol.Extend():
+                return self._running().extend(command.blocks)
+            case protocol.Change():
+                return self._running().change(command.caption)
+            case protocol.Position():
+                return None
+
+    def _planned(self, plan: Callable[[], Take]) -> Take:
+        if len(self.film.queue) >= MAX_QUEUE:
+            raise RefusedError("queue_full", f"{MAX_QUEUE} shots are waiting; let some be made first")
+        take = plan()
+        self.paused = False
+        self._asked[take.id] = self._clock()
+        return take
+
+    def _running(self) -> Take:
+        take = self.film.running
+        if take is None:
+            raise RefusedError("nothing_running", "no shot is being made; shoot one first")
+        return take
+
+    def _end_running(self, end: Callable[[Take], Take]) -> Take:
+        """End the take, and be ready for the next: what is planned comes at the next block's time."""
+        take = end(self._running())
+        self._ended()
+        return take
+
+    def _stand(self, position: Point) -> None:
+        _, take = self.film.record.find(position.take)
+        if position.frame >= max(1, take.frames):
+            raise InputError(f"take {position.take} has {take.frames} frames")
+        self._position = position
+        self._library.note(self.id, position)

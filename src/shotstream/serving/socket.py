@@ -1,0 +1,136 @@
+"""The live socket: feeds the state machine, enacts what it says, and sends a viewer's letters when they are due."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+
+from fastapi import WebSocket, WebSocketDisconnect
+
+from shotstream.core.errors import InputError, StorageError
+from shotstream.serving import connection
+from shotstream.serving.desk import Desk
+from shotstream.serving.frames import pack
+from shotstream.serving.hub import Outbox
+from shotstream.serving.pacing import Lateness
+from shotstream.serving.protocol import Accepted, Meters, Refused, ServerMessage, Welcome, parse
+from shotstream.serving.session import RefusedError, Timed
+
+
+def refusal(ref: int, fault: Exception) -> Refused:
+    """What went wrong, by name. Raises ``fault`` again if nobody planned for it."""
+    match fault:
+        case RefusedError():
+            return Refused(ref=ref, code=fault.code, text=str(fault))
+        case InputError():
+            return Refused(ref=ref, code="refused", text=str(fault))
+        case StorageError():
+            return Refused(ref=ref, code="storage", text=str(fault))
+        case _:
+            raise fault
+
+
+@dataclass(slots=True)
+class Live:
+    """One connection."""
+
+    socket: WebSocket
+    desk: Desk
+    state: connection.State = field(default_factory=connection.State)
+    outbox: Outbox = field(default_factory=Outbox)
+    lateness: Lateness = field(default_factory=Lateness)
+
+    async def run(self) -> None:
+        """Until the client goes, or is sent away. The film goes on without it."""
+        await self.socket.accept()
+        tasks = [asyncio.create_task(work()) for work in (self._listen, self._post, self._watch)]
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                fault = task.exception()
+                if fault is not None and not isinstance(fault, WebSocketDisconnect | RuntimeError | OSError):
+                    raise fault
+        finally:
+            for task in tasks:  # not waited for: whoever ends the connection must not be held up
+                task.add_done_callback(_heard)
+                task.cancel()
+            if self.state.film:
+                self.desk.hub.leave(self.state.film, self.outbox)
+
+    async def _listen(self) -> None:
+        while True:
+            message = await self.socket.receive()
+            if message["type"] == "websocket.disconnect":
+                return
+            text = message.get("text")
+            read = Refused(code="malformed", text="messages are text") if text is None else parse(text)
+            self.state, effects = connection.advance(self.state, read, self.desk.clock())
+            for effect in effects:
+                if not await self._enact(effect):
+                    return
+
+    async def _enact(self, effect: connection.Effect) -> bool:
+        """Do it; False, and the connection is over."""
+        match effect:
+            case connection.Close():
+                while not self.outbox.empty():
+                    await asyncio.sleep(0.01)
+                await self.socket.close(effect.code, effect.reason)
+                return False
+            case connection.Attach():
+                await self._attach(effect)
+            case connection.Do():
+                self.outbox.put(await self._do(effect))
+            case Refused():
+                self.outbox.put(effect)
+        return True
+
+    async def _attach(self, effect: connection.Attach) -> None:
+        self.desk.hub.join(effect.film, self.outbox)
+        try:
+            session = await self.desk.ask(lambda studio: studio.session(effect.film).view())
+        except (RefusedError, InputError, StorageError) as fault:
+            self.desk.hub.leave(effect.film, self.outbox)
+            self.state = connection.detached(self.state)
+            self.outbox.put(refusal(effect.ref, fault))
+            return
+        geometry = self.desk.geometry
+        lengths = tuple(geometry.shot_seconds(blocks) for blocks in range(1, geometry.max_blocks + 1))
+        usual = geometry.shot_seconds(geometry.default_blocks)
+        welcome = Welcome(model=self.desk.model, film=session, lengths=lengths, usual_length=usual)
+        self.outbox.put(welcome)
+
+    async def _do(self, effect: connection.Do) -> ServerMessage:
+        film, command = self.state.film, effect.command
+        try:
+            take = await self.desk.ask(lambda studio: studio.session(film).do(command))
+        except (RefusedError, InputError, StorageError) as fault:
+            return refusal(command.ref, fault)
+        return Accepted(ref=command.ref, take=None if take is None else take.id)
+
+    async def _post(self) -> None:
+        """Send letters in order; pictures when they are due, and not at all when they are late."""
+        while True:
+            letter = await self.outbox.get()
+            if isinstance(letter, Timed):
+                wait = self.lateness.wait(letter.due, self.desk.clock())
+                if wait is None:
+                    continue
+                if wait:
+                    await asyncio.sleep(wait)
+                await self.socket.send_bytes(pack(letter.picture))
+                continue
+            if isinstance(letter, Meters):
+                letter = letter.model_copy(update={"dropped": self.lateness.dropped + self.outbox.dropped})
+            await self.socket.send_text(letter.model_dump_json())
+
+    async def _watch(self) -> None:
+        """A viewer that does not read its messages is sent away: it can come back and gets everything anew."""
+        await self.outbox.overrun.wait()
+        await self.socket.close(1013, "too slow")
+
+
+def _heard(task: asyncio.Task[None]) -> None:
+    """What a task says when its connection is already over is of interest to nobody."""
+    if not task.cancelled():
+        task.exception()

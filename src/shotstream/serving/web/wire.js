@@ -1,0 +1,105 @@
+// The live socket: numbered commands with answers, and a new connection whenever one is lost.
+
+const VERSION = 1;
+const HEADER = 20;
+
+/** Pictures in a buffer: {take, frame, shot, live, blob}, one behind the other. */
+export function unpack(buffer) {
+  const view = new DataView(buffer);
+  const found = [];
+  for (let at = 0; at + HEADER <= buffer.byteLength; ) {
+    if (view.getUint8(at) !== 0x53 || view.getUint8(at + 1) !== 0x46 || view.getUint8(at + 2) !== 1) throw new Error("not a picture");
+    const size = view.getUint32(at + 16, true);
+    found.push({
+      live: (view.getUint8(at + 3) & 1) === 1,
+      take: view.getUint32(at + 4, true),
+      frame: view.getUint32(at + 8, true),
+      shot: view.getUint32(at + 12, true),
+      blob: new Blob([buffer.slice(at + HEADER, at + HEADER + size)], { type: "image/jpeg" }),
+    });
+    at += HEADER + size;
+  }
+  return found;
+}
+
+export class Wire {
+  /** `hear(message)` gets every message, `see(picture)` every picture, `lost()` is called when the line drops. */
+  constructor({ hear, see, lost }) {
+    Object.assign(this, { hear, see, lost });
+    this.ref = 0;
+    this.waiting = new Map();
+    this.socket = null;
+    this.film = null;
+    this.pause = 250;
+  }
+
+  /** Show film `id`; resolves when it is there. */
+  attach(id) {
+    this.film = id;
+    this.close();
+    return new Promise((resolve) => this.connect(resolve));
+  }
+
+  close() {
+    if (this.socket) {
+      this.socket.onclose = null;
+      this.socket.close();
+      this.forget("the film was closed");
+    }
+    this.socket = null;
+  }
+
+  connect(ready) {
+    const socket = new WebSocket(`${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/ws`);
+    socket.binaryType = "arraybuffer";
+    this.socket = socket;
+    const hello = async () => {
+      const answer = await this.ask("hello", { version: VERSION, film: this.film });
+      if (answer.code === "not_ready") setTimeout(hello, 400);
+    };
+    socket.onopen = hello;
+    socket.onmessage = ({ data }) => {
+      if (data instanceof ArrayBuffer) return unpack(data).forEach(this.see);
+      const message = JSON.parse(data);
+      if (message.type === "welcome") {
+        this.pause = 250;
+        this.settle(this.helloRef, message);
+        ready?.();
+      } else if (["accepted", "refused", "words"].includes(message.type)) this.settle(message.ref, message);
+      this.hear(message);
+    };
+    socket.onclose = () => {
+      this.forget("the studio is not there");
+      this.lost();
+      this.pause = Math.min(4000, this.pause * 1.6);
+      setTimeout(() => this.socket === socket && this.connect(ready), this.pause);
+    };
+  }
+
+  /** Send a command; resolves with its answer. */
+  ask(type, fields = {}) {
+    const ref = ++this.ref;
+    if (type === "hello") this.helloRef = ref;
+    if (this.socket?.readyState !== WebSocket.OPEN) return Promise.resolve({ type: "refused", code: "closed", text: "The studio is not there; trying again." });
+    this.socket.send(JSON.stringify({ type, ref, ...fields }));
+    return new Promise((resolve) => this.waiting.set(ref, resolve));
+  }
+
+  settle(ref, message) {
+    this.waiting.get(ref)?.(message);
+    this.waiting.delete(ref);
+  }
+
+  forget(text) {
+    for (const resolve of this.waiting.values()) resolve({ type: "refused", code: "closed", text });
+    this.waiting.clear();
+  }
+}
+
+/** JSON from the HTTP API; throws an Error with the studio's own words. */
+export async function call(path, options) {
+  const answer = await fetch(path, options);
+  const body = await answer.json().catch(() => ({}));
+  if (!answer.ok) throw new Error(body.text ?? body.detail?.[0]?.msg ?? `the studio said ${answer.status}`);
+  return body;
+}

@@ -1,0 +1,133 @@
+"""The one thread that owns the model. Jobs wait in a bounded queue and run between blocks."""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Any, TypeVar
+
+from shotstream.serving.library import Library
+from shotstream.serving.protocol import ModelView
+from shotstream.serving.session import Audience, Clock, RefusedError
+from shotstream.serving.studio import Studio, StudioEngine
+
+T = TypeVar("T")
+MOST_JOBS = 256
+MOST_RESTARTS = 5
+_log = logging.getLogger(__name__)
+
+
+class Worker:
+    """Loads the model with ``load`` and works until :meth:`stop`. If it dies, it is started again from the disk."""
+
+    def __init__(
+        self,
+        load: Callable[[], StudioEngine],
+        library: Library,
+        audience: Audience,
+        clock: Clock,
+        on_model: Callable[[ModelView], None],
+    ) -> None:
+        self._load, self._library, self._audience, self._clock = load, library, audience, clock
+        self._on_model = on_model
+        self._jobs: queue.Queue[tuple[Callable[[Studio], Any], Future[Any]]] = queue.Queue(MOST_JOBS)
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="shotstream-worker", daemon=True)
+        self.model = ModelView()
+        self.engine: StudioEngine | None = None
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Finish the block under work, keep what was seen, and end."""
+        self._stopping.set()
+        self._thread.join()
+
+    @property
+    def alive(self) -> bool:
+        return self._thread.is_alive()
+
+    def submit(self, job: Callable[[Studio], T]) -> Future[T]:
+        """Run ``job`` in the worker's thread, between blocks. Raises :class:`RefusedError` if it cannot be taken."""
+        if not self.alive or self._stopping.is_set():
+            raise RefusedError("closed", self.model.fault or "the studio is closing")
+        if self.model.state != "ready":
+            raise RefusedError("not_ready", "the model is still being loaded; try again in a moment")
+        future: Future[T] = Future()
+        try:
+            self._jobs.put_nowait((job, future))
+        except queue.Full:
+            raise RefusedError("busy", "the studio has too much to do; try again in a moment") from None
+        return future
+
+    def _run(self) -> None:
+        failures: dict[str, int] = {}
+        at_work: list[str] = []
+        for _ in range(MOST_RESTARTS + 1):
+            try:
+                studio = self._begin()
+            except Exception as fault:  # noqa: BLE001  whatever it is, people are told
+                _log.exception("the model cannot be loaded")
+                return self._give_up(f"the model cannot be loaded: {fault}")
+            try:
+                studio.inherit(failures, at_work)
+                return self._serve(studio)
+            except Exception:  # noqa: BLE001  a studio outlives its model
+                _log.exception("the worker died; it is started again")
+                failures, at_work = studio.failures(), studio.at_work()
+        self._give_up("the model keeps failing; restart the studio")
+
+    def _begin(self) -> Studio:
+        self._become(ModelView(state="loading"))
+        self.engine = self._load()
+        named = {"name": self.engine.model_name, "version": self.engine.model_version}
+        self._become(ModelView(state="warming", **named))
+        self.engine.warm_up()
+        self._become(ModelView(state="ready", **named))
+        return Studio(self.engine, self._library, self._audience, self._clock)
+
+    def _serve(self, studio: Studio) -> None:
+        while not self._stopping.is_set():
+            due = studio.due()
+            wait = 0.05 if due is None else min(0.05, due - self._clock())
+            self._one_job(studio, wait)
+            due = studio.due()
+            if due is not None and due <= self._clock():
+                studio.step()
+        studio.close()
+        self._become(self.model.model_copy(update={"state": "stopped"}))
+        self._drain("the studio is closing")
+
+    def _one_job(self, studio: Studio, wait: float) -> None:
+        """Do every job there is; wait at most ``wait`` seconds for the first."""
+        try:
+            job, future = self._jobs.get(timeout=wait) if wait > 0 else self._jobs.get_nowait()
+            while True:
+                if future.set_running_or_notify_cancel():
+                    try:
+                        future.set_result(job(studio))
+                    except Exception as fault:  # noqa: BLE001  it is the asker's to hear
+                        future.set_exception(fault)
+                job, future = self._jobs.get_nowait()
+        except queue.Empty:
+            return
+
+    def _give_up(self, fault: str) -> None:
+        self._become(ModelView(state="stopped", fault=fault))
+        self._drain(fault)
+
+    def _drain(self, said: str) -> None:
+        while True:
+            try:
+                _, future = self._jobs.get_nowait()
+            except queue.Empty:
+                return
+            future.set_exception(RefusedError("closed", said))
+
+    def _become(self, model: ModelView) -> None:
+        self.model = model
+        self._on_model(model)

@@ -1,0 +1,139 @@
+"""What a recipe will cost before it is run: parameters per role, memory of one device, floating-point operations.
+
+FLOPs count the products of the transformer (2 per multiply-add; backward twice the forward), not the norms, and
+not the caption's keys and values. Activations are a rule of thumb. What a device must hold besides (latents, codec)
+is small beside these.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from shotstream.codecs.video_autoencoder import VideoAutoencoder
+from shotstream.data.recognition.network import Recogniser
+from shotstream.models.presets import Preset
+from shotstream.models.transformer import Transformer
+from shotstream.training.flops import shot_flops
+from shotstream.training.optimisers import is_matrix
+from shotstream.training.pipeline import PipelineRecipe
+from shotstream.training.presets import training_preset
+from shotstream.training.recipes import Recipe
+from shotstream.training.settings import OptimiserSettings
+from shotstream.training.stages.autoencoder import AutoencoderRecipe
+from shotstream.training.stages.inter_shot import InterShotRecipe
+from shotstream.training.stages.intra_shot import IntraShotRecipe
+from shotstream.training.stages.recognisers import RecognisersRecipe
+from shotstream.training.stages.teacher import TeacherRecipe
+from shotstream.training.stages.text_encoder import Reader, TextEncoderRecipe
+from shotstream.training.stages.trajectories import TrajectoriesRecipe
+
+FLOAT = 4  # bytes
+
+
+@dataclass(frozen=True)
+class RolePlan:
+    """Parameters of one network, how many of them learn, and the bytes it takes."""
+
+    parameters: int
+    learning: int
+    bytes: int
+
+
+def plan(recipe: Recipe) -> Iterator[str]:
+    """Lines for a person. Nothing is loaded, drawn or allocated."""
+    if isinstance(recipe, PipelineRecipe):
+        yield from (f"step {place}: {step}" for place, step in enumerate(recipe.steps))
+        return
+    total = 0
+    for name, (module, optimiser) in _networks(recipe).items():
+        role = role_plan(module, optimiser)
+        total += role.bytes
+        yield f"{name}: {role.parameters:,} parameters, {role.learning:,} learn; {_size(role.bytes)}"
+    yield f"memory without activations: {_size(total)} (weights, gradients, optimiser, average; float32)"
+    if isinstance(recipe, AutoencoderRecipe | TextEncoderRecipe | RecognisersRecipe):
+        return
+    preset = training_preset(recipe.preset)
+    batch, frames = _shape(recipe)
+    yield f"activations at most about {_size(_activations(preset, batch, frames))} (batch {batch}, {frames} frames)"
+    flops, times = shot_flops(recipe, preset)
+    unit = "pair" if isinstance(recipe, TrajectoriesRecipe) else "update"
+    yield f"compute: {flops:.3g} FLOPs per {unit}, {flops * times:.3g} in all ({times} {unit}s)"
+
+
+def role_plan(module: nn.Module, optimiser: OptimiserSettings | None) -> RolePlan:
+    """Bytes of weights, and for a learning role of gradients, optimiser state and average; None is frozen."""
+    sizes = {name: parameter.numel() for name, parameter in module.named_parameters()}
+    parameters = sum(sizes.values())
+    if optimiser is None:
+        return RolePlan(parameters, 0, FLOAT * parameters)
+    learning = {name: size for name, size in sizes.items() if module.get_parameter(name).requires_grad}
+    if optimiser.lora:
+        rank = optimiser.lora.rank
+        adapted = {
+            name: rank * (part.in_features + part.out_features)
+            for name, part in module.named_modules()
+            if isinstance(part, nn.Linear) and "blocks." in name
+        }
+        learning, parameters = adapted, parameters + sum(adapted.values())
+    moments = sum(size * _moments(module, name, optimiser) for name, size in learning.items())
+    learns = sum(learning.values())
+    return RolePlan(parameters, learns, FLOAT * (2 * parameters + learns + moments))
+
+
+def _moments(module: nn.Module, name: str, optimiser: OptimiserSettings) -> int:
+    """Numbers the optimiser keeps per parameter: Muon one, AdamW two."""
+    if optimiser.kind == "adamw":
+        return 2
+    return 1 if optimiser.lora or is_matrix(name, module.get_parameter(name)) else 2
+
+
+def _networks(recipe: Recipe) -> Mapping[str, tuple[nn.Module, OptimiserSettings | None]]:
+    """Role to network (without storage) and optimiser; None for a frozen one."""
+    with torch.device("meta"):
+        if isinstance(recipe, AutoencoderRecipe):
+            return {"autoencoder": (VideoAutoencoder(recipe.autoencoder), recipe.optimiser)}
+        if isinstance(recipe, TextEncoderRecipe):
+            return {"reader": (Reader(recipe.encoder), recipe.optimiser)}
+        if isinstance(recipe, RecognisersRecipe):
+            return {"recognisers": (Recogniser(recipe.network), recipe.optimiser)}
+        if isinstance(recipe, PipelineRecipe):
+            return {}
+        network = Transformer(training_preset(recipe.preset).transformer)
+    if isinstance(recipe, IntraShotRecipe | InterShotRecipe):
+        return {"teacher": (network, None), "student": (network, recipe.student), "critic": (network, recipe.critic)}
+    if isinstance(recipe, TrajectoriesRecipe):
+        return {"teacher": (network, None)}
+    if isinstance(recipe, TeacherRecipe):
+        if recipe.trained == "self-attention":
+            for name, parameter in network.named_parameters():
+                parameter.requires_grad_(".self_attn." in name)
+        return {"teacher": (network, recipe.optimiser)}
+    return {"student": (network, recipe.optimiser)}
+
+
+def _shape(recipe: Recipe) -> tuple[int, int]:
+    """(batch, latent frames) of the largest update."""
+    if isinstance(recipe, InterShotRecipe):
+        return recipe.batch, max(recipe.lengths)
+    assert not isinstance(recipe, PipelineRecipe | AutoencoderRecipe | TextEncoderRecipe | RecognisersRecipe)
+    return recipe.samples.batch, max(recipe.samples.lengths)
+
+
+def _activations(preset: Preset, batch: int, frames: int) -> int:
+    """Bytes kept for one backward pass: some ten widths and two hidden widths per token and layer, half precision."""
+    config, geometry = preset.transformer, preset.geometry
+    tokens = batch * (geometry.context_frames + frames) * geometry.tokens_per_frame
+    return 2 * config.layers * tokens * (10 * config.dim + 2 * config.ffn_dim)
+
+
+def _size(count: float) -> str:
+    """Bytes in words."""
+    for unit in ("B", "KB", "MB"):
+        if count < 1000:
+            return f"{count:.3g} {unit}"
+        count /= 1000
+    return f"{count:.3g} GB"

@@ -1,0 +1,116 @@
+"""Stage 2b: causal initialisation (CausVid, arXiv 2412.07772, section 4.3): the student learns to say where each of
+the teacher's trajectories ends, from a state drawn per block, seeing earlier blocks of the input as they are.
+
+A block may be drawn clean: it then leaves the loss and is, for later blocks, the clean history streaming will show.
+Part of the updates may learn block-causal flow matching on true clips instead.
+
+Axes: B batch · N states · F latent frames · C channels · h, w latent cells
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Literal, cast
+
+import torch
+from PIL import Image
+from pydantic import Field
+from torch import Tensor, nn
+
+from shotstream.core.config import Config
+from shotstream.core.randomness import derive, stream
+from shotstream.models.transformer import Transformer
+from shotstream.models.weights import WeightsHeader, save_transformer
+from shotstream.training.causal_flow_loss import causal_flow_loss
+from shotstream.training.causal_passes import block_causal_flow
+from shotstream.training.losses import regression_loss
+from shotstream.training.material import Material, MaterialSettings, start_from
+from shotstream.training.next_shot_batches import NextShotSampler, NextShotSettings, check_whole_blocks
+from shotstream.training.next_shot_look import student_look
+from shotstream.training.presets import FOUR_STEPS, distilled, training_preset
+from shotstream.training.settings import LoopSettings, OptimiserSettings
+from shotstream.training.stage import LossReport, Role, names
+from shotstream.training.trajectory_store import Trajectories, TrajectoryStore
+
+
+class CausalInitRecipe(Config):
+    """Recipe of this stage. ``samples`` are the true clips; their lengths must be whole blocks."""
+
+    stage: Literal["causal-init"] = "causal-init"
+    seed: int = 1
+    preset: str = "storyworld"
+    material: MaterialSettings
+    samples: NextShotSettings = NextShotSettings()
+    trajectories: str  # folder of the trajectories
+    batch: int = Field(default=8, gt=0)  # pairs of an update
+    caption_drop: float = Field(default=0.1, ge=0, le=1)  # pairs whose captions are zeroed
+    true_share: float = Field(default=0.0, ge=0, le=1)  # updates that learn from true clips
+    history_noise: float = Field(default=0.1, ge=0)  # largest noise on true clips' clean blocks
+    optimiser: OptimiserSettings
+    loop: LoopSettings
+    student_steps: tuple[int, ...] = FOUR_STEPS  # the student's timesteps, looked up in the shifted schedule
+    start: str  # the teacher's weights, a file or "bundled"
+
+
+class CausalInitStage:
+    """One role, ``student``."""
+
+    def __init__(self, recipe: CausalInitRecipe, store: Path, progress: Callable[[int, int], None]) -> None:
+        self.recipe = recipe
+        self.preset = distilled(training_preset(recipe.preset), recipe.student_steps)
+        self._trajectories = TrajectoryStore(Path(recipe.trajectories))
+        self._model = Transformer(self.preset.transformer)
+        start_from(self._model, recipe.start, "teacher")
+        self.roles = {"student": Role(self._model, recipe.optimiser)}
+        self.loop = recipe.loop
+        check_whole_blocks(recipe.samples.lengths, self.preset.geometry)
+        self._material = Material(recipe.material, self.preset.geometry, store, progress)
+        self._sampler = NextShotSampler(self._material.train, self.preset.geometry, recipe.samples)
+
+    def turn(self, update: int) -> str:
+        return "student"
+
+    def loss(self, update: int, role: str, part: int = 0) -> LossReport:
+        recipe = self.recipe
+        draw = random.Random(derive(recipe.seed, "batch", *names(update, part)))
+        generator = stream(recipe.seed, "noise", *names(update, part))
+        if draw.random() < recipe.true_share:
+            clips = self._sampler.batch(draw)
+            loss = causal_flow_loss(self._model, self.preset, clips, recipe.history_noise, generator)
+            return LossReport(loss, len(clips.target), {"flow_loss": float(loss.detach())})
+        pairs = self._trajectories.batch(draw, recipe.batch)
+        told = torch.tensor([draw.random() >= recipe.caption_drop for _ in range(recipe.batch)]).float()
+        loss = initialisation_loss(self._model, pairs, told, self.preset.geometry.block_frames, generator)
+        return LossReport(loss, recipe.batch, {"regression_loss": float(loss.detach())})
+
+    def look(self, averaged: Mapping[str, nn.Module]) -> tuple[Image.Image, Mapping[str, float]]:
+        return student_look(cast(Transformer, averaged["student"]), self.preset, self._material)
+
+    def release(self, averaged: Mapping[str, nn.Module], folder: Path) -> None:
+        header = WeightsHeader(
+            role="student", preset=self.preset.name, config=self.preset.transformer, versions=self._material.versions
+        )
+        model = cast(Transformer, averaged["student"])
+        save_transformer(model, folder / "student.safetensors", header, dtype=torch.float16)
+
+
+def initialisation_loss(
+    model: Transformer, pairs: Trajectories, told: Tensor, block_frames: int, generator: torch.Generator
+) -> Tensor:
+    """Regress each trajectory's end from a state drawn uniformly per block; ``told`` [B] is 0 where captions drop."""
+    noisy, timesteps = mixed_states(pairs, block_frames, generator)
+    context = replace(pairs.context, captions=pairs.context.captions * told[:, None, None, None])
+    flow = block_causal_flow(model, context, pairs.caption * told[:, None, None], noisy, timesteps, block_frames)
+    return regression_loss(noisy, flow, pairs.states[:, -1], timesteps)
+
+
+def mixed_states(pairs: Trajectories, block_frames: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """(x [B, F, C, h, w], timesteps [B, F]): every block taken from one of the N states, drawn uniformly."""
+    count, states, frames = pairs.states.shape[:3]
+    drawn = torch.randint(states, (count, -(-frames // block_frames)), generator=generator)
+    place = drawn.repeat_interleave(block_frames, dim=1)[:, :frames]
+    rows, columns = torch.arange(count)[:, None], torch.arange(frames)[None]
+    return pairs.states[rows, place, columns], pairs.timesteps[place].float()

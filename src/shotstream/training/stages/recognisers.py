@@ -1,0 +1,250 @@
+"""The stage that trains the recognisers: read every attribute of the world off true films, whole and through the codec.
+
+Loss: cross-entropy of every question; the share of a slot's attention that falls outside its person's box; and a
+supervised contrastive loss (Khosla et al. 2020, equation 2) that gives a character, and a place, one embedding
+through all shots of its story, apart from those of others.
+
+Axes: N moments · M frames of one · H, W pixels · S slots · E embedding
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Literal, cast
+
+import numpy as np
+import torch
+import torch.nn.functional as functional
+from PIL import Image
+from pydantic import Field
+from torch import Tensor, nn
+
+from shotstream.codecs.weights import load_autoencoder
+from shotstream.core.config import Config
+from shotstream.core.geometry import Geometry
+from shotstream.core.randomness import derive, stream
+from shotstream.data.recognition.files import save_recogniser
+from shotstream.data.recognition.moments import Moments, Pass, open_moments
+from shotstream.data.recognition.network import Readings, Recogniser, RecogniserConfig
+from shotstream.data.recognition.questions import PERSON, PICTURE
+from shotstream.data.world.splits import Split
+from shotstream.training.autoencoder_report import roundtrip
+from shotstream.training.material import find_weights, fingerprint
+from shotstream.training.picture import bars
+from shotstream.training.settings import LoopSettings, OptimiserSettings
+from shotstream.training.stage import LossReport, Role, names
+
+_TEMPERATURE = 0.1
+
+
+class RecognisersRecipe(Config):
+    """Recipe of this stage. ``autoencoder``: weights, "bundled", or None to learn from true films alone."""
+
+    stage: Literal["recognisers"] = "recognisers"
+    seed: int = 1
+    geometry: Geometry
+    network: RecogniserConfig = RecogniserConfig()
+    autoencoder: str | None = "bundled"
+    optimiser: OptimiserSettings
+    loop: LoopSettings
+    stories: int = Field(default=1200, gt=0)
+    decoded_stories: int = Field(default=200, gt=0)  # the same again through the autoencoder
+    held_out_stories: int = Field(default=60, gt=0)
+    batch_stories: int = Field(default=24, gt=0)  # of each a few moments: the contrastive loss needs returns
+    batch_moments: int = Field(default=4, gt=0)
+    decoded_share: float = Field(default=0.3, ge=0, le=1)  # of a batch's stories
+
+
+class RecognisersStage:
+    """One role, ``recognisers``."""
+
+    def __init__(self, recipe: RecognisersRecipe, store: Path, progress: Callable[[int, int], None]) -> None:
+        self.recipe = recipe
+        torch.manual_seed(derive(recipe.seed, "weights"))
+        network = Recogniser(recipe.network)
+        network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._network = cast(Recogniser, network)
+        self.roles = {"recognisers": Role(network, recipe.optimiser)}
+        self.loop = recipe.loop
+        codec, name = _codec(recipe.autoencoder)
+        opened = partial(self._open, store, progress)
+        self._train = [opened("train", recipe.stories)]
+        self._held_out = {"truth": opened("held-out", recipe.held_out_stories)}
+        if codec is not None:
+            self._train.append(opened("train", recipe.decoded_stories, codec, name))
+            self._held_out["autoencoder"] = opened("held-out", recipe.held_out_stories, codec, name)
+        self._rows = [_rows_of_stories(moments) for moments in self._train]
+
+    def _open(
+        self,
+        store: Path,
+        progress: Callable[[int, int], None],
+        split: Split,
+        stories: int,
+        codec: Pass | None = None,
+        codec_name: str = "",
+    ) -> Moments:
+        recipe = self.recipe
+        return open_moments(
+            store / f"moments-{split}{'-decoded' if codec else ''}",
+            stories=stories,
+            seed=recipe.seed,
+            split=split,
+            geometry=recipe.geometry,
+            config=recipe.network,
+            progress=progress,
+            codec=codec,
+            codec_name=codec_name,
+        )
+
+    def turn(self, update: int) -> str:
+        return "recognisers"
+
+    def loss(self, update: int, role: str, part: int = 0) -> LossReport:
+        draw = np.random.default_rng(derive(self.recipe.seed, "batch", *names(update, part)))
+        decoded = round(self.recipe.decoded_share * self.recipe.batch_stories) if len(self._train) > 1 else 0
+        counts = (self.recipe.batch_stories - decoded, decoded)
+        batch = joined([self._pick(draw, source, count) for source, count in enumerate(counts) if count])
+        frames = worn(torch.from_numpy(batch.frames), stream(self.recipe.seed, "wear", *names(update, part)))
+        readings = self._network(frames)
+        answers = answer_loss(readings, batch)
+        where = attention_loss(readings.where, torch.from_numpy(batch.boxes))
+        story = torch.from_numpy(batch.story)
+        character = torch.from_numpy(batch.character)
+        identity = contrastive_loss(
+            readings.identity.flatten(0, 1),
+            torch.where(character < 0, -1, 10 * story[:, None] + character).flatten(),
+        )
+        place = contrastive_loss(readings.place, 10 * story + torch.from_numpy(batch.place))
+        figures = {"answers": answers, "where": where, "identity": identity, "place": place}
+        loss = answers + 0.2 * where + 0.1 * identity + 0.1 * place
+        return LossReport(loss, len(batch), {name: float(value.detach()) for name, value in figures.items()})
+
+    def _pick(self, draw: np.random.Generator, source: int, stories: int) -> Moments:
+        """A few moments of each of ``stories`` random stories; decoded ones get story numbers of their own."""
+        rows = self._rows[source]
+        chosen = draw.choice(len(rows), size=stories, replace=False)
+        picked = np.concatenate([draw.choice(rows[one], size=self.recipe.batch_moments) for one in chosen])
+        moments = taken(self._train[source], picked)
+        moments.story[:] = 2 * moments.story + source
+        return moments
+
+    def look(self, averaged: Mapping[str, nn.Module]) -> tuple[Image.Image, Mapping[str, float]]:
+        """Accuracy of every question on held-out films; the figures are means over questions."""
+        found = self._accuracy(averaged)
+        means = {
+            source: float(np.mean([value for name, value in found.items() if name.startswith(f"{source}/")]))
+            for source in self._held_out
+        }
+        return bars(found, "accuracy on held-out films"), means
+
+    def release(self, averaged: Mapping[str, nn.Module], folder: Path) -> None:
+        network = cast(Recogniser, averaged["recognisers"])
+        save_recogniser(network, folder / "recognisers.safetensors", self._accuracy(averaged))
+
+    def _accuracy(self, averaged: Mapping[str, nn.Module]) -> dict[str, float]:
+        network = cast(Recogniser, averaged["recognisers"]).eval()
+        return {
+            f"{source}/{name}": value
+            for source, moments in self._held_out.items()
+            for name, value in accuracy(network, moments).items()
+        }
+
+
+def _codec(name: str | None) -> tuple[Pass | None, str]:
+    if name is None:
+        return None, ""
+    path = find_weights(name, "autoencoder")
+    return partial(roundtrip, load_autoencoder(path)), fingerprint(path)
+
+
+def _rows_of_stories(moments: Moments) -> list[np.ndarray]:
+    return [np.flatnonzero(moments.story == story) for story in np.unique(moments.story)]
+
+
+def taken(moments: Moments, rows: np.ndarray) -> Moments:
+    """Copies of some rows."""
+    return Moments(*(getattr(moments, name)[rows] for name in Moments.__slots__))
+
+
+def joined(parts: list[Moments]) -> Moments:
+    """All rows of ``parts``."""
+    return Moments(*(np.concatenate([getattr(part, name) for part in parts]) for name in Moments.__slots__))
+
+
+def worn(frames: Tensor, noise: torch.Generator) -> Tensor:
+    """Pictures uint8 [N, M, H, W, 3] as a model might render them: a little brighter or darker, grainy, or soft."""
+    count = len(frames)
+    gain = 1 + 0.1 * (2 * torch.rand(count, 1, 1, 1, 1, generator=noise) - 1)
+    shift = 20 * (torch.rand(count, 1, 1, 1, 1, generator=noise) - 0.5)
+    grain = 12 * torch.rand(count, 1, 1, 1, 1, generator=noise).square()
+    soft = torch.rand(count, generator=noise) < 0.3
+    pixels = frames.float()
+    planes = pixels[soft].permute(0, 1, 4, 2, 3).flatten(0, 2)[:, None]
+    if len(planes):
+        blurred = functional.avg_pool2d(planes, 3, stride=1, padding=1, count_include_pad=False)
+        shape = pixels[soft].permute(0, 1, 4, 2, 3).shape
+        pixels[soft] = blurred.reshape(shape).permute(0, 1, 3, 4, 2)
+    pixels = (pixels - 128) * gain + 128 + shift + grain * torch.randn(pixels.shape, generator=noise)
+    return pixels.round().clamp(0, 255).to(torch.uint8)
+
+
+def answer_loss(readings: Readings, moments: Moments) -> Tensor:
+    """Mean cross-entropy over questions; the person's count once per slot that is filled."""
+    losses = []
+    for place, logits in enumerate(readings.picture):
+        losses.append(_cross_entropy(logits, torch.from_numpy(moments.picture[:, place])))
+    for place, logits in enumerate(readings.person):
+        labels = torch.from_numpy(moments.person[:, :, place])
+        losses.append(_cross_entropy(logits.flatten(0, 1), labels.flatten()))
+    return torch.stack(losses).mean()
+
+
+def _cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
+    """0 where no label applies."""
+    asked = labels >= 0
+    return functional.cross_entropy(logits[asked], labels[asked]) if asked.any() else logits.sum() * 0
+
+
+def attention_loss(where: Tensor, boxes: Tensor) -> Tensor:
+    """-log of the attention [N, S, h, w] inside the boxes [N, S, 4], over filled slots."""
+    height, width = where.shape[2:]
+    rows = (torch.arange(height) + 0.5)[:, None] / height
+    columns = (torch.arange(width) + 0.5)[None] / width
+    left, top, right, bottom = (boxes[..., edge, None, None] for edge in range(4))
+    margin_x, margin_y = 0.5 / width, 0.5 / height  # a cell that the box touches by half counts
+    inside = (columns > left - margin_x) & (columns < right + margin_x)
+    inside = inside & (rows > top - margin_y) & (rows < bottom + margin_y)
+    filled = boxes[..., 2] > boxes[..., 0]
+    share = (where * inside).sum((2, 3))[filled]
+    return -(share + 1e-4).log().mean() if filled.any() else where.sum() * 0
+
+
+def contrastive_loss(embeddings: Tensor, labels: Tensor) -> Tensor:
+    """Supervised contrastive loss of unit embeddings [N, E]; label -1 takes no part."""
+    known = labels >= 0
+    embeddings, labels = embeddings[known], labels[known]
+    itself = torch.eye(len(labels), dtype=torch.bool)
+    likely = (embeddings @ embeddings.T / _TEMPERATURE).masked_fill(itself, -torch.inf).log_softmax(1)
+    same = (labels[:, None] == labels) & ~itself
+    has_partner = same.any(1)
+    if not has_partner.any():
+        return embeddings.sum() * 0
+    mean = likely.masked_fill(~same, 0).sum(1)[has_partner] / same.sum(1)[has_partner]
+    return -mean.mean()
+
+
+@torch.no_grad()
+def accuracy(network: Recogniser, moments: Moments) -> dict[str, float]:
+    """Share of right answers by question, where it applies; a person's over all filled slots."""
+    right: dict[str, list[np.ndarray]] = {}
+    for first in range(0, len(moments), 64):
+        rows = np.arange(first, min(first + 64, len(moments)))
+        readings = network(torch.from_numpy(moments.frames[rows]))
+        answers = [*readings.picture, *readings.person]
+        labels = [*moments.picture[rows].T, *np.moveaxis(moments.person[rows], 2, 0)]
+        for name, logits, label in zip((*PICTURE, *PERSON), answers, labels, strict=True):
+            right.setdefault(name, []).append((logits.argmax(-1).numpy() == label)[label >= 0])
+    return {name: float(np.concatenate(parts).mean()) for name, parts in right.items()}

@@ -1,0 +1,163 @@
+"""Trajectories on disk: what the teacher passed through on its way from noise to a shot, and what it was asked for.
+
+One file holds pairs of one length. Axes: B pairs · N states (the student's timesteps, then the clean end) ·
+F latent frames · C channels · h, w cells · K condition frames · S captions · L caption tokens · D text width
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import random
+import zlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from shotstream.core.errors import InputError
+from shotstream.core.files import whole_file, write_text
+from shotstream.sampling.context import ContextFrames
+
+log = logging.getLogger(__name__)
+DESCRIPTION = "trajectories.json"
+_FLOATS = ("states", "condition", "captions", "caption")
+
+
+@dataclass(frozen=True)
+class Trajectories:
+    """``states`` [B, N, F, C, h, w] at ``timesteps`` [N] (the last is 0), context and caption [B, L, D] asked for."""
+
+    states: Tensor
+    timesteps: Tensor
+    context: ContextFrames
+    caption: Tensor
+
+    def take(self, rows: list[int]) -> Trajectories:
+        """The pairs ``rows`` alone."""
+        context = self.context
+        return Trajectories(
+            self.states[rows],
+            self.timesteps,
+            ContextFrames(
+                latents=context.latents[rows],
+                shot_index=context.shot_index[rows],
+                captions=context.captions[rows],
+                caption_index=context.caption_index[rows],
+            ),
+            self.caption[rows],
+        )
+
+
+Make = Callable[[int], Trajectories]
+
+
+def build_trajectories(
+    folder: Path, *, shards: int, made_by: Mapping[str, Any], make: Make, progress: Callable[[int, int], None]
+) -> None:
+    """Write ``shards`` files into ``folder``: whole files are kept, missing and damaged ones are (re)made.
+
+    made_by: everything the trajectories depend on; files made by something else are thrown away.
+    make: the pairs of a shard's number, always the same ones.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    description, wanted = folder / DESCRIPTION, json.dumps({**made_by, "shards": shards}, sort_keys=True)
+    if not description.exists() or description.read_text() != wanted:
+        for stale in folder.glob("shard-*.safetensors"):
+            stale.unlink()
+        write_text(description, wanted)
+    for number in range(shards):
+        path = _shard(folder, number)
+        if path.exists() and not is_whole(path):
+            log.warning("%s: damaged; made again", path)
+            path.unlink()
+        if not path.exists():
+            _write(path, make(number))
+        progress(number + 1, shards)
+
+
+def is_whole(path: Path) -> bool:
+    """Is ``path`` a shard whose tensors are those that were written?"""
+    try:
+        with safe_open(path, "pt") as file:
+            return bool(
+                (file.metadata() or {}).get("crc") == _checksum({name: file.get_tensor(name) for name in _names(file)})
+            )
+    except (SafetensorError, OSError):
+        return False
+
+
+class TrajectoryStore:
+    """Draws batches from a folder that :func:`build_trajectories` has filled. Raises :class:`InputError` if it lacks
+    files."""
+
+    def __init__(self, folder: Path) -> None:
+        description = folder / DESCRIPTION
+        if not description.is_file():
+            raise InputError(
+                f"{folder}: no trajectories here; make them first (recipe trajectories) or name another folder"
+            )
+        self.made_by: dict[str, Any] = json.loads(description.read_text())
+        paths = [_shard(folder, number) for number in range(self.made_by["shards"])]
+        missing = [path for path in paths if not path.is_file()]
+        if missing:
+            raise InputError(f"{missing[0]}: missing, and {len(missing) - 1} more; run the trajectories recipe again")
+        self._shards = [safe_open(path, "pt") for path in paths]
+
+    def batch(self, draw: random.Random, count: int) -> Trajectories:
+        """``count`` pairs of one length, from one file."""
+        whole = self.shard(draw.randrange(len(self._shards)))
+        return whole.take([draw.randrange(len(whole.states)) for _ in range(count)])
+
+    def shard(self, number: int) -> Trajectories:
+        """All pairs of one file, float32."""
+        file = self._shards[number]
+        tensors = {name: file.get_tensor(name) for name in _names(file)}
+        tensors.update({name: tensors[name].float() for name in _FLOATS})
+        return Trajectories(
+            tensors["states"],
+            tensors["timesteps"],
+            ContextFrames(
+                latents=tensors["condition"],
+                shot_index=tensors["shot_index"],
+                captions=tensors["captions"],
+                caption_index=tensors["caption_index"],
+            ),
+            tensors["caption"],
+        )
+
+
+def _write(path: Path, pairs: Trajectories) -> None:
+    context = pairs.context
+    tensors = {
+        "states": pairs.states,
+        "timesteps": pairs.timesteps,
+        "condition": context.latents,
+        "shot_index": context.shot_index,
+        "captions": context.captions,
+        "caption_index": context.caption_index,
+        "caption": pairs.caption,
+    }
+    narrow = {name: (value.half() if name in _FLOATS else value).contiguous() for name, value in tensors.items()}
+    with whole_file(path) as temporary:
+        save_file(narrow, temporary, metadata={"crc": _checksum(narrow)})
+
+
+def _checksum(tensors: Mapping[str, Tensor]) -> str:
+    crc = 0
+    for name in sorted(tensors):
+        crc = zlib.crc32(tensors[name].contiguous().flatten().view(torch.uint8).numpy().tobytes(), crc)
+    return f"{crc:08x}"
+
+
+def _names(file: Any) -> list[str]:
+    return list(file.keys())
+
+
+def _shard(folder: Path, number: int) -> Path:
+    return folder / f"shard-{number:05d}.safetensors"

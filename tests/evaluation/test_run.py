@@ -1,0 +1,106 @@
+"""A whole run at a small size: films on disk, judged, scored, resumed, reported."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from shotstream.core.errors import InputError
+from shotstream.core.geometry import Geometry
+from shotstream.evaluation.detectors import PySceneDetect
+from shotstream.evaluation.recognisers import Recognisers
+from shotstream.evaluation.report import write_report
+from shotstream.evaluation.run import SuiteRun
+from shotstream.evaluation.scores import score
+from shotstream.evaluation.suites import Suite, SuiteFile, SuiteGroup
+from shotstream.evaluation.systems import ModelSystem, Truth
+from shotstream.sampling.context import FinishedShot
+from shotstream.sampling.director import Block, ShotPlan
+
+
+class GreyModel:
+    """Paints every block in a grey that says how many shots it was given to remember."""
+
+    model_version = "grey-1"
+
+    def __init__(self, geometry: Geometry) -> None:
+        self.geometry = geometry
+        self.remembered: list[int] = []
+        self.broken = False
+
+    def warm_up(self) -> None:
+        pass
+
+    def make(self, plan: ShotPlan, past: Sequence[FinishedShot]) -> Iterator[Block]:
+        self.remembered.append(len(past))
+        for index in range(plan.blocks):
+            count = self.geometry.shot_frames(index + 1) - (self.geometry.shot_frames(index) if index else 0)
+            frames = np.full((count, self.geometry.height, self.geometry.width, 3), 40 * len(past), np.uint8)
+            yield Block(index=index, frames=frames, latents=torch.full((1,), float("nan") if self.broken else 0.0))
+
+
+@pytest.fixture
+def run(recognisers: Recognisers, tmp_path: Path) -> SuiteRun:
+    group = SuiteGroup(shots=3, seconds=(0.5625,), seeds=(1, 2))
+    suite = Suite(SuiteFile(name="small", version=1, world_version=1, groups=(group,), captions_sha256=""))
+    return SuiteRun(suite, recognisers, PySceneDetect(), tmp_path / "results")
+
+
+def _ignore(system: str, done: int, total: int) -> None:
+    pass
+
+
+def test_truth_and_floors_from_films_to_page(run: SuiteRun, geometry: Geometry, tmp_path: Path) -> None:
+    names = ("truth", "shuffled", "still", "noise", "fading")
+    run.run([Truth(name, geometry) for name in names], None, _ignore)
+    scores = score(run, names, None, {"clip": "not given"})
+    truth, still = (scores.systems[name].measures for name in ("truth", "still"))
+    assert truth["frechet_distance"].mean == pytest.approx(0, abs=1e-6)
+    assert scores.systems["noise"].measures["frechet_distance"].mean > 0
+    assert still["dynamic_degree"].mean == 0
+    assert still["intra_background"].mean == pytest.approx(1)
+    plain = scores.as_json()
+    assert set(plain["systems"]["truth"]["drift"]) == {"mean", "low", "high"}
+    assert plain["details"]["truth"]["missing"] == []
+    write_report(run, scores, tmp_path / "results.md")
+    page = (tmp_path / "results.md").read_text()
+    assert "| truth |" in page
+    assert "clip: not given" in page
+    assert (tmp_path / "images" / "results-shots.png").stat().st_size > 1000
+    assert (tmp_path / "images" / "results-story-000.png").is_file()
+
+
+def test_a_run_goes_on_where_it_stopped(run: SuiteRun, geometry: Geometry) -> None:
+    model = GreyModel(geometry)
+    run.run([ModelSystem("student", model)], 1, _ignore)
+    assert run.missing("student", None) == ("story-001",)
+    run.run([ModelSystem("student", model)], None, _ignore)
+    assert model.remembered == [0, 1, 2, 0, 1, 2]  # each story once
+    assert run.missing("student", None) == ()
+    model.model_version = "grey-2"
+    run.run([ModelSystem("student", model)], 1, _ignore)
+    assert len(model.remembered) == 9
+
+
+def test_without_its_context_cache_a_model_remembers_nothing(run: SuiteRun, geometry: Geometry) -> None:
+    model = GreyModel(geometry)
+    run.run([ModelSystem("student-without-context-cache", model, remembers=False)], 1, _ignore)
+    assert model.remembered == [0, 0, 0]
+
+
+def test_frames_that_are_not_numbers_are_named_and_nothing_is_recorded(run: SuiteRun, geometry: Geometry) -> None:
+    model = GreyModel(geometry)
+    model.broken = True
+    with pytest.raises(InputError, match="student: story-000, shot 0: not a number"):
+        run.run([ModelSystem("student", model)], 1, _ignore)
+    assert run.missing("student", 1) == ("story-000",)
+    assert not list(run.folder.rglob("*.mp4"))
+
+
+def test_more_stories_than_there_are_is_refused(run: SuiteRun) -> None:
+    with pytest.raises(InputError, match="give 1 to 2"):
+        run.stories(3)

@@ -1,0 +1,161 @@
+"""Directing while it plays: queue, extend, change, stop, remove, prepare; and a film kept in a folder."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from shotstream.core.errors import InputError, StorageError
+from shotstream.film.film import Film
+
+
+def test_the_queue_is_played_in_order_and_grows_meanwhile(film):
+    first, second = film.shot("It walks."), film.shot("It sits.")
+    assert film.queue == (first, second)
+    seen = []
+    for take, block in film.play():
+        if (take, block.index) == (second, 0):
+            assert film.running is second
+            film.shot("It sleeps.")
+        seen.append((take.shot, block.index))
+    assert seen == [(shot, block) for shot in range(3) for block in range(2)]
+    assert film.queue == () and film.running is None
+
+
+def test_what_was_prepared_is_used_if_it_still_fits(film, engine):
+    film.shot("It walks.")
+    list(film.play())
+    film.prepare()
+    assert engine.prepared == 1
+    film.shot("It sits.").wait()
+    assert engine.used_prepared == 1
+    film.prepare()
+    film.retake(0).wait()  # the past is another one now
+    film.shot("It sleeps.").wait()
+    assert (engine.prepared, engine.used_prepared) == (2, 1)
+
+
+def test_a_shot_is_extended_while_it_runs_and_stays_that_long(film, engine):
+    take = film.shot("It walks.", seconds=0.6)
+    for block in take:
+        if block.index == 0:
+            take.extend(9)
+    assert take.blocks_made == 10 > film.geometry.max_blocks
+    assert film.retake(0).wait().blocks_made == 10
+    assert film.story().shots[0].seconds == film.geometry.shot_seconds(film.geometry.max_blocks)
+    with pytest.raises(InputError, match="only a running take can be extended"):
+        take.extend()
+
+
+def test_a_change_acts_from_the_next_block_on_and_is_heeded_when_made_again(film, engine, tmp_path):
+    plain = Film.new(type(engine)(), film.global_caption, film.seed).shot("It walks.", seconds=2).wait().frames
+    take = film.shot("It walks.", seconds=2)
+    for block in take:
+        if block.index == 0:
+            take.change("It sits.")
+    np.testing.assert_array_equal(take.frames[:9], plain[:9])
+    assert (take.frames[9:] != plain[9:]).any()
+    film.shot("It sleeps.").wait()
+    assert engine.made[-1][1][0].prompt == "A red fox in a forest. It sits."
+    film.save(tmp_path / "a.film")
+    again = Film.reopen(engine, tmp_path / "a.film").remake(0).wait()
+    np.testing.assert_array_equal(again.frames, take.frames)
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        (lambda take: take.change(" "), "shot 0: caption is blank"),
+        (lambda take: take.extend(0), "give 1 or more"),
+        (lambda take: take.extend(2000), "1000 in all"),
+    ],
+)
+def test_a_refused_command_changes_nothing(film, command, said):
+    take = film.shot("It walks.")
+    next(iter(take))
+    before = film.record
+    with pytest.raises(InputError, match=said):
+        command(take)
+    assert film.record == before
+    take.wait()
+
+
+def test_stop_keeps_the_blocks_there_are(film):
+    take = film.shot("It walks.", seconds=2)
+    next(iter(take))
+    assert take.stop().state == "cut"
+    with pytest.raises(InputError, match="only a running take can be stopped"):
+        take.stop()
+
+
+def test_planned_shots_are_removed_and_ids_are_never_used_again(film):
+    film.shot("It walks.").wait()
+    second, third = film.shot("It sits."), film.shot("It sleeps.")
+    film.remove(second)
+    assert [shot.caption for shot in film.shots] == ["It walks.", "It sleeps."]
+    film.remove(third)
+    retake = film.retake(0)
+    assert retake.id == 3
+    film.remove(retake)
+    assert len(film.shots[0].takes) == 1
+    for gone in (second, third, retake):
+        with pytest.raises(InputError, match="no longer in the film"):
+            film.remove(gone)
+    with pytest.raises(InputError, match="only a planned take"):
+        film.remove(film.shots[0].takes[0])
+
+
+def test_a_snapshot_is_exported_while_the_film_goes_on(film, tmp_path):
+    film.shot("It walks.").wait()
+    next(iter(film.shot("It sits.")))
+    film.snapshot().export(tmp_path / "a.mp4")
+    film.snapshot().save(tmp_path / "a.film")
+    assert (tmp_path / "a.mp4").stat().st_size > 0
+
+
+def test_a_folder_has_everything_at_every_moment(engine, tmp_path):
+    film = Film.new(engine, "A red fox.", 7, tmp_path / "fox")
+    film.shot("It walks.").wait()
+    running = film.shot("It sits.", seconds=2)
+    next(iter(running))
+    running.change("It sleeps.")
+    running.extend()
+    again = Film.reopen(engine, tmp_path / "fox")  # as after a crash
+    assert again.record == film.record
+    assert [take.state for take in again.queue] == ["planned"]
+    np.testing.assert_array_equal(again.queue[0].wait().frames, running.wait().frames)
+
+
+def test_a_film_file_is_opened_into_a_folder(film, engine, tmp_path):
+    film.shot("It walks.").wait()
+    film.save(tmp_path / "a.film")
+    Film.reopen(engine, tmp_path / "a.film", tmp_path / "kept").close()
+    assert Film.reopen(engine, tmp_path / "kept").record == film.record
+    with pytest.raises(InputError, match="is not empty"):
+        Film.new(engine, "A red fox.", 0, tmp_path / "kept")
+
+
+def test_what_cannot_be_written_down_did_not_happen(engine, tmp_path, monkeypatch):
+    film = Film.new(engine, "A red fox.", 7, tmp_path / "fox")
+
+    def full(path, text):
+        raise StorageError(f"{path}: the disk is full; make room")
+
+    monkeypatch.setattr("shotstream.film.folder.write_text", full)
+    with pytest.raises(StorageError, match="disk is full"):
+        film.shot("It walks.")
+    assert film.record.shots == ()
+
+
+def test_a_damaged_folder_says_so(engine, tmp_path):
+    film = Film.new(engine, "A red fox.", 7, tmp_path / "fox")
+    film.shot("It walks.").wait()
+    (tmp_path / "fox" / "takes" / "00000.mp4").unlink()
+    with pytest.raises(InputError, match=r"takes/00000.mp4 is missing"):
+        Film.reopen(engine, tmp_path / "fox")
+    record = json.loads((tmp_path / "fox" / "film.json").read_text())
+    (tmp_path / "fox" / "film.json").write_text(json.dumps({**record, "version": 9}))
+    with pytest.raises(InputError, match="version 9"):
+        Film.reopen(engine, tmp_path / "fox")

@@ -1,0 +1,106 @@
+"""A studio: the application with a tiny model in this process, a painter instead of a model, or a real server."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import torch
+import uvicorn
+from starlette.testclient import TestClient
+
+from shotstream.core.context_budget import PastShot, dynamic_sampling
+from shotstream.core.geometry import Geometry
+from shotstream.core.randomness import derive
+from shotstream.sampling.director import Block
+from shotstream.serving.app import make_app
+
+PORT = 7860
+GEOMETRY = Geometry(width=64, height=32, spatial=8, latent_channels=4, default_blocks=2)
+
+
+class Painter:
+    """A model that paints one colour per prompt and block, at once. ``fail``: how many of the next blocks fail."""
+
+    geometry = GEOMETRY
+    model_name, model_version = "painter", "1"
+
+    def __init__(self) -> None:
+        self.fail = 0
+        self.gate = threading.Event()  # blocks wait for it
+        self.gate.set()
+
+    def warm_up(self) -> None:
+        pass
+
+    def known_words(self) -> frozenset[str]:
+        return frozenset(("a", "fox", "it", "walks", "sits", "the", "forest"))
+
+    def remembers(self, past, prompt):
+        return dynamic_sampling([PastShot(one.frame_count, one.prompt) for one in past], 6, prompt)
+
+    def prepare(self, past, prompt):
+        return object()
+
+    def make(self, plan, past, prepared=None):
+        index = 0
+        while index < plan.blocks:
+            self.gate.wait(20)
+            if self.fail:
+                self.fail -= 1
+                raise RuntimeError("out of paint")
+            length = GEOMETRY.shot_frames(index + 1) - (GEOMETRY.shot_frames(index) if index else 0)
+            noise = plan.noise.draw(index, 0, (1,)).item()
+            colour = np.random.default_rng(derive(0, plan.prompt, str(noise))).integers(0, 256, 3)
+            yield Block(index=index, frames=np.full((length, 32, 64, 3), colour, np.uint8), latents=torch.zeros(0))
+            index += 1
+
+
+@contextmanager
+def client_of(load: Callable[[], object], films: Path) -> Iterator[TestClient]:
+    """The application, ready; answers to its own name alone."""
+    with TestClient(make_app(load, films, PORT), base_url=f"http://127.0.0.1:{PORT}") as client:
+        until(lambda: client.get("/readyz").status_code == 200)
+        yield client
+
+
+def until(true: Callable[[], object], seconds: float = 30) -> None:
+    """Wait for something that another thread brings about."""
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end, "it did not happen"
+        time.sleep(0.02)
+
+
+class Server:
+    """A real server on a port of its own; may be stopped and started again on the same films."""
+
+    def __init__(self, load: Callable[[], object], films: Path) -> None:
+        self.load, self.films = load, films
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        self.start()
+
+    def start(self) -> None:
+        app = make_app(self.load, self.films, self.port)
+        config = uvicorn.Config(
+            app, port=self.port, log_level="error", ws="websockets-sansio", timeout_graceful_shutdown=1
+        )
+        self._server = uvicorn.Server(config)
+        self._thread = threading.Thread(target=self._server.run)
+        self._thread.start()
+        until(lambda: self._server.started)
+
+    def stop(self) -> None:
+        self._server.should_exit = True
+        self._thread.join(30)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}/"

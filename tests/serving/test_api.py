@@ -1,0 +1,157 @@
+"""The studio over HTTP: films made, fetched and opened by a script; what strangers are told."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+
+import pytest
+from studio_rig import until
+
+from shotstream.core.errors import InputError
+from shotstream.media.video import read_info
+from shotstream.serving.frames import unpack
+from shotstream.serving.safety import BURST, CSP, RATE, Bucket, loopback
+
+
+def finished(client, film: str, shots: int) -> dict:
+    """The film, once so many shots are made."""
+    seen: dict = {}
+
+    def made() -> bool:
+        seen.update(client.get(f"/api/films/{film}").json())
+        return sum(shot["chosen"] is not None for shot in seen["shots"]) >= shots and seen["running"] is None
+
+    until(made)
+    return seen
+
+
+def shoot(client, film: str, caption: str, **fields: object) -> int:
+    answer = client.post(f"/api/films/{film}/shots", json={"caption": caption, **fields})
+    assert answer.status_code == 202, answer.text
+    return answer.json()["take"]
+
+
+def test_a_film_is_made_listed_and_fetched(client, film, tmp_path) -> None:
+    takes = [shoot(client, film, caption, seconds=0.6) for caption in ("it walks", "it sits")]
+    view = finished(client, film, 2)
+    assert [shot["chosen"] for shot in view["shots"]] == takes
+    assert view["shots"][1]["takes"][0]["saw"]
+    assert [one["id"] for one in client.get("/api/films").json()] == [film]
+    pictures = unpack(client.get(f"/api/films/{film}/takes/{takes[1]}/frames").content)
+    assert [(one.take, one.shot, one.frame) for one in pictures] == [(takes[1], 1, frame) for frame in range(9)]
+    assert client.get(f"/api/films/{film}/takes/{takes[0]}/frames/3").content.startswith(b"\xff\xd8")
+    (tmp_path / "film.mp4").write_bytes(client.get(f"/api/films/{film}/film.mp4").content)
+    info = read_info(tmp_path / "film.mp4")
+    assert (info.frames, [chapter.title for chapter in info.chapters]) == (18, ["it walks", "it sits"])
+
+
+def test_a_film_file_goes_out_and_comes_back(client, film) -> None:
+    shoot(client, film, "it walks")
+    finished(client, film, 1)
+    data = client.get(f"/api/films/{film}/film.film").content
+    assert "film.json" in zipfile.ZipFile(io.BytesIO(data)).namelist()
+    again = client.post("/api/open", content=data).json()
+    assert again["id"] != film and again["shots"] == client.get(f"/api/films/{film}").json()["shots"]
+
+
+def test_a_story_is_opened_and_made(client) -> None:
+    story = "global_caption: a fox\nseed: 3\nshots:\n- {caption: it walks, seconds: 0.6}\n- caption: it sits\n"
+    opened = client.post("/api/open", content=story.encode())
+    assert opened.status_code == 201
+    assert finished(client, opened.json()["id"], 2)["seed"] == 3
+
+
+@pytest.mark.parametrize("body", [b"", b"PK\x03\x04 nonsense", b"\xff\xfe\x00", b"shots: 3", b"a: [", b"x" * 600_000])
+def test_what_is_no_film_is_refused_in_one_line_and_leaves_nothing(client, body) -> None:
+    answer = client.post("/api/open", content=body)
+    assert answer.status_code == 422
+    assert "\n" not in answer.json()["text"] and "/" not in answer.json()["text"]
+    assert client.get("/api/films").json() == []
+
+
+def test_commands_have_named_refusals(client, film) -> None:
+    def told(path: str, **body: object) -> tuple[int, str]:
+        answer = client.post(f"/api/films/{path}", json=body)
+        return answer.status_code, answer.json().get("code", "invalid")
+
+    assert told(f"{film}/commands", type="cut") == (409, "nothing_running")
+    assert told(f"{film}/commands", type="retake", shot=4) == (422, "refused")
+    assert told(f"{film}/commands", type="choose", shot=0, take=9) == (422, "refused")
+    assert told(f"{film}/commands", type="position", take=0, frame=0) == (422, "refused")
+    assert told(f"{film}/commands", type="dance") == (422, "invalid")
+    assert told(f"{film}/shots", caption="x" * 3000) == (422, "invalid")
+    assert told(f"{film}/shots", caption=" ") == (422, "refused")
+    assert told("0123456789ab/shots", caption="x") == (404, "no_such_film")
+    assert told("..%2f..%2fetc/shots", caption="x")[0] in (404, 405, 422)
+    assert client.get(f"/api/films/{film}/film.mp4").json()["code"] == "refused"
+    assert client.get(f"/api/films/{film}").json()["shots"] == []
+
+
+def test_the_queue_is_bounded(client, film, painter) -> None:
+    painter.gate.clear()
+    assert client.post(f"/api/films/{film}/commands", json={"type": "stop"}).status_code == 202
+    story = "global_caption: a fox\nshots:\n" + "- {caption: it walks, seconds: 0.4}\n" * 51
+    assert client.post("/api/open", content=story.encode()).json()["code"] == "queue_full"
+    painter.gate.set()
+
+
+def test_words_are_checked(client) -> None:
+    answer = client.post(
+        "/api/check", json={"text": "a fox walkz, it sings", "previous": "A fox walkz. It sings!"}
+    ).json()
+    assert [(word["start"], word["stop"], word["instead"]) for word in answer["unknown"]] == [
+        (6, 11, ["walks"]),
+        (16, 21, []),
+    ]
+    assert "cut may not read" in answer["hint"]
+    assert client.post("/api/check", json={"text": "a fox", "previous": "it sits in the forest"}).json()["hint"] == ""
+
+
+def test_openapi_and_protocol_are_published(client) -> None:
+    paths = client.get("/api/openapi.json").json()["paths"]
+    assert {"/api/films", "/api/films/{id}/shots", "/api/films/{id}/stream", "/api/films/{id}/film.mp4"} <= set(paths)
+    assert client.get("/api/protocol").json()["version"] == 1
+    assert client.get("/healthz").json()["ok"] is True
+
+
+@pytest.mark.parametrize("path", ["/", "/api/films", "/healthz", "/main.js"])
+def test_a_foreign_host_or_origin_is_refused_everywhere(client, path) -> None:
+    for headers in (
+        {"host": "evil.example"},
+        {"host": "127.0.0.1:1"},
+        {"origin": "http://evil.example"},
+        {"origin": "null"},
+        {"origin": "http://127.0.0.1:1"},
+        {"sec-fetch-site": "cross-site"},
+    ):
+        assert client.get(path, headers=headers).status_code in (403, 421), headers
+    good = client.get(path, headers={"origin": "http://localhost:7860", "sec-fetch-site": "same-origin"})
+    assert good.status_code == 200
+    assert good.headers["content-security-policy"] == CSP
+    assert good.headers["x-content-type-options"] == "nosniff"
+
+
+def test_sizes_are_limited_whatever_was_announced(client, film) -> None:
+    big = b'{"caption": "' + b"x" * 100_000 + b'"}'
+    assert client.post(f"/api/films/{film}/shots", content=big).status_code == 413
+
+    def pieces():
+        yield from (big[at : at + 1000] for at in range(0, len(big), 1000))
+
+    streamed = client.post(f"/api/films/{film}/shots", content=pieces())
+    assert streamed.status_code >= 400
+    assert client.get(f"/api/films/{film}").json()["shots"] == []
+
+
+def test_a_flood_of_requests_is_slowed_and_let_in_again() -> None:
+    bucket = Bucket()
+    assert sum(bucket.take(5.0) for _ in range(2 * int(BURST))) == BURST
+    assert sum(bucket.take(6.0) for _ in range(2 * int(BURST))) == RATE
+
+
+def test_only_this_machine_is_served() -> None:
+    assert loopback("127.0.0.1") and loopback("localhost") and loopback("::1")
+    for host in ("0.0.0.0", "192.168.1.2", "example.com", ""):
+        with pytest.raises(InputError, match="answers only on this machine"):
+            loopback(host)

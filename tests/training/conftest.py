@@ -1,0 +1,87 @@
+"""A tiny model with its material already made: random latents of stories, so that no world need be drawn."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from runs import ignore
+from safetensors.torch import save_file
+
+from shotstream.core.files import fingerprint
+from shotstream.data.world.spec import WORLD_VERSION
+from shotstream.models.presets import Preset
+from shotstream.training.latent_store import SHARD, pickable_frames
+from shotstream.training.loop import Run
+from shotstream.training.material import MaterialSettings
+from shotstream.training.stage import Stage
+
+SHOTS, BLOCKS = 3, 2
+
+
+@pytest.fixture(scope="session")
+def preset_file(tiny_model: Path) -> str:
+    return str(tiny_model / "preset.json")
+
+
+@pytest.fixture(scope="session")
+def material(tiny_model: Path) -> MaterialSettings:
+    return MaterialSettings(
+        autoencoder=str(tiny_model / "autoencoder.safetensors"),
+        text_encoder=str(tiny_model / "text_encoder.safetensors"),
+        stories=SHARD,
+        held_out_stories=SHARD,
+    )
+
+
+@pytest.fixture(scope="session")
+def store(tiny_model: Path, material: MaterialSettings, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of data in which a :class:`Material` finds its stories."""
+    folder = tmp_path_factory.mktemp("data")
+    geometry = Preset.model_validate_json((tiny_model / "preset.json").read_bytes()).geometry
+    codecs = "+".join(fingerprint(Path(path)) for path in (material.autoencoder, material.text_encoder))
+    generator = torch.Generator().manual_seed(0)
+    frames = geometry.shot_frames(BLOCKS)
+    for split in ("train", "held-out"):
+        made_by = {
+            "world": WORLD_VERSION,
+            "codec": codecs,
+            "seed": material.seed,
+            "split": split,
+            "decoded_share": material.decoded_share,
+        }
+        (folder / f"latents-{split}").mkdir()
+        (folder / f"latents-{split}" / "latents.json").write_text(json.dumps(made_by))
+        shapes = {
+            "latents": (BLOCKS * geometry.block_frames, *geometry.latent_shape),
+            "singles": (len(pickable_frames(frames, geometry.context_frames)), *geometry.latent_shape),
+            "caption": (12, 12),
+        }
+        tensors = {
+            f"{story}.{shot}.{part}": torch.randn(shape, generator=generator).half()
+            for story in range(SHARD)
+            for shot in range(SHOTS)
+            for part, shape in shapes.items()
+        }
+        metadata = {"shots": json.dumps([[frames] * SHOTS] * SHARD)}
+        save_file(tensors, folder / f"latents-{split}" / "shard-00000.safetensors", metadata=metadata)
+    return folder
+
+
+Train = Callable[[Stage, Path], Run]
+
+
+@pytest.fixture
+def train() -> Train:
+    """Run a stage to its end in a folder, from the newest checkpoint there."""
+
+    def run(stage: Stage, folder: Path) -> Run:
+        trained = Run(stage, folder)
+        trained.resume()
+        trained.train(ignore)
+        return trained
+
+    return run

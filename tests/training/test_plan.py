@@ -1,0 +1,66 @@
+"""Every packaged recipe resolves and can be planned; the plan's counts are the counts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from shotstream.core.errors import InputError
+from shotstream.models.transformer import Transformer
+from shotstream.training.flops import forward_flops
+from shotstream.training.lora import add_adapters
+from shotstream.training.plan import plan, role_plan
+from shotstream.training.presets import NANO
+from shotstream.training.recipes import describe, read_recipe, recipe_names
+from shotstream.training.run import main
+from shotstream.training.settings import LoraSettings, OptimiserSettings
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_every_packaged_recipe_can_be_planned(name: str) -> None:
+    lines = list(plan(read_recipe(name)))
+    assert lines
+    assert all("\n" not in line for line in lines)
+
+
+def test_a_dry_run_prints_a_recipe_that_reads_back(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    main("nano/intra-shot", ["loop.updates=7"], dry_run=True, out=tmp_path)
+    printed = capsys.readouterr().out
+    assert "# critic: 549,184 parameters" in printed and "FLOPs per update" in printed
+    path = tmp_path / "again.yaml"
+    path.write_text(printed)
+    assert describe(read_recipe(str(path))) == describe(read_recipe("nano/intra-shot", ["loop.updates=7"], tmp_path))
+    assert not (tmp_path / "nano").exists()
+
+
+def test_flops_are_those_the_counter_sees() -> None:
+    config, frames = NANO.transformer, 4
+    tokens = frames * NANO.geometry.tokens_per_frame
+    model = Transformer(config)
+    captions = model.encode_captions(torch.zeros(1, 1, 1, config.text_dim))
+    latents, timesteps = torch.zeros(1, frames, *NANO.geometry.latent_shape), torch.zeros(1)
+    with FlopCounterMode(display=False) as counter:
+        model(latents, timesteps, captions)
+    assert forward_flops(config, tokens, tokens) == pytest.approx(counter.get_total_flops(), rel=0.1)
+
+
+def test_adapters_are_planned_as_they_are_made() -> None:
+    settings = OptimiserSettings(kind="adamw", lora=LoraSettings(rank=4))
+    model = Transformer(NANO.transformer)
+    planned = role_plan(model, settings)
+    add_adapters(model, LoraSettings(rank=4))
+    assert planned.learning == sum(value.numel() for value in model.parameters() if value.requires_grad)
+    assert planned.parameters == sum(value.numel() for value in model.parameters())
+
+
+def test_a_frozen_network_costs_its_weights_alone() -> None:
+    model = Transformer(NANO.transformer)
+    assert role_plan(model, None).bytes == 4 * sum(value.numel() for value in model.parameters())
+
+
+def test_an_unknown_setting_is_one_line() -> None:
+    with pytest.raises(InputError, match=r"nano/teacher: loop\.update: "):
+        read_recipe("nano/teacher", ["loop.update=3"])
