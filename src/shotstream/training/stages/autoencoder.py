@@ -24,13 +24,15 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from shotstream.codecs.video_autoencoder import VideoAutoencoder, VideoAutoencoderConfig, in_channels_last
-from shotstream.codecs.weights import save_autoencoder
+from shotstream.codecs.weights import load_autoencoder, save_autoencoder
 from shotstream.core.config import Config
+from shotstream.core.errors import WeightsError
 from shotstream.core.geometry import Geometry
 from shotstream.core.randomness import derive, stream
 from shotstream.data.clips import Clips, open_clips
 from shotstream.data.world.splits import Split
 from shotstream.training.autoencoder_report import measure, side_by_side
+from shotstream.training.material import find_weights
 from shotstream.training.settings import LoopSettings, OptimiserSettings
 from shotstream.training.stage import LossReport, Role, names
 
@@ -44,6 +46,7 @@ class AutoencoderRecipe(Config):
     autoencoder: VideoAutoencoderConfig = VideoAutoencoderConfig()
     optimiser: OptimiserSettings
     loop: LoopSettings
+    start: str | None = None  # weights to start from, a file or "bundled"; None starts from nothing
     clips: int = Field(default=8000, gt=0)
     held_out_clips: int = Field(default=64, gt=0)
     clip_frames: int = Field(default=9, gt=0)
@@ -62,12 +65,20 @@ class AutoencoderStage:
     def __init__(self, recipe: AutoencoderRecipe, store: Path, progress: Callable[[int, int], None]) -> None:
         self.recipe = recipe
         torch.manual_seed(derive(recipe.seed, "weights"))
-        module = in_channels_last(VideoAutoencoder(recipe.autoencoder))
-        self._module = module
-        self.roles = {"autoencoder": Role(module, recipe.optimiser)}
+        self._module = in_channels_last(VideoAutoencoder(recipe.autoencoder))
+        if recipe.start:
+            self._start_from(find_weights(recipe.start, "autoencoder"))
+        self.roles = {"autoencoder": Role(self._module, recipe.optimiser)}
         self.loop = recipe.loop
         self._clips = self._open(store, recipe.clips, "train", progress)
         self._held_out = self._open(store, recipe.held_out_clips, "held-out", progress)
+
+    def _start_from(self, path: Path) -> None:
+        """Copy the weights of ``path``, which must be of the recipe's own sizes."""
+        loaded = load_autoencoder(path)
+        if loaded.config != self.recipe.autoencoder:
+            raise WeightsError(f"{path}: is an autoencoder of other sizes than the recipe's; name another start")
+        self._module.load_state_dict(loaded.state_dict())
 
     def _open(self, store: Path, count: int, split: Split, progress: Callable[[int, int], None]) -> Clips:
         recipe = self.recipe
