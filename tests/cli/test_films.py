@@ -84,6 +84,7 @@ def test_ctrl_c_in_the_second_shot(
     tiny_model: Path,
     made: Callable[[], list[str]],
     monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
     keep: bool,
 ) -> None:
     show = ShotBars.show
@@ -94,6 +95,8 @@ def test_ctrl_c_in_the_second_shot(
             signal.raise_signal(signal.SIGINT)
 
     monkeypatch.setattr(ShotBars, "show", show_and_interrupt)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell switches it off in the background
+    request.addfinalizer(lambda: signal.signal(signal.SIGINT, before))
     ran = run("generate", story, "--model", tiny_model, *(["--keep-shots"] if keep else []))
     assert (ran.code, ran.out) == (130, "")
     assert ran.err.rstrip().endswith("interrupted")

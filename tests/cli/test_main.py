@@ -83,7 +83,8 @@ def test_the_debug_switch_shows_where(run: Command, monkeypatch: pytest.MonkeyPa
 
 
 SLOW = """
-import sys, time
+import signal, sys, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # started in the background, a shell has switched it off
 from pathlib import Path
 from types import SimpleNamespace
 from shotstream.core.files import whole_file
@@ -105,7 +106,10 @@ def test_a_signal_in_the_middle_leaves_nothing(tmp_path: Path, number: int, code
     while not started.exists() and process.poll() is None:
         time.sleep(0.02)
     process.send_signal(number)
-    _, said = process.communicate(timeout=60)
+    try:
+        _, said = process.communicate(timeout=60)
+    finally:
+        process.kill()
     assert process.returncode == code
     assert "Traceback" not in said
     assert [path.name for path in tmp_path.iterdir()] == [started.name]

@@ -26,6 +26,7 @@ class WeightsHeader(Config):
     """What a weight file says about itself. ``versions``: of the world, autoencoder and text encoder it belongs to."""
 
     kind: Literal["transformer"] = "transformer"
+    version: str = "1"  # of this layout; files written before the field existed are version 1
     role: Role
     preset: str
     config: TransformerConfig

@@ -42,11 +42,21 @@ def describe_file(path: Path) -> WeightFile:
     except (OSError, ValueError) as fault:
         raise WeightsError(f"{path}: not a readable weight file ({fault}); fetch it again") from fault
     metadata = header.pop("__metadata__", {})
+    kind, version = _what(metadata)
     return WeightFile(
         name=path.name,
-        kind=metadata.get("kind", "unknown"),
-        version=metadata.get("version", "unknown"),
+        kind=kind,
+        version=version,
         bytes=size,
         parameters=sum(prod(tensor["shape"]) for tensor in header.values()),
         metadata=metadata,
     )
+
+
+def _what(metadata: dict[str, str]) -> tuple[str, str]:
+    """Kind and version: codecs say them plainly, transformers inside their one JSON entry
+    (:class:`shotstream.models.weights.WeightsHeader`)."""
+    if "shotstream" not in metadata:
+        return metadata.get("kind", "unknown"), metadata.get("version", "unknown")
+    inside = json.loads(metadata["shotstream"])
+    return f"{inside['role']} {inside['kind']}", inside.get("version", "1")
