@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from shotstream.data.world.camera import SIDE, camera_at, place_of
-from shotstream.data.world.motion import pose_at
+from shotstream.data.world.motion import SPEEDS, pose_at
 from shotstream.data.world.render import clip_box, render_shot
 from shotstream.data.world.spec import (
     ACCESSORIES,
@@ -161,7 +161,7 @@ def test_each_side_is_kept_and_directions_move() -> None:
         walking = make_story(1, action="walk", direction=direction)
         shot = walking.shots[0]
         steps = [place_of(walking, shot, shot.roles[0], time, 1.6) for time in (0.0, 1.0, 2.0)]
-        assert np.diff(steps) == pytest.approx([0.1 * way] * 2)
+        assert np.diff(steps) == pytest.approx([SPEEDS["walk"] * way] * 2)
 
 
 def test_cameras_move_at_constant_rates() -> None:

@@ -14,7 +14,7 @@ from shotstream.data.world.spec import GROUND, Direction, Role, WorldShot, World
 PUPPET_HEIGHT = 0.37  # world units per puppet unit
 SIDE = 0.27
 PAN_ZOOM, MEDIUM_ZOOM, CLOSE_ZOOM = 1.12, 1.6, 3.0
-PAN_RATE = 0.12  # picture widths per second
+PAN_RATE = 0.10  # picture widths per second
 PAN_START = 0.22  # picture widths before the centre of the place
 ZOOM_RATE = 0.11  # e-folds per second
 MAX_ZOOM = 1.85
@@ -73,7 +73,7 @@ def _closeup(shot: WorldShot, x: float) -> Camera:
         height = 0.42
         x += 0.16 * PUPPET_HEIGHT * sign(role.direction)
     if role.action == "jump":
-        height, zoom = 0.82, 0.86 * CLOSE_ZOOM
+        height, zoom = 0.78, 0.9 * CLOSE_ZOOM
     return Camera(x, GROUND - height * PUPPET_HEIGHT, zoom)
 
 

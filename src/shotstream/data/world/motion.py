@@ -1,5 +1,8 @@
 """Poses as functions of time in seconds: every movement is a rate per second, never 'across the shot'.
 
+Movements are calm: an outline that crosses much of itself within one latent frame (a quarter of a second) cannot be
+coded well, and everything the model draws passes through the codec. Close-ups magnify, so bodies move less in them.
+
 Puppet units: a character is 1.0 high without ears, its feet at y = 0, y grows downwards, it faces +x.
 """
 
@@ -10,7 +13,8 @@ from dataclasses import dataclass, replace
 
 from shotstream.data.world.spec import Action
 
-SPEEDS: dict[Action, float] = {"walk": 0.10, "run": 0.20}  # world units per second
+SPEEDS: dict[Action, float] = {"walk": 0.09, "run": 0.16}  # world units per second
+CLOSE_UP_VIGOUR = 0.6  # share of a movement's amplitude that is left in a close-up
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -70,17 +74,17 @@ def _stride(time: float, rate: float, swing: float, hop: float, lean: float) -> 
 
 
 def _jump(time: float) -> Pose:
-    phase = (time / 1.15 + 0.1) % 1.0
+    phase = (time / 1.4 + 0.1) % 1.0
     crouch, flight = 0.26, 0.74
     if phase < crouch:
         return Pose(stretch=1.0 - 0.17 * math.sin(math.pi * phase / crouch), near_arm=-25, far_arm=25, joyful=True)
     air = (phase - crouch) / flight
     height = 4 * air * (1 - air)
     return Pose(
-        lift=0.34 * height,
+        lift=0.27 * height,
         stretch=1.0 + 0.07 * height,
-        near_arm=-30 - 85 * height,
-        far_arm=30 + 85 * height,
+        near_arm=-30 - 70 * height,
+        far_arm=30 + 70 * height,
         near_leg=-24 * height,
         far_leg=24 * height,
         tail=-25 * height,
@@ -89,32 +93,32 @@ def _jump(time: float) -> Pose:
 
 
 def _wave(time: float) -> Pose:
-    beat = math.sin(2 * math.pi * 1.2 * time)
+    beat = math.sin(2 * math.pi * 1.0 * time)
     pose = _stand(time)
-    return replace(pose, near_arm=-122 + 27 * beat, head_sway=-0.02 + 0.008 * beat, tail=9 * beat, joyful=True)
+    return replace(pose, near_arm=-122 + 24 * beat, head_sway=-0.02 + 0.008 * beat, tail=9 * beat, joyful=True)
 
 
 def _dance(time: float) -> Pose:
-    beat = math.sin(2 * math.pi * 0.6 * time)
+    beat = math.sin(2 * math.pi * 0.5 * time)
     return Pose(
-        lift=0.08 * abs(math.sin(2 * math.pi * 1.2 * time)),
-        sway=0.10 * beat,
-        tilt=13 * beat,
-        head_tilt=-9 * beat,
-        near_arm=-75 - 60 * beat,
-        far_arm=75 - 60 * beat,
-        near_leg=-16 * max(0.0, beat),
-        far_leg=16 * max(0.0, -beat),
-        tail=22 * beat,
+        lift=0.04 * abs(math.sin(2 * math.pi * 1.0 * time)),
+        sway=0.06 * beat,
+        tilt=8 * beat,
+        head_tilt=-6 * beat,
+        near_arm=-75 - 42 * beat,
+        far_arm=75 - 42 * beat,
+        near_leg=-14 * max(0.0, beat),
+        far_leg=14 * max(0.0, -beat),
+        tail=16 * beat,
         joyful=True,
     )
 
 
 def _spin(time: float) -> Pose:
-    turn = math.cos(2 * math.pi * 0.5 * time)
+    turn = math.cos(2 * math.pi * 0.4 * time)
     return Pose(
         turn=math.copysign(max(abs(turn), 0.28), turn),
-        lift=0.03 * abs(math.sin(2 * math.pi * 1.0 * time)),
+        lift=0.03 * abs(math.sin(2 * math.pi * 0.8 * time)),
         near_arm=-80,
         far_arm=80,
         near_leg=8,
@@ -128,16 +132,24 @@ def _sleep(time: float) -> Pose:
     return Pose(asleep=True, eyes_open=False, stretch=1.0 + 0.035 * breath, head_shift=0.012 * breath, tail=3 * breath)
 
 
-def pose_at(action: Action, time: float, phase: float = 0.0) -> Pose:
-    """The pose ``time`` seconds into a shot. ``phase`` (seconds) keeps two characters out of step."""
+def pose_at(action: Action, time: float, phase: float = 0.0, vigour: float = 1.0) -> Pose:
+    """The pose ``time`` seconds into a shot. ``phase`` (seconds) keeps two characters out of step; ``vigour`` in
+    (0, 1] scales how far the body travels."""
     clock = time + phase
     if action == "walk":
-        pose = _stride(clock, rate=1.1, swing=32, hop=0.045, lean=0)
+        pose = _stride(clock, rate=1.0, swing=30, hop=0.04, lean=0)
     elif action == "run":
-        pose = _stride(clock, rate=1.8, swing=52, hop=0.12, lean=13)
+        pose = _stride(clock, rate=1.5, swing=48, hop=0.08, lean=13)
     else:
         still = {"stand": _stand, "jump": _jump, "wave": _wave, "dance": _dance, "spin": _spin, "sleep": _sleep}
         pose = still[action](clock)
     if pose.asleep:
         return pose
-    return replace(pose, eyes_open=not _blinking(time, 1.3 * phase))
+    return replace(
+        pose,
+        lift=vigour * pose.lift,
+        sway=vigour * pose.sway,
+        tilt=vigour * pose.tilt,
+        head_tilt=vigour * pose.head_tilt,
+        eyes_open=not _blinking(time, 1.3 * phase),
+    )

@@ -11,7 +11,7 @@ import skia
 from shotstream.core.randomness import derive
 from shotstream.data.world.camera import PUPPET_HEIGHT, Camera, camera_at, place_of, sign
 from shotstream.data.world.effects import draw_effects, draw_shadow
-from shotstream.data.world.motion import pose_at
+from shotstream.data.world.motion import CLOSE_UP_VIGOUR, pose_at
 from shotstream.data.world.palette import Light
 from shotstream.data.world.puppets.puppet import Puppet
 from shotstream.data.world.spec import GROUND, FrameTruth, SeenCharacter, WorldStory
@@ -64,7 +64,8 @@ class ShotPainter:
         for puppet, role in zip(self.puppets, self.spec.roles, strict=True):
             x = (place_of(self.story, self.spec, role, time, self.aspect) - camera.x) * unit + self.width / 2
             facing = sign(role.direction)
-            pose = pose_at(role.action, time, 0.37 * role.character)
+            vigour = CLOSE_UP_VIGOUR if self.spec.framing == "close-up" else 1.0
+            pose = pose_at(role.action, time, 0.37 * role.character, vigour)
             draw_shadow(canvas, self.light, pose, x, y, scale, facing)
             bounds = puppet.draw(canvas, pose, x, y, scale, facing, time)
             draw_effects(canvas, role.action, time, x, y, scale, facing)

@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-WORLD_VERSION = 2
+WORLD_VERSION = 3
 GROUND = 0.80
 
 Kind = Literal["fox", "rabbit", "bear", "cat", "penguin", "owl", "frog", "robot"]

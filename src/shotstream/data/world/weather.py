@@ -10,8 +10,8 @@ import skia
 from shotstream.data.world.palette import Light, mix
 from shotstream.data.world.pen import argb
 
-RAIN_DROPS, SNOW_FLAKES = 22, 22  # per unit of picture width
-RAIN_FALL, SNOW_FALL = 0.7, 0.14  # picture heights per second
+RAIN_DROPS, SNOW_FLAKES = 20, 16  # per unit of picture width
+RAIN_FALL, SNOW_FALL = 0.6, 0.10  # picture heights per second
 RAIN_SLANT = 0.16
 
 
