@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import pytest
 import torch
 from torch import Tensor
@@ -236,3 +238,31 @@ def test_names_are_wans(model: Transformer) -> None:
     for attention in ("self_attn", "cross_attn"):
         expected |= {f"{layer}{attention}.{part}.weight" for part in ("q", "k", "v", "o", "norm_q", "norm_k")}
     assert expected <= names
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning:torch.*")  # the compiler's own
+@pytest.mark.skipif(shutil.which("g++") is None, reason="compiling needs a C++ compiler")
+def test_compiled_layers_compute_the_same(model: Transformer) -> None:
+    """Training passes through the compiler; loss and gradients are those of the written-out layers."""
+    story = Story()
+
+    def gradients() -> tuple[Tensor, list[Tensor]]:
+        flow = model(
+            story.latents, story.timesteps, story.captions, caption_index=story.index[:2], shot_index=story.index
+        )
+        return flow, list(torch.autograd.grad(flow.square().sum(), list(model.parameters())))
+
+    plain, plain_gradients = gradients()
+    model.compile_layers()
+    compiled, compiled_gradients = gradients()
+    torch.testing.assert_close(compiled, plain, rtol=1e-4, atol=1e-5)
+    for ours, theirs in zip(compiled_gradients, plain_gradients, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=1e-4)
+
+
+def test_frames_behind_the_caption_index_read_the_last_caption(model: Transformer) -> None:
+    story = Story(batch=2)
+    options = {"shot_index": story.index}
+    named = model(story.latents, story.timesteps, story.captions, caption_index=story.index, **options)
+    short = model(story.latents, story.timesteps, story.captions, caption_index=story.index[:2], **options)
+    exactly(short, named)

@@ -179,3 +179,24 @@ class CaptionCache(NamedTuple):
     @property
     def captions(self) -> int:
         return self.keys[0].shape[1]
+
+    def read(self, layer: int, index: Tensor | None) -> CaptionsRead:
+        """What the frames of a pass read in one layer; ``index`` as in :class:`CaptionsRead`."""
+        k, v = self.keys[layer], self.values[layer]
+        if index is None:
+            return CaptionsRead(None, (k[:, 0], v[:, 0]))
+        rows = torch.arange(len(k), device=k.device)[:, None] * k.shape[1]
+        chosen = (rows + index).flatten()
+        led = (k.flatten(0, 1).index_select(0, chosen), v.flatten(0, 1).index_select(0, chosen))
+        return CaptionsRead(led, (k[:, -1], v[:, -1]))
+
+
+class CaptionsRead(NamedTuple):
+    """One layer's caption keys and values as the frames of a pass read them.
+
+    Each of the first F' frames its own (``index`` [B, F'] names it), k and v [B * F', W, H, D]; all frames behind
+    them the same one, k and v [B, W, H, D]: the last caption, or without an index the first.
+    """
+
+    each: tuple[Tensor, Tensor] | None
+    rest: tuple[Tensor, Tensor]

@@ -17,18 +17,17 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from shotstream.models.attention import Backend, TokenSegment, attend, attend_segments
-from shotstream.models.caches import Cache
+from shotstream.models.caches import Cache, CaptionsRead
 from shotstream.models.config import TransformerConfig
 from shotstream.models.rope import rotate
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Pass:
-    """What every layer of one call shares: positions, visibility, captions per frame, memory, kernel."""
+    """What every layer of one call shares: positions, visibility, memory, kernel."""
 
-    turn: Tensor  # [T or B, T, 1, D/2] complex64
+    turn: Tensor  # [T or B, T, 1, D/2, 2] cosines and sines
     plan: tuple[TokenSegment, ...]  # queries of this pass, keys of cache + this pass
-    caption_index: Tensor | None  # [B, F]; None when there is one caption
     cache: Cache | None
     backend: Backend
 
@@ -114,22 +113,19 @@ class CrossAttention(_Attention):
         h = narrow(text, self.k.weight)
         return self._split(self.norm_k(self.k(h)).to(h.dtype)), self._split(self.v(h))
 
-    def forward(self, x: Tensor, keys: Tensor, values: Tensor, call: Pass) -> Tensor:
+    def forward(self, x: Tensor, captions: CaptionsRead, call: Pass) -> Tensor:
         """x [B, F, N, C] -> [B, F, N, C]."""
         h = narrow(x, self.q.weight)
         q = self._split(self.norm_q(self.q(h)).to(h.dtype))
-        if call.caption_index is None:
-            seen = attend(q.flatten(1, 2), keys[:, 0], values[:, 0], call.backend)
-        else:
-            k, v = _per_frame(keys, call.caption_index), _per_frame(values, call.caption_index)
-            seen = attend(q.flatten(0, 1), k, v, call.backend)
+        each = 0 if captions.each is None else len(captions.each[0]) // len(x)
+        parts = []
+        if captions.each is not None:
+            own = attend(q[:, :each].flatten(0, 1), *captions.each, call.backend)
+            parts.append(own.unflatten(0, (len(x), -1)).flatten(1, 2))
+        if each < x.shape[1]:  # one product for all frames that read the same caption
+            parts.append(attend(q[:, each:].flatten(1, 2), *captions.rest, call.backend))
+        seen = parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
         return self.o(seen.flatten(-2)).view(x.shape)
-
-
-def _per_frame(x: Tensor, caption_index: Tensor) -> Tensor:
-    """x [B, S, W, H, D], caption_index [B, F] -> [B * F, W, H, D]: each frame's own caption."""
-    first = torch.arange(len(x), device=x.device)[:, None] * x.shape[1]
-    return x.flatten(0, 1).index_select(0, (first + caption_index).flatten())
 
 
 class Layer(nn.Module):
@@ -147,11 +143,11 @@ class Layer(nn.Module):
         )
         self.modulation = nn.Parameter(torch.randn(1, 6, dim) / dim**0.5)
 
-    def forward(self, x: Tensor, time: Tensor, keys: Tensor, values: Tensor, call: Pass, layer: int) -> Tensor:
+    def forward(self, x: Tensor, time: Tensor, captions: CaptionsRead, call: Pass, layer: int) -> Tensor:
         """x [B, F, N, C] float32, time [B, F, 6, C] float32 -> [B, F, N, C] float32."""
         shift_a, scale_a, gate_a, shift_f, scale_f, gate_f = (self.modulation + time).unsqueeze(3).unbind(2)
         x = torch.addcmul(x, self.self_attn(modulated_norm(x, shift_a, scale_a, self.eps), call, layer).float(), gate_a)
-        x = x + self.cross_attn(self.norm3(x), keys, values, call)
+        x = x + self.cross_attn(self.norm3(x), captions, call)
         h = narrow(modulated_norm(x, shift_f, scale_f, self.eps), cast(nn.Linear, self.ffn[0]).weight)
         return torch.addcmul(x, self.ffn(h).float(), gate_f)
 

@@ -5,14 +5,14 @@ Axes: B batch, F latent frames, N tokens of one frame, C width, S captions, W ca
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import cast
 
 import torch
 from torch import Tensor, nn
 
 from shotstream.models.attention import Backend, TokenSegment
-from shotstream.models.caches import Cache, CaptionCache
+from shotstream.models.caches import Cache, CaptionCache, CaptionsRead
 from shotstream.models.config import TransformerConfig
 from shotstream.models.layers import (
     Head,
@@ -24,6 +24,13 @@ from shotstream.models.layers import (
 )
 from shotstream.models.rope import rotary_angles, rotation
 from shotstream.models.visibility import Layout, everything, segments
+
+_LayerRunner = Callable[[nn.Module, Tensor, Tensor, CaptionsRead, Pass, int], Tensor]
+
+
+def _run_layer(layer: nn.Module, x: Tensor, time: Tensor, captions: CaptionsRead, call: Pass, index: int) -> Tensor:
+    """One layer; a function of its own so that one compiled copy serves all layers."""
+    return cast(Tensor, layer(x, time, captions, call, index))
 
 
 class Transformer(nn.Module):
@@ -50,6 +57,7 @@ class Transformer(nn.Module):
         self.time_projection = nn.Sequential(nn.SiLU(), nn.Linear(dim, dim * 6))
         self.blocks = nn.ModuleList(Layer(config) for _ in range(config.layers))
         self.head = Head(config)
+        self._run_layer: _LayerRunner = _run_layer
         self._initialise()
 
     def _initialise(self) -> None:
@@ -89,6 +97,14 @@ class Transformer(nn.Module):
             parameter.data = parameter.data.to(dtype if name in products else torch.float32)
         return self
 
+    def compile_layers(self) -> None:
+        """From now on let torch's compiler fuse the layers' small operations in passes without a cache (training).
+
+        Changes no weights and no names. The first pass of every new shape takes half a minute longer; needs a
+        C++ compiler on CPU. Measured in docs/training.md.
+        """
+        self._run_layer = torch.compile(_run_layer, dynamic=False)
+
     def encode_captions(self, captions: Tensor) -> CaptionCache:
         """Cross-attention keys and values of ``captions`` [B, S, W, text_dim]: once per prompt, not per pass."""
         text = self.text_embedding(captions.to(self.dtype))
@@ -110,11 +126,11 @@ class Transformer(nn.Module):
         """Flow of ``latents`` [B, F, channels, height, width], in the same shape and float32.
 
         timesteps: [B, F] in 0..1000, or [B] for all frames of a sample alike.
-        captions: [B, S, W, text_dim], or their cache. caption_index: [B, F] or [F], the caption each frame
-        reads; None reads caption 0. positions: [F] or [B, F], frame positions in the concatenated sequence;
-        None counts from 0. shot_index: [F] or [B, F], true shot numbers (the rotary phase); None is shot 0.
-        layout: who sees whom; None shows every frame every other. cache: what the frames also see, and where
-        their own keys and values are placed.
+        captions: [B, S, W, text_dim], or their cache. caption_index: [B, F'] or [F'], F' <= F, the caption each
+        of the first F' frames reads; those behind them read the last caption; None: all read caption 0.
+        positions: [F] or [B, F], frame positions in the concatenated sequence; None counts from 0. shot_index:
+        [F] or [B, F], true shot numbers (the rotary phase); None is shot 0. layout: who sees whom; None shows
+        every frame every other. cache: what the frames also see, and where their own keys and values are placed.
         """
         batch, frames, _, height, width = latents.shape
         rows, columns = height // self.config.patch, width // self.config.patch
@@ -125,14 +141,15 @@ class Transformer(nn.Module):
         call = Pass(
             turn=rotation(rotary_angles(positions, shot_index, rows, columns, self.config), latents.device),
             plan=_token_plan(layout or everything(frames), rows * columns, cache.end if cache else 0),
-            caption_index=_caption_index(caption_index, captions.captions, batch, frames),
             cache=cache,
             backend=self.backend,
         )
         time, modulation = self._timesteps(timesteps.reshape(batch, -1))
+        read = _caption_index(caption_index, captions.captions, batch)
+        run = self._run_layer if cache is None else _run_layer
         x = self.patch_embedding(latents).float()
         for index, layer in enumerate(self._layers()):
-            x = layer(x, modulation, captions.keys[index], captions.values[index], call, index)
+            x = run(layer, x, modulation, captions.read(index, read), call, index)
         return unpatchify(self.head(x, time).float(), rows, columns, self.config.patch)
 
     def _layers(self) -> Iterator[Layer]:
@@ -145,11 +162,11 @@ class Transformer(nn.Module):
             return time, self.time_projection(time).unflatten(-1, (6, -1))
 
 
-def _caption_index(index: Tensor | None, captions: int, batch: int, frames: int) -> Tensor | None:
-    """[B, F], or None where all frames read caption 0 and nothing need be gathered."""
+def _caption_index(index: Tensor | None, captions: int, batch: int) -> Tensor | None:
+    """[B, F'], or None where all frames read caption 0 and nothing need be gathered."""
     if index is None or captions == 1:
         return None
-    return index.expand(batch, frames)
+    return index.expand(batch, -1)
 
 
 def _token_plan(layout: Layout, tokens_per_frame: int, cached: int) -> tuple[TokenSegment, ...]:

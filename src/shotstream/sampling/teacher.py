@@ -38,20 +38,18 @@ def next_shot_flow(
     times = timesteps.reshape(batch, -1).expand(batch, frames)
     at_zero = condition_time == "zero"
     condition_times = (torch.zeros_like(times[:, :1]) if at_zero else times[:, :1]).expand(batch, kept)
+    new_shot = context.next_shot.expand(*context.shot_index.shape[:-1], frames)
     flow = model(
         torch.cat([context.latents, latents], dim=1),
         torch.cat([condition_times, times], dim=1),
         torch.cat([context.captions, caption[:, None]], dim=1),
-        caption_index=_extended(context.caption_index, torch.tensor([context.captions.shape[1]]), frames),
-        shot_index=_extended(context.shot_index, context.next_shot, frames),
+        caption_index=context.caption_index,
+        shot_index=torch.cat(
+            [context.shot_index, context.next_shot.expand(*context.shot_index.shape[:-1], frames)], -1
+        ),
         layout=next_shot(kept, frames) if at_zero else None,
     )
     return flow[:, kept:]
-
-
-def _extended(index: Tensor, last: Tensor, frames: int) -> Tensor:
-    """[K] or [B, K] -> [K + frames] or [B, K + frames]: ``last`` for every new frame."""
-    return torch.cat([index, last.to(index).expand(*index.shape[:-1], frames)], dim=-1)
 
 
 class JointShot:

@@ -28,12 +28,11 @@ def block_causal_flow(
     """
     count, frames = latents.shape[:2]
     kept = context.frames
-    own = torch.full((count, frames), context.captions.shape[1])
     return model(
         torch.cat([context.latents, latents], dim=1),
         torch.cat([torch.zeros(count, kept), timesteps], dim=1),
         torch.cat([context.captions, caption[:, None]], dim=1),
-        caption_index=torch.cat([context.caption_index.expand(count, -1), own], dim=1),
+        caption_index=context.caption_index,
         shot_index=torch.cat([context.shot_index.expand(count, -1), context.next_shot.expand(count, frames)], dim=1),
         layout=block_causal(kept, frames, block_frames),
     )[:, kept:]
@@ -56,12 +55,11 @@ def teacher_forced_flow(
     count, frames = noisy.shape[:2]
     kept = context.frames
     shot = torch.arange(kept, kept + frames)
-    own = torch.full((count, 2 * frames), context.captions.shape[1])
     return model(
         torch.cat([context.latents, clean, noisy], dim=1),
         torch.cat([torch.zeros(count, kept + frames), timesteps], dim=1),
         torch.cat([context.captions, caption[:, None]], dim=1),
-        caption_index=torch.cat([context.caption_index.expand(count, -1), own], dim=1),
+        caption_index=context.caption_index,
         positions=torch.cat([torch.arange(kept), shot, shot]),
         shot_index=torch.cat(
             [context.shot_index.expand(count, -1), context.next_shot.expand(count, 2 * frames)], dim=1

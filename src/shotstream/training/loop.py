@@ -15,6 +15,7 @@ import torch
 from shotstream.core.errors import ShotStreamError
 from shotstream.training.boards import open_board
 from shotstream.training.checkpoints import load_state, save_state
+from shotstream.training.compiled import compile_layers
 from shotstream.training.curve import draw_curve, mend_curve, read_curve
 from shotstream.training.ema import Ema
 from shotstream.training.lora import add_adapters, export_adapters, merged
@@ -52,6 +53,8 @@ class Run:
                 add_adapters(role.module, role.optimiser.lora)
         self._optimisers = {name: RoleOptimiser(role.module, role.optimiser) for name, role in stage.roles.items()}
         self._averages = {name: Ema(role.module, role.optimiser.ema) for name, role in stage.roles.items()}
+        if stage.loop.compile:
+            compile_layers(role.module for role in stage.roles.values())
         self._last_good: Path | None = None
         self._watchman = Watchman(stage.loop.diverged)
         folder.mkdir(parents=True, exist_ok=True)

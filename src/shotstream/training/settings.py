@@ -41,6 +41,7 @@ class LoopSettings(Config):
     accumulate: int = Field(default=1, gt=0)  # parts of an update, one after the other, whose gradients are averaged
     diverged: float = Field(default=10.0, gt=1)  # stop when the loss stays at so many times its lowest level
     tensorboard: bool = False
+    compile: bool = False  # fuse the transformer's small operations; needs a C++ compiler on CPU
 
     def rate_factor(self, update: int) -> float:
         """The share of the full learning rate at ``update`` (counted from 0)."""
