@@ -44,9 +44,7 @@ def next_shot_flow(
         torch.cat([condition_times, times], dim=1),
         torch.cat([context.captions, caption[:, None]], dim=1),
         caption_index=context.caption_index,
-        shot_index=torch.cat(
-            [context.shot_index, context.next_shot.expand(*context.shot_index.shape[:-1], frames)], -1
-        ),
+        shot_index=torch.cat([context.shot_index, new_shot], dim=-1),
         layout=next_shot(kept, frames) if at_zero else None,
     )
     return flow[:, kept:]
