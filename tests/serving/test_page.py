@@ -16,6 +16,7 @@ from shotstream.media.video import read_info
 CHROMIUM = shutil.which("chromium")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine")
 sync_api = pytest.importorskip("playwright.sync_api")
+axe_playwright = pytest.importorskip("axe_playwright_python.sync_playwright")
 ARGUMENTS = [
     "--headless",
     "--no-sandbox",
@@ -107,6 +108,24 @@ def lengthen(page, server: Server) -> None:
 
 def picture(page) -> str:
     return page.evaluate("document.getElementById('canvas').toDataURL()")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_has_nothing_serious_to_say(page, server, scheme: str) -> None:
+    """Contrast, labels, roles and focus, on the empty page and with a film, at a desk's and at a phone's width."""
+    axe = axe_playwright.Axe()
+
+    def serious() -> list[str]:
+        found = axe.run(page).response["violations"]
+        return [f"{one['id']}: {one['nodes'][0]['html']}" for one in found if one["impact"] in ("serious", "critical")]
+
+    page.emulate_media(color_scheme=scheme)
+    assert serious() == []
+    begin(page, "wide shot. it walks", "0.5625")
+    idle(page, 1)
+    assert serious() == []
+    page.set_viewport_size({"width": 390, "height": 844})
+    assert serious() == []
 
 
 def test_five_shots_from_an_empty_page(page, server, tmp_path) -> None:
