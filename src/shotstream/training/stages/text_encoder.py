@@ -11,7 +11,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Literal, cast
+from typing import Any, Literal, cast
 
 import torch
 import torch.nn.functional as functional
@@ -90,6 +90,13 @@ class TextEncoderStage:
 
     def turn(self, update: int) -> str:
         return "reader"
+
+    def memory(self) -> dict[str, Any]:
+        """The tokenizer: learning it again may break ties otherwise, and the weights would read other words."""
+        return {"tokenizer": self.tokenizer.to_str()}
+
+    def recall(self, memory: dict[str, Any]) -> None:
+        self.tokenizer = Tokenizer.from_str(memory["tokenizer"])
 
     def loss(self, update: int, role: str, part: int = 0) -> LossReport:
         draw = random.Random(derive(self.recipe.seed, "batch", *names(update, part)))
