@@ -10,6 +10,7 @@ from torch import Tensor
 
 from shotstream.models.caches import ContextCache, GradientMemory, KeyValueMemory, ShotCache, Storage
 from shotstream.models.config import TransformerConfig
+from shotstream.models.rope import rotary_angles, rotation
 from shotstream.models.transformer import Transformer
 from shotstream.models.visibility import block_causal, clean_and_noisy, clean_then_noisy, everything, next_shot
 
@@ -266,3 +267,20 @@ def test_frames_behind_the_caption_index_read_the_last_caption(model: Transforme
     named = model(story.latents, story.timesteps, story.captions, caption_index=story.index, **options)
     short = model(story.latents, story.timesteps, story.captions, caption_index=story.index[:2], **options)
     exactly(short, named)
+
+
+@torch.no_grad()
+def test_a_rotation_worked_out_before_is_the_one_worked_out_here(model: Transformer) -> None:
+    story = Story()
+    angles = rotary_angles(torch.arange(CONDITION + FRAMES), story.index, 2, 3, model.config)
+    turn = rotation(angles, torch.device("cpu"))
+    for frames in (slice(0, 8), slice(2, 5)):
+        tokens = slice(frames.start * TOKENS, frames.stop * TOKENS)
+        ours = model(
+            story.latents[:, frames],
+            story.timesteps[:, frames],
+            story.captions,
+            caption_index=story.index[frames],
+            turn=turn[tokens],
+        )
+        assert torch.equal(ours, story.run(model, frames))

@@ -120,6 +120,7 @@ class Transformer(nn.Module):
         caption_index: Tensor | None = None,
         positions: Tensor | None = None,
         shot_index: Tensor | None = None,
+        turn: Tensor | None = None,
         layout: Layout | None = None,
         cache: Cache | None = None,
     ) -> Tensor:
@@ -129,17 +130,20 @@ class Transformer(nn.Module):
         captions: [B, S, W, text_dim], or their cache. caption_index: [B, F'] or [F'], F' <= F, the caption each
         of the first F' frames reads; those behind them read the last caption; None: all read caption 0.
         positions: [F] or [B, F], frame positions in the concatenated sequence; None counts from 0. shot_index:
-        [F] or [B, F], true shot numbers (the rotary phase); None is shot 0. layout: who sees whom; None shows
+        [F] or [B, F], true shot numbers (the rotary phase); None is shot 0. turn: the rotation of the frames' tokens,
+        where it is known already; positions and shot_index are not read then. layout: who sees whom; None shows
         every frame every other. cache: what the frames also see, and where their own keys and values are placed.
         """
         batch, frames, _, height, width = latents.shape
         rows, columns = height // self.config.patch, width // self.config.patch
         if not isinstance(captions, CaptionCache):
             captions = self.encode_captions(captions)
-        positions = torch.arange(frames) if positions is None else positions
-        shot_index = torch.zeros(1) if shot_index is None else shot_index
+        if turn is None:
+            positions = torch.arange(frames) if positions is None else positions
+            shot_index = torch.zeros(1) if shot_index is None else shot_index
+            turn = rotation(rotary_angles(positions, shot_index, rows, columns, self.config), latents.device)
         call = Pass(
-            turn=rotation(rotary_angles(positions, shot_index, rows, columns, self.config), latents.device),
+            turn=turn,
             plan=_token_plan(layout or everything(frames), rows * columns, cache.end if cache else 0),
             cache=cache,
             backend=self.backend,
