@@ -31,6 +31,7 @@ class PaintEngine:
         self.made: list[tuple[ShotPlan, Sequence[FinishedShot]]] = []
         self.blocks = 0
         self.prepared = self.used_prepared = 0
+        self.read: list[str] = []  # prompts read ahead
         self.fail_at: int | None = None  # raise when this many blocks have been painted
 
     def remembers(self, past: Sequence[FinishedShot], prompt: str) -> tuple[ContextFrame, ...]:
@@ -40,6 +41,9 @@ class PaintEngine:
     def prepare(self, past: Sequence[FinishedShot], prompt: str) -> StreamingShot:
         self.prepared += 1
         return cast(StreamingShot, [shot.index for shot in past])
+
+    def read_ahead(self, prompt: str) -> None:
+        self.read.append(prompt)
 
     def make(
         self, plan: ShotPlan, past: Sequence[FinishedShot], prepared: StreamingShot | None = None

@@ -37,6 +37,15 @@ def test_what_was_prepared_is_used_if_it_still_fits(film, engine):
     assert (engine.prepared, engine.used_prepared) == (2, 1)
 
 
+def test_what_waits_in_the_queue_is_read_before_its_turn(film, engine):
+    film.shot("It walks.").wait()
+    film.prepare()
+    assert engine.read == []
+    film.shot("It sits.")
+    film.prepare()
+    assert engine.read == ["A red fox in a forest. It sits."]
+
+
 def test_a_shot_is_extended_while_it_runs_and_stays_that_long(film, engine):
     take = film.shot("It walks.", seconds=0.6)
     for block in take:

@@ -72,7 +72,7 @@ class Past:
     """A finished shot of one colour; remembers which frames were asked for."""
 
     def __init__(self, index: int, prompt: str, frame_count: int = 21) -> None:
-        self.index, self.prompt, self.frame_count = index, prompt, frame_count
+        self.index, self.prompt, self.frame_count, self.key = index, prompt, frame_count, ("past", index)
         self.asked: list[int] = []
 
     def pictures(self, frames: Sequence[int]) -> np.ndarray:

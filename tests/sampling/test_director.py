@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from shotstream.codecs.protocols import TextEncoder
 from shotstream.core.flow import FlowSchedule
 from shotstream.core.geometry import Geometry
 from shotstream.models.presets import SamplerSettings
@@ -99,3 +100,30 @@ def test_playing_leaves_gradient_mode_and_global_noise_alone(director: ShotDirec
 
 def test_a_prompt_is_global_then_shot() -> None:
     assert full_prompt("A red fox.", "It runs.") == "A red fox. It runs."
+
+
+def test_running_ahead_makes_the_same_film_and_does_not_keep_the_first_block_waiting(
+    director: ShotDirector, past: list[FinishedShot]
+) -> None:
+    expected = film(director, plan(3), past)
+    director.run_ahead = True
+    made, lengths = plan(3), []
+    for block in director.shot(made, past):
+        lengths.append(len(block.frames))
+        made.blocks = 2 if len(lengths) == 1 else made.blocks  # in time: nothing was begun before the first was out
+    assert lengths == [9, 12]
+    assert np.array_equal(film(director, plan(3), past), expected)
+
+
+def test_reading_ahead_changes_nothing_but_when_the_text_is_read(
+    director: ShotDirector, past: list[FinishedShot], text_encoder: TextEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected, asked, encode = film(director, plan(), past), [], text_encoder.encode
+    monkeypatch.setattr(text_encoder, "encode", lambda captions: asked.extend(captions) or encode(captions))
+    parts = {"settings": director.settings, "schedule": director.schedule}
+    fresh = ShotDirector(director.model, text_encoder, director.codec, **parts)
+    prepared = fresh.prepare(past, "whatever")
+    fresh.read_ahead(plan().prompt)
+    assert asked == [past[1].prompt, past[2].prompt, plan().prompt]
+    made = np.concatenate([block.frames for block in fresh.shot(plan(), past, prepared)])
+    assert np.array_equal(made, expected) and len(asked) == 3

@@ -32,6 +32,7 @@ class Painter:
 
     def __init__(self) -> None:
         self.fail = 0
+        self.read: list[str] = []
         self.gate = threading.Event()  # blocks wait for it
         self.gate.set()
 
@@ -46,6 +47,9 @@ class Painter:
 
     def prepare(self, past, prompt):
         return object()
+
+    def read_ahead(self, prompt):
+        self.read.append(prompt)
 
     def make(self, plan, past, prepared=None):
         index = 0

@@ -23,6 +23,7 @@ class PlayedShot:
 
     def __init__(self, index: int, frames: np.ndarray) -> None:
         self.index, self.prompt, self.frame_count, self._frames = index, PROMPTS[index], len(frames), frames
+        self.key = index
 
     def pictures(self, frames: Sequence[int]) -> np.ndarray:
         return self._frames[list(frames)]

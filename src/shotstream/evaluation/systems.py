@@ -6,7 +6,7 @@ Each turns a suite's story into shots of frames. The truth is drawn to the same 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Protocol
 
@@ -126,6 +126,7 @@ class _Filmed:
     index: int
     prompt: str
     frames: Frames
+    key: object = field(default_factory=object)
 
     @property
     def frame_count(self) -> int:

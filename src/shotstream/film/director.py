@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from shotstream.core.context_budget import ContextFrame, PastShot
+from shotstream.core.context_budget import ContextFrame
 from shotstream.core.geometry import Geometry
 from shotstream.film.film import Film
 from shotstream.film.measures import TimedSampler
@@ -29,6 +29,11 @@ class Director:
         self._clock = shots.sampler = TimedSampler(shots.sampler, self.device)
         self.model_name = model_name
         self.model_version = model_version
+
+    @property
+    def shots(self) -> ShotDirector:
+        """Who makes the shots."""
+        return self._shots
 
     @property
     def geometry(self) -> Geometry:
@@ -80,12 +85,15 @@ class Director:
 
     def remembers(self, past: Sequence[FinishedShot], prompt: str) -> tuple[ContextFrame, ...]:
         """Which frames of ``past`` condition the shot ``prompt`` that follows, oldest first."""
-        known = [PastShot(shot.frame_count, shot.prompt) for shot in past]
-        return self._shots.memory.policy(known, self.geometry.context_frames, prompt)
+        return self._shots.memory.choose(past, prompt)
 
     def prepare(self, past: Sequence[FinishedShot], prompt: str) -> StreamingShot:
         """Recall ``past`` and run the context pass before the next shot is asked for."""
         return self._shots.prepare(past, prompt)
+
+    def read_ahead(self, prompt: str) -> None:
+        """Read the prompt of a shot that may come next."""
+        self._shots.read_ahead(prompt)
 
     def make(
         self, plan: ShotPlan, past: Sequence[FinishedShot], prepared: StreamingShot | None = None
@@ -101,6 +109,7 @@ class _GreyShot:
     prompt = "-"
 
     def __init__(self, geometry: Geometry) -> None:
+        self.key = "grey"
         self.frame_count = geometry.shot_frames(1)
         self._size = (geometry.height, geometry.width, 3)
 

@@ -30,6 +30,9 @@ class Engine(Protocol):
     def prepare(self, past: Sequence[FinishedShot], prompt: str) -> StreamingShot:
         """Recall ``past`` before the next shot is asked for. What it depends on is what :meth:`remembers` answers."""
 
+    def read_ahead(self, prompt: str) -> None:
+        """Read the prompt of a shot that may come next. It changes nothing but how soon that shot starts."""
+
     def make(
         self, plan: ShotPlan, past: Sequence[FinishedShot], prepared: StreamingShot | None = None
     ) -> Iterator[Block]:

@@ -218,7 +218,8 @@ class Film:
             self.prepare()
 
     def prepare(self) -> None:
-        """Recall the past for the shot that comes next, so that it starts sooner. Costs nothing if already done."""
+        """Recall the past for the shot that comes next, and read what it is to be, if that is known, so that it starts
+        sooner. Costs nothing if already done."""
         index = self.queue[0].shot if self.queue else len(self.record.shots)
         past = past_of(self.record, self.store, index)
         if not past or len(past) < index or self._running is not None:
@@ -228,6 +229,8 @@ class Film:
         if self._prepared is None or self._prepared.key != key:
             self._prepared = None  # its memory goes before the next is allocated
             self._prepared = Prepared(key, self.engine.prepare(past, prompt))
+        if self.queue:
+            self.engine.read_ahead(prompt)
 
     def save(self, path: str | Path) -> None:
         """Write the film, all its takes included, as one file, whole or not at all. Raises :class:`StorageError`."""

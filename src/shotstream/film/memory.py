@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,6 +26,10 @@ class PastTake:
     @property
     def frame_count(self) -> int:
         return self.take.frames
+
+    @property
+    def key(self) -> Hashable:
+        return (self.store.token, self.take.id)
 
     def pictures(self, frames: Sequence[int]) -> np.ndarray:
         """uint8 [len(frames), height, width, 3], as shown."""

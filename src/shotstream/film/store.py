@@ -20,6 +20,7 @@ class TakeStore:
 
     def __init__(self, height: int, width: int, fps: int, folder: Path | None = None) -> None:
         self.height, self.width, self.fps = height, width, fps
+        self.token = object()  # no other store ever has it, even if one is opened on this folder again
         self.folder = _temporary_folder() if folder is None else folder
         self._remove: Callable[[], object] = lambda: None
         if folder is None:

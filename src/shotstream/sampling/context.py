@@ -5,7 +5,8 @@ Axes: B batch, K condition frames, C channels, h, w latent cells, S captions, W 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import OrderedDict
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -14,7 +15,7 @@ import torch
 from torch import Tensor
 
 from shotstream.codecs.protocols import TextEncoder, VideoCodec
-from shotstream.core.context_budget import ContextPolicy, PastShot, dynamic_sampling
+from shotstream.core.context_budget import ContextFrame, ContextPolicy, PastShot, dynamic_sampling
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -71,6 +72,10 @@ class FinishedShot(Protocol):
     def frame_count(self) -> int:
         """Its length in pixel frames."""
 
+    @property
+    def key(self) -> Hashable:
+        """Names these pictures and no others, for as long as the program runs."""
+
     def pictures(self, frames: Sequence[int]) -> np.ndarray:
         """uint8 [len(frames), height, width, 3]."""
 
@@ -86,26 +91,74 @@ def to_pictures(pixels: Tensor) -> np.ndarray:
     return levels.to(torch.uint8).permute(0, 2, 3, 1).contiguous().cpu().numpy()
 
 
-class ContextMemory:
-    """Builds condition frames by a policy: chosen frames, each encoded as a video of one frame."""
+class EncodedFrames:
+    """Condition frames as latents, the last ``kept`` of them at hand: a frame is read and encoded when it is first
+    remembered, and no more. Each is encoded alone, so that what was encoded before changes no bit."""
 
-    def __init__(self, codec: VideoCodec, text_encoder: TextEncoder, policy: ContextPolicy = dynamic_sampling) -> None:
+    def __init__(self, codec: VideoCodec, kept: int) -> None:
+        self.codec = codec
+        self.kept = kept
+        self._latents: OrderedDict[tuple[Hashable, int], Tensor] = OrderedDict()
+
+    def encode(self, shot: FinishedShot, frames: Sequence[int]) -> list[Tensor]:
+        """[C, h, w] of each of ``frames`` of ``shot``."""
+        new = [frame for frame in dict.fromkeys(frames) if (shot.key, frame) not in self._latents]
+        if new:
+            for frame, picture in zip(new, to_pixels(shot.pictures(new)).split(1), strict=True):
+                self._latents[shot.key, frame] = self.codec.encode_images(picture)[0]
+        found = [self._latents[shot.key, frame] for frame in frames]
+        for frame in frames:
+            self._latents.move_to_end((shot.key, frame))
+        while len(self._latents) > self.kept:
+            self._latents.popitem(last=False)
+        return found
+
+
+class ContextMemory:
+    """Builds condition frames by a policy: chosen frames, each encoded as a video of one frame.
+
+    kept: how many encoded frames are held for the shots to come.
+    """
+
+    def __init__(
+        self,
+        codec: VideoCodec,
+        text_encoder: TextEncoder,
+        policy: ContextPolicy = dynamic_sampling,
+        *,
+        kept: int = 0,
+    ) -> None:
         self.codec = codec
         self.text_encoder = text_encoder
         self.policy = policy
+        self.encoded = EncodedFrames(codec, kept)
+
+    def choose(self, past: Sequence[FinishedShot], prompt: str) -> tuple[ContextFrame, ...]:
+        """Which frames of ``past`` condition the shot ``prompt``, oldest first; none for a first shot."""
+        known = [PastShot(shot.frame_count, shot.prompt) for shot in past]
+        return self.policy(known, self.codec.geometry.context_frames, prompt)
+
+    def prompts(self, past: Sequence[FinishedShot], prompt: str) -> list[str]:
+        """The texts that the captions of :meth:`recall` stand for, in order."""
+        used = sorted({frame.shot for frame in self.choose(past, prompt)})
+        return [past[shot].prompt for shot in used] or [prompt]
 
     def recall(self, past: Sequence[FinishedShot], prompt: str) -> ContextFrames:
         """Condition frames for the shot ``prompt`` that follows ``past`` (B = 1)."""
         geometry = self.codec.geometry
-        known = [PastShot(shot.frame_count, shot.prompt) for shot in past]
-        chosen = self.policy(known, geometry.context_frames, prompt)
+        captions = self.text_encoder.encode(self.prompts(past, prompt))
+        chosen = self.choose(past, prompt)
         if not chosen:
-            return empty_context(self.text_encoder.encode([prompt]), geometry.context_frames, geometry.latent_shape)
+            return empty_context(captions, geometry.context_frames, geometry.latent_shape)
         used = sorted({frame.shot for frame in chosen})
-        pictures = [past[shot].pictures([frame.frame for frame in chosen if frame.shot == shot]) for shot in used]
+        latents = [
+            latent
+            for shot in used
+            for latent in self.encoded.encode(past[shot], [frame.frame for frame in chosen if frame.shot == shot])
+        ]
         return ContextFrames(
-            latents=self.codec.encode_images(to_pixels(np.concatenate(pictures)))[None],
+            latents=torch.stack(latents)[None],
             shot_index=torch.tensor([past[frame.shot].index for frame in chosen]),
-            captions=self.text_encoder.encode([past[shot].prompt for shot in used])[None],
+            captions=captions[None],
             caption_index=torch.tensor([used.index(frame.shot) for frame in chosen]),
         )

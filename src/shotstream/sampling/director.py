@@ -7,21 +7,28 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from shotstream.codecs.protocols import TextEncoder, VideoCodec
+from shotstream.codecs.protocols import StreamDecoder, TextEncoder, VideoCodec
 from shotstream.core.context_budget import ContextPolicy, dynamic_sampling
 from shotstream.core.flow import FlowSchedule
 from shotstream.models.presets import SamplerSettings
 from shotstream.models.transformer import Transformer
+from shotstream.sampling.branches import Branches
 from shotstream.sampling.context import ContextMemory, FinishedShot, to_pictures
 from shotstream.sampling.noise import NoiseSource
+from shotstream.sampling.overlap import one_behind
+from shotstream.sampling.prompts import PromptReader, TextOnce
 from shotstream.sampling.rollout import rollout
 from shotstream.sampling.solvers import sampler
 from shotstream.sampling.streaming import StreamingShot
+
+# What is held for the shots to come, in multiples of the context budget.
+KEPT_TEXTS, KEPT_FRAMES = 8, 16
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -47,7 +54,14 @@ class ShotPlan:
 
 
 class ShotDirector:
-    """Makes the next shot of a story. Holds no story: the past is given with every call."""
+    """Makes the next shot of a story. Holds no story: the past is given with every call.
+
+    ``fuse``: a block is remembered in the pass that begins the next one (see :class:`StreamingShot`).
+    ``run_ahead``: denoise a block while the one before it is decoded. Then a plan acts a block late: for films that
+    nobody directs while they are made.
+    """
+
+    run_ahead = False
 
     def __init__(
         self,
@@ -58,15 +72,20 @@ class ShotDirector:
         settings: SamplerSettings,
         schedule: FlowSchedule,
         policy: ContextPolicy = dynamic_sampling,
-        fuse: bool = False,
+        fuse: bool = True,
+        shot_type: type[StreamingShot] = StreamingShot,
     ) -> None:
+        budget = codec.geometry.context_frames
         self.model = model
-        self.text_encoder = text_encoder
+        self.text_encoder = TextOnce(text_encoder, KEPT_TEXTS * budget)
         self.codec = codec
         self.settings = settings
+        self.schedule = schedule
         self.sampler = sampler(settings, schedule)
-        self.memory = ContextMemory(codec, text_encoder, policy)
+        self.memory = ContextMemory(codec, self.text_encoder, policy, kept=KEPT_FRAMES * budget)
+        self.reader = PromptReader(model, self.text_encoder, Branches(settings.guidance), kept=budget + 2)
         self.fuse = fuse
+        self.shot_type = shot_type
 
     def prepare(self, past: Sequence[FinishedShot], prompt: str) -> StreamingShot:
         """Recall the past and run the context pass.
@@ -76,13 +95,18 @@ class ShotDirector:
         """
         geometry = self.codec.geometry
         with torch.no_grad():
-            return StreamingShot(
+            return self.shot_type(
                 self.model,
                 self.memory.recall(past, prompt).to(self.model.device),
                 max_frames=geometry.max_blocks * geometry.block_frames,
                 guidance=self.settings.guidance,
                 fuse=self.fuse,
+                captions=self.reader.read(self.memory.prompts(past, prompt)),
             )
+
+    def read_ahead(self, prompt: str) -> None:
+        """Read a prompt that may be asked for: a person is typing it, or it waits in a queue."""
+        self.reader.read([prompt])
 
     def shot(
         self, plan: ShotPlan, past: Sequence[FinishedShot] = (), prepared: StreamingShot | None = None
@@ -94,7 +118,6 @@ class ShotDirector:
         """
         geometry = self.codec.geometry
         shot = prepared or self.prepare(past, plan.prompt)
-        decoder = self.codec.decoder()
         prompt = None
 
         def wanted(block: int) -> bool:
@@ -105,7 +128,7 @@ class ShotDirector:
                 read = shot.read if prompt is None else shot.change
                 prompt = plan.prompt
                 with torch.no_grad():
-                    read(self.text_encoder.encode([prompt]).to(self.model.device))
+                    read(self.reader.read([prompt]))
             return True
 
         blocks = rollout(
@@ -116,10 +139,18 @@ class ShotDirector:
             block_shape=(geometry.block_frames, *geometry.latent_shape),
             device=self.model.device,
         )
-        for index, latents in enumerate(blocks):
-            with torch.no_grad():
-                pixels = decoder.push(latents)
-            yield Block(index=index, frames=to_pictures(pixels[0]), latents=latents[0])
+        decode = partial(_decoded, self.codec.decoder())
+        if self.run_ahead:
+            yield from one_behind(decode, enumerate(blocks), first_at_once=True)
+        else:
+            yield from map(decode, enumerate(blocks))
+
+
+@torch.no_grad()
+def _decoded(decoder: StreamDecoder, made: tuple[int, Tensor]) -> Block:
+    """Latents [1, f, C, h, w] of the ``made[0]``-th block as pictures."""
+    index, latents = made
+    return Block(index=index, frames=to_pictures(decoder.push(latents)[0]), latents=latents[0])
 
 
 def full_prompt(global_caption: str, caption: str) -> str:

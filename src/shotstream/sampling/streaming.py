@@ -10,7 +10,7 @@ from torch import Tensor
 
 from shotstream.models.caches import CaptionCache, ContextCache, GradientMemory, KeyValueMemory, ShotCache, Storage
 from shotstream.models.layers import product_dtype
-from shotstream.models.rope import time_shift
+from shotstream.models.rope import rotary_angles, rotation, time_shift
 from shotstream.models.transformer import Transformer
 from shotstream.models.visibility import Layout, clean_then_noisy
 from shotstream.sampling.branches import Branches
@@ -24,6 +24,7 @@ class StreamingShot:
     A finished block is remembered by one pass at timestep 0, run only when a next block asks for it: a shot's
     last block needs none. With ``fuse`` that pass and the next block's first step are one.
     Building one runs the context pass, which needs no prompt: it can be done while the previous shot plays.
+    ``captions``: keys and values of the context's captions, all branches, where they are known already.
 
     A shot may outgrow ``max_frames``: then the window rolls. The context and the shot's first block stay as sinks
     (StreamingLLM, arXiv 2309.17453; LongLive, arXiv 2509.22622), the oldest block behind them is forgotten, and the
@@ -39,13 +40,12 @@ class StreamingShot:
         guidance: float = 1.0,
         gradient: GradientPolicy = NEVER,
         fuse: bool = False,
+        captions: CaptionCache | None = None,
     ) -> None:
         self.model = model
         self.branches = Branches(guidance)
         self.gradient = gradient
         self.fuse = fuse and not gradient.anywhere
-        self.shot_index = self.branches.index(context.next_shot)
-        self.first_position = context.frames
         self.max_frames = max_frames
         self.frames = 0  # of finished blocks in the window
         self._window: list[Tensor] = []  # the blocks in the shot cache, clean
@@ -53,16 +53,22 @@ class StreamingShot:
         self._captions: CaptionCache | None = None
         self.context_cache = ContextCache(self._storage(context.latents, max_frames))
         self.shot_cache = ShotCache(self.context_cache)
-        self.context_flow = self._write_context(context)
+        self._shot_index = self.branches.index(context.next_shot)
+        self._size = context.latents.shape
+        self._turn = self._turn_of(0, max_frames)
+        self.context_flow = self._write_context(context, captions)
 
-    def read(self, caption: Tensor) -> None:
-        """Set the prompt [B, W, text_dim] of the blocks to come; it may change between blocks."""
+    def read(self, caption: Tensor | CaptionCache) -> None:
+        """Set the prompt of the blocks to come, [B, W, text_dim] or its keys and values; it may change in between."""
+        if isinstance(caption, CaptionCache):
+            self._captions = caption
+            return
         with torch.set_grad_enabled(self.gradient.anywhere):
             self._captions = self.model.encode_captions(self.branches.captions(caption[:, None]))
 
-    def change(self, caption: Tensor) -> None:
-        """Another prompt [B, W, text_dim], from the next block on, as if the shot had had it all along: the shot cache
-        is rebuilt under it (one pass per block), so that what was seen stays and what was asked for does not."""
+    def change(self, caption: Tensor | CaptionCache) -> None:
+        """Another prompt, as for :meth:`read`, from the next block on, as if the shot had had it all along: the shot
+        cache is rebuilt under it (one pass per block), so that what was seen stays and what was asked for does not."""
         self.read(caption)
         blocks, self._window = self._window, []
         self.shot_cache.reset()
@@ -78,14 +84,10 @@ class StreamingShot:
         while self.frames + x.shape[1] > self.max_frames:
             self._roll()
         clean = self._unremembered
-        if clean is None:
+        if clean is None or not self.fuse:
+            self.remember()
             return self._pass(x, [timestep] * x.shape[1], self.frames)
         history = clean.shape[1]
-        if not self.fuse:
-            with torch.set_grad_enabled(self.gradient.refresh):
-                self._pass(clean, [0.0] * history, self.frames - history)
-            self._remembered(clean)
-            return self.flow(x, timestep)
         both, timesteps = torch.cat([clean, x], dim=1), [0.0] * history + [timestep] * x.shape[1]
         flow = self._pass(both, timesteps, self.frames - history, clean_then_noisy(history, x.shape[1]))
         self._remembered(clean)
@@ -95,6 +97,14 @@ class StreamingShot:
         """The block that ``flow`` was about is done: ``clean`` [B, f, C, h, w]."""
         self._unremembered = clean
         self.frames += clean.shape[1]
+
+    def remember(self) -> None:
+        """Run the pass that remembers the last finished block now, if it has not been run."""
+        clean = self._unremembered
+        if clean is not None:
+            with torch.set_grad_enabled(self.gradient.refresh):
+                self._pass(clean, [0.0] * clean.shape[1], self.frames - clean.shape[1])
+            self._remembered(clean)
 
     def restart(self) -> None:
         """Forget the shot's blocks, keep the context: for another take."""
@@ -122,25 +132,35 @@ class StreamingShot:
         """Guided flow of frames x that start at ``frame`` of the shot, one timestep each."""
         if self._captions is None:
             raise ValueError("the shot has no prompt yet: call read() first")
-        first = self.first_position + frame
         flow = self.model(
             self.branches.latents(x),
             torch.tensor(timesteps).expand(self.branches.count * len(x), -1),
             self._captions,
-            positions=torch.arange(first, first + x.shape[1]),
-            shot_index=self.shot_index,
+            turn=self._turn_at(frame, x.shape[1]),
             layout=layout,
             cache=self.shot_cache,
         )
         return self.branches.guided(flow)
 
-    def _write_context(self, context: ContextFrames) -> Tensor:
+    def _turn_at(self, frame: int, frames: int) -> Tensor:
+        """Rotation of ``frames`` frames of the shot from ``frame`` on: a view of what was worked out once."""
+        tokens = self._turn.shape[-3] // self.max_frames
+        return self._turn[..., frame * tokens : (frame + frames) * tokens, :, :]
+
+    def _turn_of(self, frame: int, frames: int) -> Tensor:
+        """The same, worked out: [tokens or B, tokens, 1, D/2]."""
+        kept, patch = self._size[1], self.model.config.patch
+        positions = torch.arange(kept + frame, kept + frame + frames)
+        rows, columns = self._size[3] // patch, self._size[4] // patch
+        return rotation(rotary_angles(positions, self._shot_index, rows, columns, self.model.config), self.model.device)
+
+    def _write_context(self, context: ContextFrames, captions: CaptionCache | None) -> Tensor:
         """The pass at timestep 0 in which condition frames see only each other; its flow [B, K, C, h, w]."""
         with torch.set_grad_enabled(self.gradient.context):
             flow = self.model(
                 self.branches.latents(context.latents),
                 torch.zeros(self.branches.count * len(context.latents)),
-                self.branches.captions(context.captions),
+                self.branches.captions(context.captions) if captions is None else captions,
                 caption_index=self.branches.index(context.caption_index),
                 shot_index=self.branches.index(context.shot_index),
                 cache=self.context_cache,
