@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 
@@ -17,6 +19,7 @@ from shotstream.film.measures import peak_memory_bytes
 from shotstream.film.report import Progress, RenderReport, ShotReport
 from shotstream.media.mp4 import FilmWriter, write_film
 from shotstream.media.provenance import FilmTags
+from shotstream.sampling.overlap import one_behind
 
 OnProgress = Callable[[Progress], None]
 
@@ -33,11 +36,13 @@ def render(
     seed: int | None = None,
     keep_shots: bool = False,
     storyboard: bool = True,
+    overlap: bool = True,
     on_progress: OnProgress = ignore,
 ) -> RenderReport:
     """Make ``story`` into the MP4 ``output`` (replaced if it exists) and, beside it, a storyboard PNG.
 
     seed: instead of the story's. keep_shots: when interrupted, leave a film of the finished shots; else nothing.
+    overlap: a shot goes into the MP4 while the next one is made.
     Speeds exclude one warm-up block; ``end_to_end_fps`` counts everything from the first shot's request until the
     last frame has gone into the MP4. Raises :class:`StorageError` when the disk refuses.
     """
@@ -48,7 +53,9 @@ def render(
     with closing(director.open(global_caption=named.global_caption, seed=named.seed)) as film:
         tags = _tags(director, named, output)
         with write_film(output, picture(director.geometry), tags, keep_shots=keep_shots) as mp4:
-            shots = [_make_shot(film, named, index, mp4, on_progress) for index in range(len(named.shots))]
+            made = (_make_shot(film, named, index, on_progress) for index in range(len(named.shots)))
+            write = partial(_write_shot, mp4)
+            shots = list(one_behind(write, made) if overlap else map(write, made))
             seconds, denoising = perf_counter() - started, director.denoise_seconds - denoised
         if board is not None:
             write_board(film, board)
@@ -61,8 +68,19 @@ def unknown_words(director: Director, story: Story) -> list[str]:
     return list(dict.fromkeys(word for caption in captions for word in director.unknown_words(caption)))
 
 
-def _make_shot(film: Film, story: Story, index: int, mp4: FilmWriter, on_progress: OnProgress) -> ShotReport:
-    """Make shot ``index`` and write it: times are from its request to its first frames, and to its end in the MP4."""
+@dataclass(frozen=True, slots=True)
+class _MadeShot:
+    """``frames`` uint8 [T, height, width, 3], asked for at ``requested``; the first came ``first`` seconds later."""
+
+    index: int
+    caption: str
+    frames: np.ndarray
+    requested: float
+    first: float
+
+
+def _make_shot(film: Film, story: Story, index: int, on_progress: OnProgress) -> _MadeShot:
+    """Make shot ``index``, telling of every block."""
     shot = story.shots[index]
     blocks = shot.blocks(film.geometry)
 
@@ -72,20 +90,26 @@ def _make_shot(film: Film, story: Story, index: int, mp4: FilmWriter, on_progres
         )
 
     tell(0)
-    first_frame, requested = mp4.frames, perf_counter()
-    times, made = [], []
+    requested, first = perf_counter(), 0.0
+    made = []
     for block in film.shot(shot.caption, shot.seconds, shot.seed):
-        times.append(perf_counter() - requested)
+        first = first or perf_counter() - requested
         made.append(block.frames)
         tell(block.index + 1)
-    mp4.add_shot(shot.caption, np.concatenate(made))
+    return _MadeShot(index, shot.caption, np.concatenate(made), requested, first)
+
+
+def _write_shot(mp4: FilmWriter, made: _MadeShot) -> ShotReport:
+    """Write a shot: its seconds are from its request until it is in the MP4."""
+    first_frame = mp4.frames
+    mp4.add_shot(made.caption, made.frames)
     return ShotReport(
-        index=index,
-        caption=shot.caption,
+        index=made.index,
+        caption=made.caption,
         first_frame=first_frame,
-        frames=mp4.frames - first_frame,
-        seconds_to_first_frame=times[0],
-        seconds=perf_counter() - requested,
+        frames=len(made.frames),
+        seconds_to_first_frame=made.first,
+        seconds=perf_counter() - made.requested,
     )
 
 
