@@ -11,6 +11,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 STAMP := $(VENV)/.installed
 DEMO := build/demo
 PIPELINE := build/pipeline
+BENCH := build/bench
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test check format map bench pipeline soak audit clean
@@ -21,10 +22,11 @@ help:
 	@echo "make check     format, lint, types, import table, file map, help pages"
 	@echo "make test      check, and every test that fits in minutes on a CPU"
 	@echo "make format    rewrite the sources in the house's format"
+	@echo "make bench     measure speed and memory, with and without every speed-up (let nothing else run)"
 	@echo "make pipeline  train a toy model through every stage, and make a film with it"
 	@echo "make map       write the file map and the help pages from the sources"
 	@echo "make clean     remove build products (not $(VENV))"
-	@echo "not there yet: bench, soak, audit"
+	@echo "not there yet: soak, audit"
 
 setup: $(STAMP)
 
@@ -71,7 +73,14 @@ map: $(STAMP)
 	$(BIN)/python tests/house/file_map.py
 	$(BIN)/python tests/house/help_pages.py
 
-bench soak audit:
+bench: $(STAMP)
+	@mkdir -p $(BENCH)
+	$(BIN)/shotstream bench --each --picture $(BENCH)/block.png --json > $(BENCH)/bench.json
+	$(BIN)/shotstream bench --figures $(BENCH)/bench.json
+	@echo "figures: $(BENCH)/bench.json"
+	@echo "picture: $(BENCH)/block.png"
+
+soak audit:
 	@echo "make $@: not there yet; see CHANGELOG.md for what is" >&2; exit 1
 
 clean:

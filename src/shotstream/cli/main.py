@@ -12,13 +12,14 @@ from typing import Annotated
 import typer
 
 from shotstream import __version__
-from shotstream.cli import data, eval, generate, models, story, studio, train, verify
+from shotstream.cli import bench, data, eval, generate, models, story, studio, train, verify
 from shotstream.cli.console import put, say
 from shotstream.core.errors import ShotStreamError
 
 BAD_INPUT, UNEXPECTED, INTERRUPTED = 2, 1, 130
 # Libraries that only an extra of the package brings.
 EXTRAS = {"skia": "world", "matplotlib": "train", "scenedetect": "eval", "transformers": "eval"}
+EXTRAS |= {"playwright": "dev"}
 EXTRAS |= {"fastapi": "studio", "uvicorn": "studio", "websockets": "studio"}
 
 app = typer.Typer(
@@ -50,6 +51,7 @@ app.add_typer(story.app, name="story")
 app.command("train")(train.train)
 app.add_typer(data.app, name="data")
 app.add_typer(eval.app, name="eval")
+app.command("bench")(bench.bench)
 app.command("verify")(verify.verify)
 app.add_typer(models.app, name="models")
 

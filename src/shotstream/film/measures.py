@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import ctypes
+import os
+import subprocess
 import sys
+from pathlib import Path
 from time import perf_counter
 
 import torch
@@ -34,15 +37,28 @@ def peak_memory_bytes(device: torch.device) -> int:
     if device.type == "cuda":
         return int(torch.cuda.max_memory_allocated(device))
     if sys.platform == "win32":
-        return _windows_peak()
+        return _windows_memory()[0]
     import resource
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
 
 
-def _windows_peak() -> int:
-    """PeakWorkingSetSize of PROCESS_MEMORY_COUNTERS (psapi.h)."""
+def held_memory_bytes(device: torch.device) -> int:
+    """The memory held right now, by the same measure."""
+    if device.type == "cuda":
+        return int(torch.cuda.memory_allocated(device))
+    if sys.platform == "win32":
+        return _windows_memory()[1]
+    pages = Path("/proc/self/statm")
+    if pages.exists():
+        return int(pages.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    said = subprocess.run(["ps", "-o", "rss=", "-p", str(os.getpid())], capture_output=True, text=True, check=True)
+    return int(said.stdout) * 1024
+
+
+def _windows_memory() -> tuple[int, int]:
+    """PeakWorkingSetSize and WorkingSetSize of PROCESS_MEMORY_COUNTERS (psapi.h)."""
 
     class Counters(ctypes.Structure):
         _fields_ = [
@@ -55,4 +71,4 @@ def _windows_peak() -> int:
     kernel = ctypes.windll.kernel32  # type: ignore[attr-defined]
     kernel.GetCurrentProcess.restype = ctypes.c_void_p
     kernel.K32GetProcessMemoryInfo(ctypes.c_void_p(kernel.GetCurrentProcess()), ctypes.byref(counters), counters.cb)
-    return int(counters.size0)
+    return int(counters.size0), int(counters.size1)

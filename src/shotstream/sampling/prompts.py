@@ -24,6 +24,7 @@ class TextOnce:
 
     def __init__(self, encoder: TextEncoder, kept: int) -> None:
         self.encoder = encoder
+        self.kept = kept
         self._one = lru_cache(maxsize=kept)(lambda caption: encoder.encode([caption])[0])
 
     @property
@@ -49,6 +50,7 @@ class PromptReader:
         self.model = model
         self.text = text
         self.branches = branches
+        self.kept = kept
         self._one = lru_cache(maxsize=kept)(self._of_one)
         self._silence = lru_cache(maxsize=1)(self._of_silence)
 

@@ -51,11 +51,11 @@ class StreamingShot:
         self._window: list[Tensor] = []  # the blocks in the shot cache, clean
         self._unremembered: Tensor | None = None
         self._captions: CaptionCache | None = None
-        self.context_cache = ContextCache(self._storage(context.latents, max_frames))
+        self.context_cache = ContextCache(self.make_storage(context.latents, max_frames))
         self.shot_cache = ShotCache(self.context_cache)
         self._shot_index = self.branches.index(context.next_shot)
         self._size = context.latents.shape
-        self._turn = self._turn_of(0, max_frames)
+        self._turn = self.turn_of(0, max_frames)
         self.context_flow = self._write_context(context, captions)
 
     def read(self, caption: Tensor | CaptionCache) -> None:
@@ -136,18 +136,18 @@ class StreamingShot:
             self.branches.latents(x),
             torch.tensor(timesteps).expand(self.branches.count * len(x), -1),
             self._captions,
-            turn=self._turn_at(frame, x.shape[1]),
+            turn=self.turn_at(frame, x.shape[1]),
             layout=layout,
             cache=self.shot_cache,
         )
         return self.branches.guided(flow)
 
-    def _turn_at(self, frame: int, frames: int) -> Tensor:
+    def turn_at(self, frame: int, frames: int) -> Tensor:
         """Rotation of ``frames`` frames of the shot from ``frame`` on: a view of what was worked out once."""
         tokens = self._turn.shape[-3] // self.max_frames
         return self._turn[..., frame * tokens : (frame + frames) * tokens, :, :]
 
-    def _turn_of(self, frame: int, frames: int) -> Tensor:
+    def turn_of(self, frame: int, frames: int) -> Tensor:
         """The same, worked out: [tokens or B, tokens, 1, D/2]."""
         kept, patch = self._size[1], self.model.config.patch
         positions = torch.arange(kept + frame, kept + frame + frames)
@@ -168,7 +168,7 @@ class StreamingShot:
         self.context_cache.commit(self._tokens(context.latents))
         return self.branches.guided(flow)
 
-    def _storage(self, latents: Tensor, max_frames: int) -> Storage:
+    def make_storage(self, latents: Tensor, max_frames: int) -> Storage:
         """Room for the condition frames and ``max_frames`` frames of the shot; unbounded when gradients flow."""
         config = self.model.config
         if self.gradient.anywhere:

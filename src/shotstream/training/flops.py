@@ -5,7 +5,7 @@ Axes: F latent frames · K condition frames · T tokens
 
 from __future__ import annotations
 
-from shotstream.models.config import TransformerConfig
+from shotstream.models.flops import forward_flops
 from shotstream.models.presets import Preset
 from shotstream.training.next_shot_batches import NextShotSettings
 from shotstream.training.stages.causal_flow import CausalFlowRecipe
@@ -18,13 +18,6 @@ from shotstream.training.stages.trajectories import TrajectoriesRecipe
 TransformerRecipe = (
     TeacherRecipe | CausalFlowRecipe | TrajectoriesRecipe | CausalInitRecipe | IntraShotRecipe | InterShotRecipe
 )
-
-
-def forward_flops(config: TransformerConfig, tokens: int, keys: int) -> float:
-    """One pass of ``tokens`` queries that each see ``keys`` keys: 2 per multiply-add, captions' keys left out."""
-    products = 6 * config.dim**2 + 2 * config.dim * config.ffn_dim  # q k v o, cross q and o; ffn
-    attention = 2 * keys * config.dim  # scores and sums
-    return 2.0 * config.layers * tokens * (products + attention)
 
 
 def shot_flops(recipe: TransformerRecipe, preset: Preset) -> tuple[float, int]:

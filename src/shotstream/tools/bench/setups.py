@@ -1,0 +1,148 @@
+"""How a film is made for measuring: as it ships, or with speed-ups switched off (or, where they ship off, on)."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from shotstream.core.errors import InputError
+from shotstream.film.director import Director
+from shotstream.sampling.director import ShotDirector
+from shotstream.sampling.prompts import PromptReader, TextOnce
+from shotstream.sampling.streaming import StreamingShot
+from shotstream.tools.bench.slower import AnglesInEveryPass, ClonedCaches, EveryBlockRemembered
+
+Dtype = Literal["auto", "float32", "bfloat16"]
+Change = Callable[[ShotDirector], None]
+Load = Callable[[Dtype], Director]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Setup:
+    """``overlap``: shots go into the MP4 while the next is made. ``prepare``: the context pass runs when a shot ends.
+    ``read_ahead``: a prompt is read before it is asked for. ``changes``: what else is done to the shots' director."""
+
+    dtype: Dtype = "auto"
+    overlap: bool = True
+    prepare: bool = True
+    read_ahead: bool = False
+    changes: tuple[Change, ...] = ()
+
+    def director(self, load: Load) -> Director:
+        """A director that works so, over the model that ``load`` gives."""
+        shipped = load(self.dtype)
+        shots = _own(shipped.shots)
+        for change in self.changes:
+            change(shots)
+        return Director(
+            shots,
+            model_name=shipped.model_name,
+            model_version=shipped.model_version,
+            words=shipped.known_words(),
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Speedup:
+    """One speed-up. ``switch`` turns it off where it ``ships_on``, else on; ``beside`` names others that must be off
+    to see it."""
+
+    what: str
+    switch: Callable[[Setup], Setup]
+    ships_on: bool = True
+    beside: tuple[str, ...] = ()
+
+
+def setup_of(switched: Iterable[str], dtype: Dtype = "auto") -> Setup:
+    """As it ships, but for the speed-ups named. Raises :class:`InputError` for a name that is none."""
+    setup = Setup(dtype=dtype)
+    for name in switched:
+        if name not in SPEEDUPS:
+            raise InputError(f"no speed-up is called {name!r}; known: {', '.join(SPEEDUPS)}")
+        setup = SPEEDUPS[name].switch(setup)
+    return setup
+
+
+def _own(shots: ShotDirector) -> ShotDirector:
+    """A director of the same model and codecs with memories of its own."""
+    return ShotDirector(
+        shots.model,
+        shots.text_encoder.encoder,
+        shots.codec,
+        settings=shots.settings,
+        schedule=shots.schedule,
+        policy=shots.memory.policy,
+        fuse=shots.fuse,
+    )
+
+
+def _changed(change: Change) -> Callable[[Setup], Setup]:
+    return lambda setup: replace(setup, changes=(*setup.changes, change))
+
+
+def _shots_as(part: type[StreamingShot]) -> Callable[[Setup], Setup]:
+    """Shots with ``part`` put over whatever they are already."""
+
+    def change(shots: ShotDirector) -> None:
+        shots.shot_type = type(part.__name__, (part, shots.shot_type), {})
+
+    return _changed(change)
+
+
+def _forget_prompts(shots: ShotDirector) -> None:
+    text = TextOnce(shots.text_encoder.encoder, kept=0)
+    shots.text_encoder = shots.memory.text_encoder = text
+    shots.reader = PromptReader(shots.model, text, shots.reader.branches, kept=0)
+
+
+def _forget_frames(shots: ShotDirector) -> None:
+    shots.memory.encoded.kept = 0
+
+
+def _separate_refresh(shots: ShotDirector) -> None:
+    shots.fuse = False
+
+
+def _run_ahead(shots: ShotDirector) -> None:
+    shots.run_ahead = True
+
+
+def _compile(shots: ShotDirector) -> None:
+    shots.model = copy.deepcopy(shots.model)
+    shots.model.compile()
+
+
+SPEEDUPS = {
+    "bf16": Speedup(what="bfloat16 products and codec", switch=lambda setup: replace(setup, dtype="float32")),
+    "cache-views": Speedup(what="caches that are views of one memory, not copies", switch=_shots_as(ClonedCaches)),
+    "angles-once": Speedup(what="rotary angles once per shot", switch=_shots_as(AnglesInEveryPass)),
+    "prompts-once": Speedup(
+        what="a prompt's embedding, keys and values once, kept for the shots that remember it",
+        switch=_changed(_forget_prompts),
+    ),
+    "frames-once": Speedup(what="condition frames read and encoded once", switch=_changed(_forget_frames)),
+    "context-ahead": Speedup(
+        what="context cache filled when a shot ends, before the next prompt is known",
+        switch=lambda setup: replace(setup, prepare=False),
+    ),
+    "last-refresh": Speedup(
+        what="no refresh of a shot's last block", switch=_shots_as(EveryBlockRemembered), beside=("fused-refresh",)
+    ),
+    "fused-refresh": Speedup(
+        what="refresh of a block and first step of the next in one pass", switch=_changed(_separate_refresh)
+    ),
+    "overlap-encode": Speedup(
+        what="a shot goes into the MP4 while the next is made", switch=lambda setup: replace(setup, overlap=False)
+    ),
+    "overlap-decode": Speedup(
+        what="a block is decoded while the next is denoised", switch=_changed(_run_ahead), ships_on=False
+    ),
+    "text-ahead": Speedup(
+        what="a prompt read while it is typed or waits in the queue",
+        switch=lambda setup: replace(setup, read_ahead=True),
+        ships_on=False,
+    ),
+    "compile": Speedup(what="torch.compile of the transformer", switch=_changed(_compile), ships_on=False),
+}

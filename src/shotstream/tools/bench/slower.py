@@ -1,0 +1,34 @@
+"""Parts that leave one speed-up out, each for the part that has it."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from shotstream.models.caches import KeyValueMemory, Storage
+from shotstream.sampling.streaming import StreamingShot
+from shotstream.tools.bench.naive import CloningMemory
+
+
+class ClonedCaches(StreamingShot):
+    """Every write of keys and values copies a layer's whole cache."""
+
+    def make_storage(self, latents: Tensor, max_frames: int) -> Storage:
+        storage = super().make_storage(latents, max_frames)
+        return CloningMemory(storage) if isinstance(storage, KeyValueMemory) else storage
+
+
+class AnglesInEveryPass(StreamingShot):
+    """Rotary angles are worked out in every pass."""
+
+    def turn_at(self, frame: int, frames: int) -> Tensor:
+        return self.turn_of(frame, frames)
+
+
+class EveryBlockRemembered(StreamingShot):
+    """A block is remembered as soon as it is finished, by a pass of its own, though no other may follow."""
+
+    @torch.no_grad()
+    def finish(self, clean: Tensor) -> None:
+        super().finish(clean)
+        self.remember()

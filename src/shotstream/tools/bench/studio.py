@@ -1,0 +1,130 @@
+"""From pressing Shoot to the first visible frame: the studio's page in a real browser, driven by Playwright.
+
+The studio is a process of its own, the browser another; both share the machine with the model.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from tempfile import TemporaryDirectory
+from time import monotonic, sleep
+from typing import TYPE_CHECKING
+from urllib.error import URLError
+from urllib.request import urlopen
+
+from shotstream.core.errors import InputError
+from shotstream.tools.bench.figures import Spread
+from shotstream.tools.bench.films import spread
+from shotstream.tools.bench.script import GLOBAL_CAPTION, captions
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
+ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-sync"]
+COMMAND = "from shotstream.cli.main import run; run()"
+PATIENCE = 300.0  # seconds for anything to come about
+POLL = 20  # milliseconds
+TYPING = 40  # milliseconds per key
+IDLE = "document.getElementById('stop').disabled && document.getElementById('queue').childElementCount === 0"
+FIRST = "document.documentElement.dataset.firstFrame"
+
+
+def studio_figures(model: str, device: str, dtype: str, samples: int) -> tuple[Spread, float | None]:
+    """Seconds from Shoot to the first visible frame of ``samples`` shots, and frames presented a second while typing.
+
+    Raises :class:`InputError` if there is no browser, ModuleNotFoundError without Playwright.
+    """
+    from playwright.sync_api import Error, sync_playwright
+
+    path = next((found for name in BROWSERS if (found := shutil.which(name))), None)
+    with sync_playwright() as playwright:
+        try:
+            browser = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
+        except Error as fault:
+            raise InputError(
+                "--studio drives Chromium, and there is none it can start; install chromium (apt-get install chromium)"
+            ) from fault
+        with _served(model, device, dtype) as url:
+            page = browser.new_page()
+            page.goto(url)
+            try:
+                return spread(_shoot(page, samples)), _presented(page)
+            finally:
+                browser.close()
+
+
+@contextmanager
+def _served(model: str, device: str, dtype: str) -> Iterator[str]:
+    """The studio's address, while it is there and ready."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    url = f"http://127.0.0.1:{port}/"
+    options = ["--port", str(port), "--model", model, "--device", device, "--dtype", dtype, "--no-open"]
+    with TemporaryDirectory(prefix="shotstream-bench-") as films:
+        command = [sys.executable, "-c", COMMAND, "studio", *options, "--films", films]
+        studio = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        try:
+            _wait_until_ready(studio, url)
+            yield url
+        finally:
+            studio.terminate()
+            studio.communicate()
+
+
+def _wait_until_ready(studio: subprocess.Popen[str], url: str) -> None:
+    end = monotonic() + PATIENCE
+    while monotonic() < end:
+        if studio.poll() is not None:
+            raise InputError(f"the studio does not start: {studio.communicate()[1].strip().splitlines()[-1]}")
+        try:
+            with urlopen(f"{url}readyz", timeout=5):
+                return
+        except (URLError, OSError):
+            sleep(0.1)
+    raise InputError(f"the studio is not ready after {PATIENCE:.0f} seconds; try a smaller model")
+
+
+def _shoot(page: Page, samples: int) -> list[float]:
+    """Shoot shot after shot, each when the one before has ended; the first, which has no past, is not counted."""
+    page.get_by_label("Who, where, and how it looks").fill(GLOBAL_CAPTION)
+    seconds = []
+    for index, caption in enumerate(captions(samples + 1)):
+        page.evaluate("delete document.documentElement.dataset.firstFrame")
+        page.get_by_label("What happens next?").fill(caption)
+        page.keyboard.press("Control+Enter")
+        _wait(page, f"{FIRST} !== undefined")
+        if index:
+            seconds.append(int(page.evaluate(FIRST)) / 1000)
+        _wait(page, IDLE)
+    return seconds
+
+
+def _presented(page: Page) -> float | None:
+    """What the page's own meter says while somebody types the next prompt and two shots play."""
+    prompt = page.get_by_label("What happens next?")
+    for caption in captions(2):
+        prompt.fill(caption)
+        page.keyboard.press("Control+Enter")
+        _wait(page, "document.getElementById('prompt').value === ''")
+    page.evaluate("delete document.documentElement.dataset.firstFrame")
+    prompt.press_sequentially(" ".join(captions(3)), delay=TYPING)
+    said = page.inner_text("#meter-shown")
+    found = re.match(r"[\d.]+", said)
+    return float(found[0]) if found else None
+
+
+def _wait(page: Page, expression: str) -> None:
+    """Until ``expression`` holds: asked from outside, as the page's policy forbids to evaluate text in it."""
+    end = monotonic() + PATIENCE
+    while not page.evaluate(expression):
+        if monotonic() > end:
+            raise InputError(f"the page does not go on: it says {page.inner_text('#said')!r}")
+        page.wait_for_timeout(POLL)

@@ -1,0 +1,83 @@
+"""Every exact speed-up is exact: films made with and without it show the same."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+
+from shotstream.core.errors import InputError
+from shotstream.film.director import Director
+from shotstream.tools.bench.setups import SPEEDUPS, setup_of
+
+CAPTIONS = ("wide shot. it walks", "it sits in the snow", "a red fox sleeps", "it walks")
+# bf16 is not exact by nature; compiling takes minutes; overlap-encode and context-ahead change nothing a director does.
+EXACT = ("cache-views", "angles-once", "prompts-once", "frames-once", "last-refresh", "fused-refresh", "overlap-decode")
+TO_THE_BIT = ("cache-views", "angles-once", "prompts-once", "frames-once", "overlap-decode")
+
+Load = Callable[[str], Director]
+
+
+def frames_of(director: Director) -> np.ndarray:
+    film = director.open(global_caption="a red fox in the forest", seed=3)
+    return np.concatenate([film.shot(caption, seconds=1.3).wait().frames for caption in CAPTIONS])
+
+
+@pytest.fixture(scope="module")
+def shipped() -> dict[str, np.ndarray]:
+    return {}
+
+
+@pytest.mark.parametrize("name", EXACT)
+def test_it_changes_no_picture(name: str, load_tiny: Load, shipped: dict[str, np.ndarray]) -> None:
+    if not shipped:
+        shipped["film"] = frames_of(setup_of((), "float32").director(load_tiny))
+    other = frames_of(setup_of((name,), "float32").director(load_tiny))
+    assert np.abs(other.astype(int) - shipped["film"]).max() <= 1
+    if name in TO_THE_BIT:
+        assert np.array_equal(other, shipped["film"])
+
+
+def test_what_is_switched_is_really_off(load_tiny: Load) -> None:
+    """Counted: passes and their frames, encoded pictures, read captions of a film of three shots of two blocks."""
+
+    def work(*switched: str) -> tuple[list[int], int, int]:
+        director = setup_of(switched, "float32").director(load_tiny)
+        shots, passes, images, texts = director.shots, [], [], []
+        shots.model.register_forward_pre_hook(lambda _, inputs: passes.append(inputs[0].shape[1]))
+        encode, read = shots.codec.encode_images, shots.text_encoder.encoder.encode
+        shots.codec.encode_images = lambda pictures: images.append(len(pictures)) or encode(pictures)
+        shots.text_encoder.encoder.encode = lambda captions: texts.extend(captions) or read(captions)
+        film = director.open(global_caption="a red fox", seed=3)
+        for caption in CAPTIONS[:3]:
+            film.shot(caption, seconds=1.3).wait()
+        return passes[:10], sum(images), len(texts)
+
+    shot = [6, 3, 3, 3, 3, 6, 3, 3, 3, 6]
+    assert work() == (shot, 6 + 4, 3)  # of the first shot 0, 4, ... 20, then 0, 10, 20; of the second all three
+    assert work("frames-once") == (shot, 6 + 6, 3)
+    passes, _, texts = work("prompts-once")
+    assert passes == shot and texts > 6
+    assert work("fused-refresh")[0] == [6, 3, 3, 3, 3, 3, 3, 3, 3, 3]
+    assert work("last-refresh", "fused-refresh")[0] == [6, *[3] * 9]
+
+
+def test_they_add_up(load_tiny: Load) -> None:
+    director = setup_of(("bf16", "cache-views", "angles-once", "overlap-encode"), "auto").director(load_tiny)
+    assert director.dtype == torch.float32
+    assert [kind.__name__ for kind in director.shots.shot_type.__mro__[:4]] == [
+        "AnglesInEveryPass",
+        "AnglesInEveryPass",
+        "ClonedCaches",
+        "ClonedCaches",
+    ]
+    setup = setup_of(("overlap-encode", "context-ahead", "text-ahead"))
+    assert (setup.overlap, setup.prepare, setup.read_ahead) == (False, False, True)
+    assert all(name in SPEEDUPS for speedup in SPEEDUPS.values() for name in speedup.beside)
+
+
+def test_an_unknown_name_is_one_line_that_names_the_known_ones() -> None:
+    with pytest.raises(InputError, match="no speed-up is called 'turbo'; known: bf16, "):
+        setup_of(("turbo",))
