@@ -78,7 +78,7 @@ def bench(
 
 
 def _switched(without: list[str], including: list[str]) -> list[str]:
-    """The speed-ups that are not as they ship. Raises :class:`InputError` for one that does not exist or is so already."""
+    """The speed-ups that are not as they ship. Raises :class:`InputError` for one that is unknown, or is so already."""
     from shotstream.tools.bench.setups import SPEEDUPS, setup_of
 
     setup_of([*without, *including])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from time import perf_counter
 
@@ -30,6 +31,7 @@ def operations_of_a_block(director: Director) -> dict[str, float]:
     plan = ShotPlan(prompt=f"{GLOBAL_CAPTION} {captions(1)[0]}", blocks=2, noise=NamedNoise(0, shot=1))
     blocks = director.make(plan, [_Black(director)])
     next(blocks)
+    os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # else the profiler talks about itself on standard error
     with profile(use_kineto=False) as profiler:
         started = perf_counter()
         next(blocks)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 Bar = tuple[str, float, float]  # name, start, length; milliseconds
 LABELLED = 0.05  # of the whole: narrower bars have their names in the legend alone
 REST = "rest"
+COLOURS = ("#8fb8de", "#f2b880", "#a9d18e", "#e79a9a", "#c3b1e1", "#d9c6a5", "#f4c2d7", "#bfbfbf", "#dfe08b", "#9adbd9")
 
 
 def draw_block(block: BlockTime, path: Path) -> None:
@@ -49,21 +50,16 @@ def by_operation(block: BlockTime) -> list[Bar]:
     return bars
 
 
-def _draw(axes: Axes, bars: Iterable[Bar], title: str) -> None:
+def _draw(axes: Axes, bars: Sequence[Bar], title: str) -> None:
     """One row of bars; a name is one colour."""
-    row = list(bars)
-    names = list(dict.fromkeys(name for name, _, _ in row))
-    whole = max(start + length for _, start, length in row)
-    for name, start, length in row:
-        known = any(patch.get_label() == name for patch in axes.patches)
-        axes.barh(
-            [0],
-            [length],
-            left=[start],
-            color=f"C{names.index(name)}",
-            edgecolor="white",
-            label="_" + name if known else name,
-        )
+    names = list(dict.fromkeys(name for name, _, _ in bars))
+    whole = max(start + length for _, start, length in bars)
+    seen: set[str] = set()
+    for name, start, length in bars:
+        colour = COLOURS[names.index(name) % len(COLOURS)]
+        label = "_" if name in seen else name  # one line of the legend per name
+        seen.add(name)
+        axes.barh([0], [length], left=[start], color=colour, edgecolor="white", label=label)
         if length > LABELLED * whole:
             axes.text(start + length / 2, 0, f"{length:.1f}", ha="center", va="center", fontsize=8)
     axes.set(yticks=[], xlim=(0, whole), xlabel="milliseconds", title=title)
