@@ -144,11 +144,11 @@ class StreamingShot:
 
     def turn_at(self, frame: int, frames: int) -> Tensor:
         """Rotation of ``frames`` frames of the shot from ``frame`` on: a view of what was worked out once."""
-        tokens = self._turn.shape[-3] // self.max_frames
-        return self._turn[..., frame * tokens : (frame + frames) * tokens, :, :]
+        tokens = self._turn.shape[-4] // self.max_frames
+        return self._turn[..., frame * tokens : (frame + frames) * tokens, :, :, :]
 
     def turn_of(self, frame: int, frames: int) -> Tensor:
-        """The same, worked out: [tokens or B, tokens, 1, D/2]."""
+        """The same, worked out: [tokens or B, tokens, 1, D/2, 2]."""
         kept, patch = self._size[1], self.model.config.patch
         positions = torch.arange(kept + frame, kept + frame + frames)
         rows, columns = self._size[3] // patch, self._size[4] // patch
