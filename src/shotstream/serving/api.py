@@ -20,7 +20,8 @@ from shotstream.core.errors import InputError
 from shotstream.core.story import MAX_CAPTION, Seed
 from shotstream.film.film import Film
 from shotstream.film.record import TakeRecord
-from shotstream.media.story_file import MAX_BYTES, parse_story
+from shotstream.media.story_file import parse_story
+from shotstream.media.text_file import MAX_BYTES
 from shotstream.serving.desk import Desk
 from shotstream.serving.frames import Picture, jpeg, pack
 from shotstream.serving.hub import Outbox
