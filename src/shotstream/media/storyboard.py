@@ -32,9 +32,14 @@ class Panel:
     seconds: float
 
 
+def spread_over(length: int, count: int = FRAMES_PER_SHOT) -> list[int]:
+    """``count`` of the indices of ``length`` frames, evenly from the first to the last."""
+    return [int(index) for index in np.linspace(0, length - 1, count).round()]
+
+
 def spread(frames: np.ndarray, count: int = FRAMES_PER_SHOT) -> np.ndarray:
     """``count`` of ``frames`` [T, ...], evenly from the first to the last."""
-    return frames[np.linspace(0, len(frames) - 1, count).round().astype(int)]
+    return frames[spread_over(len(frames), count)]
 
 
 def draw_storyboard(title: str, panels: Sequence[Panel], footer: str = "") -> Image.Image:
@@ -43,7 +48,7 @@ def draw_storyboard(title: str, panels: Sequence[Panel], footer: str = "") -> Im
     frame_height = round(FRAME_WIDTH * height / width)
     columns = max(len(panel.frames) for panel in panels)
     sheet_width = 2 * MARGIN + TEXT_WIDTH + columns * (FRAME_WIDTH + GAP) - GAP
-    heading, body, small = _font(22), _font(16), _font(12)
+    heading, body, small = font_of(22), font_of(16), font_of(12)
     title_lines = wrap(title, heading, sheet_width - 2 * MARGIN, most=3)
     texts = [wrap(panel.caption, body, TEXT_WIDTH - 24, most=max(2, (frame_height - 30) // 22)) for panel in panels]
     head = MARGIN + 30 * len(title_lines) + 16
@@ -99,5 +104,6 @@ def _drawable(text: str) -> str:
     return "".join(sign for sign in plain if not unicodedata.combining(sign))
 
 
-def _font(size: int) -> Font:
+def font_of(size: int) -> Font:
+    """Pillow's own font, ``size`` pixels high."""
     return ImageFont.load_default(size)
