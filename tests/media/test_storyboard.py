@@ -6,9 +6,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image, ImageFont
+from PIL import Image, ImageDraw, ImageFont
 
-from shotstream.media.storyboard import FRAME_WIDTH, Panel, draw_storyboard, spread, wrap, write_storyboard
+from shotstream.media.storyboard import (
+    FRAME_WIDTH,
+    Panel,
+    draw_storyboard,
+    font_of,
+    spread,
+    wrap,
+    write_storyboard,
+)
 
 FONT = ImageFont.load_default(16)
 
@@ -51,3 +59,14 @@ def test_wrapped_text_fits(text: str, most: int) -> None:
 
 def test_short_text_is_whole() -> None:
     assert wrap("The fox\nwaves.", FONT, 200, 3) == ["The fox waves."]
+
+
+@pytest.mark.parametrize("size", [10, 11, 12, 16, 22])
+def test_words_stand_apart_at_every_size(size: int) -> None:
+    font = font_of(size)
+    (line,) = wrap("3 A bear", font, 400, 1)
+    image = Image.new("L", (200, 40))
+    ImageDraw.Draw(image).text((0, 0), line, fill=255, font=font)
+    (inked,) = (np.asarray(image) > 40).any(axis=0).nonzero()
+    apart = np.sort(np.diff(inked))[-2:] - 1  # the two widest gaps are those between the words
+    assert (apart >= size / 5.5).all()

@@ -17,6 +17,7 @@ FRAMES_PER_SHOT = 4
 FRAME_WIDTH = 256  # pixels on the sheet
 TEXT_WIDTH = 268
 MARGIN, GAP, ROW_GAP = 32, 6, 18
+SMALL_FONT = 12  # pixels
 PAPER, INK, FAINT, RULE = (250, 248, 244), (38, 36, 33), (140, 134, 126), (222, 217, 208)
 
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
@@ -60,12 +61,12 @@ def draw_storyboard(title: str, panels: Sequence[Panel], footer: str = "") -> Im
         top = head + index * (frame_height + ROW_GAP)
         draw.line((MARGIN, top - ROW_GAP // 2, sheet_width - MARGIN, top - ROW_GAP // 2), fill=RULE)
         label = f"shot {index}  ·  {panel.start:.1f} s  ·  {panel.seconds:.2f} s long"
-        draw.text((MARGIN, top + 2), label, fill=FAINT, font=small)
+        draw.text((MARGIN, top + 2), spaced(label, small), fill=FAINT, font=small)
         draw.multiline_text((MARGIN, top + 24), "\n".join(lines), fill=INK, font=body, spacing=5)
         for column, frame in enumerate(panel.frames):
             picture = Image.fromarray(frame).resize((FRAME_WIDTH, frame_height), Image.Resampling.LANCZOS)
             sheet.paste(picture, (MARGIN + TEXT_WIDTH + column * (FRAME_WIDTH + GAP), top))
-    draw.text((MARGIN, sheet.height - MARGIN + 4), footer, fill=FAINT, font=small)
+    draw.text((MARGIN, sheet.height - MARGIN + 4), spaced(footer, small), fill=FAINT, font=small)
     return sheet
 
 
@@ -78,13 +79,13 @@ def write_storyboard(path: Path, title: str, panels: Sequence[Panel], footer: st
 
 def wrap(text: str, font: Font, width: int, most: int) -> list[str]:
     """``text`` in at most ``most`` lines no wider than ``width`` pixels; what does not fit ends in an ellipsis."""
-    lines = [""]
+    lines, space = [""], spaced(" ", font)
     for word in _drawable(text).split():
         while font.getlength(word) > width:  # a word wider than the column: break it
             fits = next(n for n in range(len(word), 0, -1) if n == 1 or font.getlength(word[:n]) <= width)
             lines += [word[:fits], ""] if not lines[-1] else ["", word[:fits], ""]
             word = word[fits:]
-        longer = f"{lines[-1]} {word}".strip()
+        longer = f"{lines[-1]}{space}{word}".strip()
         if font.getlength(longer) <= width:
             lines[-1] = longer
         else:
@@ -92,9 +93,9 @@ def wrap(text: str, font: Font, width: int, most: int) -> list[str]:
     lines = [line for line in lines if line]
     if len(lines) > most:
         last = lines[most - 1]
-        while last and font.getlength(last + " …") > width:
-            last = last.rpartition(" ")[0]
-        lines = [*lines[: most - 1], f"{last} …".strip()]
+        while last and font.getlength(f"{last}{space}…") > width:
+            last = last.rpartition(space)[0]
+        lines = [*lines[: most - 1], f"{last}{space}…".strip()]
     return lines
 
 
@@ -102,6 +103,12 @@ def _drawable(text: str) -> str:
     """``text`` in letters Pillow's own font has: accents fall, dashes become hyphens."""
     plain = unicodedata.normalize("NFKD", text.translate({0x2013: "-", 0x2014: "-", 0x2212: "-"}))
     return "".join(sign for sign in plain if not unicodedata.combining(sign))
+
+
+def spaced(text: str, font: Font) -> str:
+    """``text`` as it has to be drawn in ``font``: the spaces of Pillow's own are so narrow that small ones vanish."""
+    small = isinstance(font, ImageFont.FreeTypeFont) and font.size <= SMALL_FONT
+    return text.replace(" ", "  ") if small else text
 
 
 def font_of(size: int) -> Font:
