@@ -10,6 +10,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from shotstream.media.storyboard import (
     FRAME_WIDTH,
+    SMALL_FONT,
     Panel,
     draw_storyboard,
     font_of,
@@ -69,4 +70,4 @@ def test_words_stand_apart_at_every_size(size: int) -> None:
     ImageDraw.Draw(image).text((0, 0), line, fill=255, font=font)
     (inked,) = (np.asarray(image) > 40).any(axis=0).nonzero()
     apart = np.sort(np.diff(inked))[-2:] - 1  # the two widest gaps are those between the words
-    assert (apart >= size / 5.5).all()
+    assert (apart >= size / (3.2 if size <= SMALL_FONT else 5.5)).all()
