@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import io
 
 import numpy as np
 import pytest
@@ -14,9 +14,9 @@ from shotstream.media.storyboard import (
     Panel,
     draw_storyboard,
     font_of,
+    png,
     spread,
     wrap,
-    write_storyboard,
 )
 
 FONT = ImageFont.load_default(16)
@@ -42,10 +42,11 @@ def test_every_frame_is_shown_in_its_place() -> None:
     assert min(rows) > 0
 
 
-def test_the_file_is_a_png(tmp_path: Path) -> None:
-    write_storyboard(tmp_path / "fox.png", "A fox. " * 100, [panel([(9, 9, 9)], "word " * 500)], "seed 7")
-    with Image.open(tmp_path / "fox.png") as image:
+def test_the_file_is_a_png() -> None:
+    sheet = draw_storyboard("A fox. " * 100, [panel([(9, 9, 9)], "word " * 500)], "seed 7")
+    with Image.open(io.BytesIO(png(sheet))) as image:
         assert image.format == "PNG"
+        assert image.tobytes() == sheet.tobytes()
 
 
 @pytest.mark.parametrize(

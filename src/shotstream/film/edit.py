@@ -4,28 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 
 from shotstream.core.errors import InputError
 from shotstream.core.story import MAX_SECONDS, MIN_SECONDS, Shot, Story
-from shotstream.film.archive import unpack
-from shotstream.film.folder import FilmFolder
 from shotstream.film.record import FilmRecord, ShotRecord, TakeRecord
 from shotstream.film.store import TakeStore
 from shotstream.media.exports.edit import Edit, EditShot, Prompt
 from shotstream.media.mp4 import Picture
 from shotstream.media.provenance import FilmTags
-
-
-def read_stored(path: Path) -> tuple[FilmRecord, TakeStore]:
-    """The film in the file, or kept in the folder, ``path``. Raises :class:`InputError` if it is none, or damaged."""
-    if not path.is_dir():
-        return unpack(path)
-    kept = FilmFolder(path)
-    record = kept.read()
-    return record, kept.store(record)
 
 
 def edit_of(record: FilmRecord, store: TakeStore, title: str) -> Edit:

@@ -6,12 +6,9 @@ import io
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
-
-from shotstream.core.files import write_bytes
 
 FRAMES_PER_SHOT = 4
 FRAME_WIDTH = 256  # pixels on the sheet
@@ -70,11 +67,11 @@ def draw_storyboard(title: str, panels: Sequence[Panel], footer: str = "") -> Im
     return sheet
 
 
-def write_storyboard(path: Path, title: str, panels: Sequence[Panel], footer: str = "") -> None:
-    """Draw the sheet and write it as PNG, whole or not at all. Raises :class:`StorageError`."""
+def png(picture: Image.Image) -> bytes:
+    """``picture`` as a PNG file."""
     data = io.BytesIO()
-    draw_storyboard(title, panels, footer).save(data, "PNG", optimize=True)
-    write_bytes(path, data.getvalue())
+    picture.save(data, "PNG", optimize=True)
+    return data.getvalue()
 
 
 def wrap(text: str, font: Font, width: int, most: int) -> list[str]:

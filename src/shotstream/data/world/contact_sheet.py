@@ -38,9 +38,9 @@ def contact_sheet(
     draw = ImageDraw.Draw(sheet)
     for index, (story, row) in enumerate(zip(stories, rows, strict=True)):
         top = MARGIN + index * row_height
-        number = str(story.seed)
-        draw.text((MARGIN, top), number, fill=FAINT, font=font)
-        indent = MARGIN + font.getlength(number) + GAP  # not spaces: those of this font are narrow
+        name = str(story.seed)
+        draw.text((MARGIN, top), name, fill=FAINT, font=font)
+        indent = MARGIN + font.getlength(name) + GAP  # not spaces: those of this font are narrow
         title = wrap(story.global_caption, font, round(sheet.width - MARGIN - indent), most=1)[0]
         draw.text((indent, top), title, fill=INK, font=font)
         for column, cell in enumerate(row):

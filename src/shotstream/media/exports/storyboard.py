@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from PIL import Image
+
+from shotstream.core.files import write_bytes
 from shotstream.media.exports.edit import Edit, EditShot
-from shotstream.media.storyboard import FRAMES_PER_SHOT, Panel, spread_over, write_storyboard
+from shotstream.media.storyboard import FRAMES_PER_SHOT, Panel, draw_storyboard, png, spread_over
 
 
 def panel_of(shot: EditShot, fps: int, count: int = FRAMES_PER_SHOT) -> Panel:
@@ -19,7 +22,12 @@ def footer_of(edit: Edit) -> str:
     return f"{edit.tags.model} {edit.tags.model_version}, seed {edit.tags.seed}"
 
 
+def draw_board(edit: Edit, most: int | None = None) -> Image.Image:
+    """The sheet, of at most ``most`` shots."""
+    panels = [panel_of(shot, edit.picture.fps) for shot in edit.shots[:most]]
+    return draw_storyboard(edit.tags.story.global_caption, panels, footer_of(edit))
+
+
 def write_board(edit: Edit, path: Path) -> None:
-    """Raises :class:`StorageError`."""
-    panels = [panel_of(shot, edit.picture.fps) for shot in edit.shots]
-    write_storyboard(path, edit.tags.story.global_caption, panels, footer_of(edit))
+    """Write the sheet, whole or not at all. Raises :class:`StorageError`."""
+    write_bytes(path, png(draw_board(edit)))
