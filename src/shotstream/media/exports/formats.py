@@ -52,6 +52,13 @@ FORMATS = {one.name: one for one in _TABLE}
 _BY_SUFFIX = {suffix: one for one in _TABLE for suffix in one.suffixes}
 
 
+def format_named(name: str) -> Format:
+    """The format called ``name``. Raises :class:`InputError` if there is none."""
+    if name not in FORMATS:
+        raise InputError(f"no format is called {name!r}; known: {', '.join(FORMATS)}")
+    return FORMATS[name]
+
+
 def format_of(path: Path, name: str | None = None) -> Format:
     """The format called ``name``, or else the one ``path`` ends in.
 
@@ -62,9 +69,7 @@ def format_of(path: Path, name: str | None = None) -> Format:
         if found is None:
             raise InputError(f"{path}: cannot tell what to export; a name ends in {', '.join(_BY_SUFFIX)}")
         return found
-    if name not in FORMATS:
-        raise InputError(f"no format is called {name!r}; known: {', '.join(FORMATS)}")
-    wanted = FORMATS[name]
+    wanted = format_named(name)
     if wanted.suffixes and path.suffix.lower() not in wanted.suffixes:
         raise InputError(f"{path}: a {name} export's name ends in {' or '.join(wanted.suffixes)}")
     return wanted
