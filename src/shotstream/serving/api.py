@@ -10,13 +10,10 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Request
 from fastapi import Path as InPath
 from fastapi.responses import Response, StreamingResponse
-from pydantic import Field
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
 
-from shotstream.core.config import Config
 from shotstream.core.errors import InputError
-from shotstream.core.story import MAX_CAPTION, Seed
 from shotstream.film.film import Film
 from shotstream.film.record import TakeRecord
 from shotstream.media.story_file import parse_story
@@ -24,8 +21,9 @@ from shotstream.media.text_file import MAX_BYTES
 from shotstream.serving.desk import Desk
 from shotstream.serving.exports import Id, add_exports
 from shotstream.serving.frames import Picture, jpeg, pack
+from shotstream.serving.http_types import CheckText, Listed, NewFilm
 from shotstream.serving.hub import Outbox
-from shotstream.serving.protocol import MAX_PROMPT, Accepted, AnyCommand, FilmView, ModelView, Prompt, Shoot, schema
+from shotstream.serving.protocol import Accepted, AnyCommand, FilmView, ModelView, Shoot, schema
 from shotstream.serving.safety import UPLOADS
 from shotstream.serving.session import Session, Timed
 from shotstream.serving.studio import Studio
@@ -33,29 +31,6 @@ from shotstream.serving.words import Words, cut_hint, unknown_in
 
 Number = Annotated[int, InPath(ge=0, le=1_000_000)]
 BOUNDARY = "shotstream-frame"
-
-
-class NewFilm(Config):
-    """A film to begin."""
-
-    global_caption: Prompt
-    seed: Seed = 0
-
-
-class CheckText(Config):
-    """A caption being typed; ``previous``: that of the shot before it."""
-
-    text: Annotated[str, Field(max_length=MAX_PROMPT)]
-    previous: Annotated[str, Field(max_length=MAX_CAPTION)] | None = None
-
-
-class Listed(Config):
-    """One film of the list; ``changed``: seconds since 1970."""
-
-    id: str
-    global_caption: str
-    shots: int
-    changed: float
 
 
 def routes(desk: Desk) -> APIRouter:

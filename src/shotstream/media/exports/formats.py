@@ -19,6 +19,10 @@ from shotstream.media.exports.subtitles import write_srt, write_vtt
 from shotstream.media.exports.timeline import write_otio
 
 
+def _it_alone(edit: Edit, path: Path) -> list[Path]:
+    return [path]
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Format:
     """One way out. ``per_shot``: it can be of one shot alone. ``files``: everything it writes."""
@@ -28,7 +32,12 @@ class Format:
     kind: str  # MIME type of the file at the path asked for
     write: Callable[[Edit, Path], None]
     per_shot: bool = False
-    files: Callable[[Edit, Path], list[Path]] = lambda edit, path: [path]
+    files: Callable[[Edit, Path], list[Path]] = _it_alone
+
+    @property
+    def several(self) -> bool:
+        """Does it write more than the file at the path asked for?"""
+        return self.files is not _it_alone
 
 
 def _with_clips(edit: Edit, path: Path) -> list[Path]:
