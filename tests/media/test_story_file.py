@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from shotstream.core.errors import InputError, ShotStreamError, StorageError
 from shotstream.core.story import Shot, Story
-from shotstream.media.story_file import MAX_BYTES, parse_story, read_story
+from shotstream.media.story_file import parse_story, read_story
+from shotstream.media.text_file import MAX_BYTES
 
 EXAMPLES = sorted(
     path for path in (Path(__file__).parents[2] / "examples").iterdir() if path.suffix in (".yaml", ".json")

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import io
 
 import numpy as np
 import pytest
-from PIL import Image, ImageFont
+from PIL import Image, ImageDraw, ImageFont
 
-from shotstream.media.storyboard import FRAME_WIDTH, Panel, draw_storyboard, spread, wrap, write_storyboard
+from shotstream.media.storyboard import (
+    FRAME_WIDTH,
+    SMALL_FONT,
+    Panel,
+    draw_storyboard,
+    font_of,
+    png,
+    spread,
+    wrap,
+)
 
 FONT = ImageFont.load_default(16)
 
@@ -33,10 +42,11 @@ def test_every_frame_is_shown_in_its_place() -> None:
     assert min(rows) > 0
 
 
-def test_the_file_is_a_png(tmp_path: Path) -> None:
-    write_storyboard(tmp_path / "fox.png", "A fox. " * 100, [panel([(9, 9, 9)], "word " * 500)], "seed 7")
-    with Image.open(tmp_path / "fox.png") as image:
+def test_the_file_is_a_png() -> None:
+    sheet = draw_storyboard("A fox. " * 100, [panel([(9, 9, 9)], "word " * 500)], "seed 7")
+    with Image.open(io.BytesIO(png(sheet))) as image:
         assert image.format == "PNG"
+        assert image.tobytes() == sheet.tobytes()
 
 
 @pytest.mark.parametrize(
@@ -51,3 +61,14 @@ def test_wrapped_text_fits(text: str, most: int) -> None:
 
 def test_short_text_is_whole() -> None:
     assert wrap("The fox\nwaves.", FONT, 200, 3) == ["The fox waves."]
+
+
+@pytest.mark.parametrize("size", [10, 11, 12, 16, 22])
+def test_words_stand_apart_at_every_size(size: int) -> None:
+    font = font_of(size)
+    (line,) = wrap("3 A bear", font, 400, 1)
+    image = Image.new("L", (200, 40))
+    ImageDraw.Draw(image).text((0, 0), line, fill=255, font=font)
+    (inked,) = (np.asarray(image) > 40).any(axis=0).nonzero()
+    apart = np.sort(np.diff(inked))[-2:] - 1  # the two widest gaps are those between the words
+    assert (apart >= size / (3.2 if size <= SMALL_FONT else 5.5)).all()

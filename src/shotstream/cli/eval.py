@@ -80,7 +80,7 @@ def film(
     from shotstream.media.video import read_info
     from shotstream.models.presets import STORYWORLD
 
-    script = read_story(story)
+    script = read_story(story, say)
     read_info(film)
     chosen, absent = choose_networks(dinov2, clip)
     found, missing = _detector(detector)

@@ -17,9 +17,7 @@ if TYPE_CHECKING:
 
 
 def generate(
-    story: Annotated[
-        str | None, typer.Argument(help="Story file (YAML or JSON); - reads standard input.", metavar="STORY")
-    ] = None,
+    story: Annotated[str | None, typer.Argument(help=options.STORY_HELP, metavar="STORY")] = None,
     prompt: Annotated[str | None, typer.Option(help="Global caption, instead of a file.", metavar="TEXT")] = None,
     shot: Annotated[list[str] | None, typer.Option(help="Caption of a shot; repeat it.", metavar="TEXT")] = None,
     output: Annotated[
@@ -70,7 +68,7 @@ def _script(path: str | None, prompt: str | None, shots: list[str] | None) -> St
     if path is not None and (prompt is not None or shots):
         raise InputError("give a story file or --prompt with --shot, not both")
     if path is not None:
-        return read_story(path)
+        return read_story(path, say)
     if prompt is None or not shots:
         raise InputError("give a story file, or --prompt TEXT with one --shot TEXT or more")
     return make_story({"global_caption": prompt, "shots": [{"caption": text} for text in shots]}, "command line")

@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from shotstream import __version__
-from shotstream.cli import bench, data, eval, generate, models, story, studio, train, verify
+from shotstream.cli import bench, data, eval, export, generate, models, story, studio, train, verify
 from shotstream.cli.console import put, say
 from shotstream.core.errors import ShotStreamError
 
@@ -47,6 +47,7 @@ def shotstream(
 
 app.command("generate")(generate.generate)
 app.command("studio")(studio.studio)
+app.command("export")(export.export)
 app.add_typer(story.app, name="story")
 app.command("train")(train.train)
 app.add_typer(data.app, name="data")

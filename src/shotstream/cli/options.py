@@ -14,3 +14,4 @@ Dtype = Annotated[DtypeName, typer.Option(help="Number format of the model; auto
 Model = Annotated[str, typer.Option(help="Preset, folder or hub id.", metavar="NAME")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output, nothing else.")]
 Seed = Annotated[int | None, typer.Option(min=0, max=MAX_SEED, help="Names every random draw.", metavar="N")]
+STORY_HELP = "Story (YAML, JSON, or prompts of HoloCine, LongLive, Infinity-RoPE); FILE:3 is line 3; - reads stdin."

@@ -7,14 +7,14 @@ from typing import Annotated
 import typer
 
 from shotstream.cli import options
-from shotstream.cli.console import put, put_json
+from shotstream.cli.console import put, put_json, say
 
 app = typer.Typer(help="Look at a story before making it.", rich_markup_mode=None)
 
 
 @app.command()
 def check(
-    story: Annotated[str, typer.Argument(help="Story file (YAML or JSON); - reads standard input.", metavar="STORY")],
+    story: Annotated[str, typer.Argument(help=options.STORY_HELP, metavar="STORY")],
     model: options.Model = "storyworld",
     as_json: options.Json = False,
 ) -> None:
@@ -23,7 +23,7 @@ def check(
     from shotstream.media.story_check import check_story
     from shotstream.media.story_file import read_story
 
-    script = read_story(story)
+    script = read_story(story, say)
     director = load(model, device="cpu")
     found = check_story(script, director.geometry, director.unknown_words)
     if as_json:

@@ -6,7 +6,7 @@ Limits that do not depend on a preset are stated here; how many frames ``seconds
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from typing import Annotated, Any
 
@@ -105,7 +105,7 @@ def _said(detail: ErrorDetails) -> str:
     kind, place, given = detail["type"], tuple(detail["loc"]), detail["input"]
     what = describe(place)
     if kind == "extra_forbidden":
-        return unknown_key(str(place[-1]), Shot if len(place) > 1 else Story)
+        return unknown_key(str(place[-1]), (Shot if len(place) > 1 else Story).model_fields)
     if kind == "missing":
         return f"{what} is missing; add it"
     if place == ("shots",):
@@ -149,9 +149,9 @@ def _short(given: Any) -> str:
     return text if len(text) <= 40 else text[:37] + "..."
 
 
-def unknown_key(key: str, model: type[Config]) -> str:
-    """The sentence for a key ``model`` does not have, with the nearest one it has."""
-    names = list(model.model_fields)
+def unknown_key(key: str, known: Iterable[str]) -> str:
+    """The sentence for a key that is not among the ``known``, with the nearest one."""
+    names = list(known)
     near = get_close_matches(key.lower(), names, n=1)
     mend = f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(names)}"
     return f"unknown key {_short(key)}; {mend}"

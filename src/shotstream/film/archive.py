@@ -2,6 +2,7 @@
 
 film.json            the record (:mod:`shotstream.film.record`)
 takes/00000.mp4 ...  the footage of every made take (:mod:`shotstream.film.footage`)
+storyboard.png       what is in the film, at a glance; for people, never read
 """
 
 from __future__ import annotations
@@ -11,12 +12,16 @@ from pathlib import Path
 
 from shotstream.core.errors import InputError
 from shotstream.core.files import whole_file
+from shotstream.film.edit import edit_of
 from shotstream.film.footage import check_footage
 from shotstream.film.record import MAX_TAKES, FilmRecord, TakeRecord, read_record
 from shotstream.film.store import TakeStore
 from shotstream.film.zip_guard import copy_entry, opened_zip, read_entry
+from shotstream.media.exports.storyboard import draw_board
+from shotstream.media.storyboard import png
 
-RECORD = "film.json"
+RECORD, BOARD = "film.json", "storyboard.png"
+MOST_ON_BOARD = 100  # shots
 MAX_RECORD_BYTES = 64 << 20
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the same film is the same file, whenever it is saved
 
@@ -30,6 +35,9 @@ def pack(record: FilmRecord, store: TakeStore, path: Path) -> None:
                 source.seek(0)
                 while piece := source.read(1 << 20):
                     target.write(piece)
+        if any(shot.choice for shot in record.shots):
+            board = draw_board(edit_of(record, store, path.stem), MOST_ON_BOARD)
+            archive.writestr(zipfile.ZipInfo(BOARD, _EPOCH), png(board))
 
 
 def unpack(path: Path, folder: Path | None = None) -> tuple[FilmRecord, TakeStore]:

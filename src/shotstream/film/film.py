@@ -237,10 +237,11 @@ class Film:
         self._refuse_while_running("save")
         pack(self.record, self.store, Path(path))
 
-    def export(self, path: str | Path, *, storyboard: str | Path | None = None) -> None:
-        """Write the chosen takes as MP4, a chapter per shot, and with ``storyboard`` a picture of all shots (PNG)."""
+    def export(self, path: str | Path, *, storyboard: str | Path | None = None, shot: int | None = None) -> list[Path]:
+        """Write the chosen takes, or those of ``shot`` alone, as ``path`` ends; see :mod:`shotstream.film.export`."""
         self._refuse_while_running("export")
-        export_film(self, Path(path), None if storyboard is None else Path(storyboard))
+        board = None if storyboard is None else Path(storyboard)
+        return export_film(self, Path(path), storyboard=board, shot=shot)
 
     def frames(self) -> Iterator[np.ndarray]:
         """Every frame of the chosen takes, in film order: uint8 [height, width, 3] RGB."""

@@ -19,27 +19,30 @@ _BYTES_PER_ENTRY = 512  # of the directory: header, name and extra fields
 _TAIL = 22 + 65535 + 20  # end record, its longest comment, and the locator of a 64-bit one
 _END, _LOCATOR, _END64 = b"PK\x05\x06", b"PK\x06\x07", b"PK\x06\x06"
 _PIECE = 1 << 20
+_DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, struct.error, UnicodeError)
+_KINDS = (0, stat.S_IFREG, stat.S_IFDIR)  # of entries; 0: the writer did not say
 
 
 @contextmanager
 def opened_zip(path: Path, *, most_entries: int) -> Iterator[zipfile.ZipFile]:
     """The zip at ``path``, its directory checked before it is read, its entries before they are unpacked.
 
-    Refused with a one-line :class:`InputError`: what is no zip, too many entries, names given twice or leading
-    out of the archive, links, encryption, and entries that unpack to far more than the file holds.
+    Refused with a one-line :class:`InputError`: what is no zip, too many entries, names given twice or leading out
+    of the archive, links and devices, encryption, rare compressions (their decoders ask for memory by the archive's
+    word), and entries that unpack to far more than the file holds.
     Raises :class:`StorageError` if the disk refuses.
     """
     try:
         with path.open("rb") as file:
             _check_directory(file, path, most_entries)
             with zipfile.ZipFile(file) as archive:
-                _check_entries(archive.infolist(), path, file.seek(0, 2))
+                _check_entries(archive.infolist(), path, file.seek(0, 2), most_entries)
                 yield archive
     except FileNotFoundError as fault:
         raise InputError(f"{path}: no such file; check the name") from fault
     except IsADirectoryError as fault:
         raise InputError(f"{path}: is a folder; name a film file") from fault
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, struct.error) as fault:
+    except _DAMAGED as fault:
         raise InputError(f"{path}: damaged ({str(fault) or 'it ends too early'}); fetch or save it again") from fault
     except OSError as fault:
         raise StorageError(f"{path}: cannot be unpacked ({fault.strerror or fault})") from fault
@@ -75,30 +78,38 @@ def _check_directory(file: BinaryIO, path: Path, most_entries: int) -> None:
     if end < 0 or len(tail) < end + 22:
         raise InputError(f"{path}: not a film file, or cut short (no zip directory at its end); fetch or save it again")
     _, entries, directory = struct.unpack("<HHI", tail[end + 8 : end + 16])
-    locator = tail[max(0, end - 20) : end]
-    if locator.startswith(_LOCATOR):
-        file.seek(struct.unpack("<Q", locator[8:16])[0])
+    at = max(0, size - _TAIL) + end - 20
+    if tail[max(0, end - 20) : end].startswith(_LOCATOR):
+        # zipfile takes the 64-bit record that ends here, whatever the locator says: they have to be the same one.
+        pointed = struct.unpack("<Q", tail[end - 12 : end - 4])[0]
+        file.seek(max(0, at - 56))
         record = file.read(56)
-        if record.startswith(_END64) and len(record) == 56:
-            entries, directory = struct.unpack("<QQ", record[32:48])
+        if pointed != at - 56 or not record.startswith(_END64):
+            raise InputError(f"{path}: its zip directory is not where it says; this file is not safe to open")
+        entries, directory = struct.unpack("<QQ", record[32:48])
     file.seek(0)
     if entries > most_entries or directory > most_entries * _BYTES_PER_ENTRY:
         raise InputError(f"{path}: lists {entries} files in {directory} bytes; a film file has at most {most_entries}")
 
 
-def _check_entries(entries: list[zipfile.ZipInfo], path: Path, archive_bytes: int) -> None:
+def _check_entries(entries: list[zipfile.ZipInfo], path: Path, archive_bytes: int, most_entries: int) -> None:
+    if len(entries) > most_entries:
+        raise InputError(f"{path}: lists {len(entries)} files; a film file has at most {most_entries}")
     names: set[str] = set()
     for entry in entries:
-        name = entry.filename
-        if name in names:
-            raise InputError(f"{path}: {name[:80]!r} is in it twice; this file is not safe to open")
-        names.add(name)
-        parts = PurePosixPath(name.replace("\\", "/")).parts
+        name = entry.filename.replace("\\", "/")
+        shown = f"{path}: {entry.filename[:80]!r}"
+        if name.casefold() in names:  # some disks hold one name in one case only
+            raise InputError(f"{shown} is in it twice; this file is not safe to open")
+        names.add(name.casefold())
+        parts = PurePosixPath(name).parts
         if not parts or parts[0] == "/" or ".." in parts or ":" in name:
-            raise InputError(f"{path}: {name[:80]!r} leads out of the archive; this file is not safe to open")
-        if stat.S_ISLNK(entry.external_attr >> 16):
-            raise InputError(f"{path}: {name[:80]!r} is a link; this file is not safe to open")
+            raise InputError(f"{shown} leads out of the archive; this file is not safe to open")
+        if stat.S_IFMT(entry.external_attr >> 16) not in _KINDS:
+            raise InputError(f"{shown} is a link or a device; this file is not safe to open")
         if entry.flag_bits & 1:
-            raise InputError(f"{path}: {name[:80]!r} is encrypted; save the film without a password")
+            raise InputError(f"{shown} is encrypted; save the film without a password")
+        if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            raise InputError(f"{shown} is packed in a rare way; zip the film with plain deflate")
     if sum(entry.file_size for entry in entries) > MAX_GROWTH * archive_bytes + GRACE:
         raise InputError(f"{path}: unpacks to far more than it holds; this file is not safe to open")

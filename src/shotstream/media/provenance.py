@@ -46,9 +46,9 @@ def tags_of(metadata: dict[str, str]) -> FilmTags | None:
     return None if written is None else FilmTags.model_validate_json(written)
 
 
-def append_mark(path: Path, tags: FilmTags) -> None:
-    """Append an XMP packet that carries the IPTC mark to the MP4 ``path``, as a box of its own."""
-    packet = (
+def xmp_packet(tags: FilmTags) -> bytes:
+    """The IPTC mark as an XMP packet, for any file that can carry one."""
+    return (
         '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>'
         '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
         '<rdf:Description rdf:about="" xmlns:Iptc4xmpExt="http://iptc.org/std/Iptc4xmpExt/2008-02-29/"'
@@ -58,5 +58,10 @@ def append_mark(path: Path, tags: FilmTags) -> None:
         "</rdf:Description></rdf:RDF></x:xmpmeta>"
         '<?xpacket end="r"?>'
     ).encode()
+
+
+def append_mark(path: Path, tags: FilmTags) -> None:
+    """Append an XMP packet that carries the IPTC mark to the MP4 ``path``, as a box of its own."""
+    packet = xmp_packet(tags)
     with path.open("ab") as file:
         file.write(struct.pack(">I4s", 24 + len(packet), b"uuid") + XMP_BOX.bytes + packet)

@@ -1,95 +1,106 @@
-"""Reading a story: YAML, JSON of the same shape, or the reference's layout (``shot1``, ``shot2``, ...)."""
+"""Reading a story: YAML or JSON of our own shape, or any prompt format of :mod:`shotstream.media.prompt_formats`."""
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from pathlib import Path
 
-from shotstream.core.errors import InputError, StorageError
-from shotstream.core.story import Story, make_story, unknown_key
-from shotstream.media.located import Located, Place
+from shotstream.core.errors import InputError
+from shotstream.core.story import Story, make_story
+from shotstream.media.located import Located
 from shotstream.media.located_json import parse_json
 from shotstream.media.located_yaml import parse_yaml
+from shotstream.media.prompt_formats import holocine, infinity_rope, longlive, reference
+from shotstream.media.prompt_formats.rewriting import Tell, silent
+from shotstream.media.text_file import MAX_BYTES, decoded, read_text
 
-MAX_BYTES = 512 * 1024
-_SHOT_KEY = re.compile(r"shot(\d{1,4})")
+_WITH_LINE = re.compile(r"(.+):(\d{1,6})")
+_LAYOUTS = (reference, holocine, longlive)
 
 
-def read_story(source: str | Path) -> Story:
+def read_story(source: str | Path, tell: Tell = silent) -> Story:
     """The story in the file ``source``; ``-`` reads standard input.
 
-    Raises :class:`InputError` (what is in it) or :class:`StorageError` (it cannot be read), one line each.
+    A file with a story on every line is named with the line's number behind it (``prompts.jsonl:3``). ``tell`` hears,
+    in sentences, what another system's prompts ask for that a story cannot say. Raises :class:`InputError` (what is
+    in it) or :class:`StorageError` (it cannot be read), one line each.
     """
     if str(source) == "-":
-        return parse_story(_decoded(sys.stdin.buffer.read(MAX_BYTES + 1), "<stdin>"), "<stdin>")
-    path = Path(source)
-    try:
-        if path.is_dir():
-            raise InputError(f"{path}: is a folder; name a story file")
-        with path.open("rb") as file:
-            data = file.read(MAX_BYTES + 1)
-    except FileNotFoundError as fault:
-        raise InputError(f"{path}: no such file; check the name") from fault
-    except (OSError, ValueError) as fault:
-        said = fault.strerror if isinstance(fault, OSError) else fault
-        raise StorageError(f"{str(path)!r}: cannot be read ({said})") from fault
-    return parse_story(_decoded(data, str(path)), str(path))
+        return parse_story(decoded(sys.stdin.buffer.read(MAX_BYTES + 1), "<stdin>"), "<stdin>", tell=tell)
+    path, line = _place(source)
+    if longlive.is_folder(path):
+        found = longlive.from_folder(path, tell)
+        return make_story(found.data, str(path), found.lines)
+    return parse_story(read_text(path), str(path), line=line, tell=tell)
 
 
-def parse_story(text: str, name: str = "story") -> Story:
-    """The story written in ``text``; ``name`` is what errors call it. Raises :class:`InputError`."""
+def parse_story(text: str, name: str = "story", *, line: int | None = None, tell: Tell = silent) -> Story:
+    """The story written in ``text``, or on its ``line``-th line; ``name`` is what errors call it.
+
+    Raises :class:`InputError`.
+    """
     if not text.strip():
         raise InputError(f"{name}: is empty; a story needs global_caption and shots")
+    if _a_story_per_line(text, name):
+        number, chosen = _picked(text, name, line)
+        found = _from_line(chosen, number, name, tell)
+    elif line is not None:
+        raise InputError(f"{name}: holds one story, not one per line; leave :{line} away")
+    elif holocine.is_tagged(text):
+        found = holocine.from_text(text, name, tell)
+    else:
+        found = _from_mapping(text, name, tell)
+    return make_story(found.data, name, found.lines)
+
+
+def _place(source: str | Path) -> tuple[Path, int | None]:
+    """The file ``source`` names, and the line in it, if one is named."""
+    named = _WITH_LINE.fullmatch(str(source))
+    if named is None or os.path.exists(source):
+        return Path(source), None
+    return Path(named[1]), int(named[2])
+
+
+def _lines(text: str) -> list[tuple[int, str]]:
+    """The lines that are not blank, with their numbers."""
+    return [(number, line) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
+
+
+def _a_story_per_line(text: str, name: str) -> bool:
+    if name.lower().endswith((".yaml", ".yml", ".json")):
+        return False
+    first, *others = (line.strip() for _, line in _lines(text))
+    objects = first.startswith("{") and first.endswith("}") and any(line.startswith("{") for line in others[:1])
+    return objects or infinity_rope.fits(first) or (name.lower().endswith(".jsonl") and first.startswith("{"))
+
+
+def _picked(text: str, name: str, line: int | None) -> tuple[int, str]:
+    """The line that holds the story, and its number."""
+    lines = _lines(text)
+    if line is None and len(lines) > 1:
+        first = lines[0][0]
+        raise InputError(f"{name}: holds {len(lines)} stories, one per line; name one, such as {name}:{first}")
+    wanted = lines[0][0] if line is None else line
+    chosen = dict(lines).get(wanted)
+    if chosen is None:
+        raise InputError(f"{name}: there is no story on line {wanted}; it holds {len(lines)}")
+    return wanted, chosen
+
+
+def _from_line(text: str, number: int, name: str, tell: Tell) -> Located:
+    if text.lstrip().startswith("{"):
+        return _from_mapping("\n" * (number - 1) + text, name, tell)
+    return infinity_rope.rewritten(text, number, name, tell)
+
+
+def _from_mapping(text: str, name: str, tell: Tell) -> Located:
     is_json = text.lstrip().startswith("{") and not name.lower().endswith((".yaml", ".yml"))
     found = parse_json(text, name) if is_json else parse_yaml(text, name)
     if not isinstance(found.data, dict):
         raise InputError(f"{name}, line 1: a story is a mapping with the keys global_caption and shots")
-    if "shots" not in found.data and any(_SHOT_KEY.fullmatch(str(key)) for key in found.data):
-        found = _from_reference_layout(found, name)
-    return make_story(found.data, name, found.lines)
-
-
-def _decoded(data: bytes, name: str) -> str:
-    if len(data) > MAX_BYTES:
-        raise InputError(f"{name}: larger than {MAX_BYTES // 1024} KiB; a story is a short text")
-    if b"\0" in data:
-        raise InputError(f"{name}: is not a text file; a story is YAML or JSON in UTF-8")
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as fault:
-        line = data.count(b"\n", 0, fault.start) + 1
-        raise InputError(f"{name}, line {line}: is not UTF-8; save the file as UTF-8") from fault
-
-
-def _from_reference_layout(found: Located, name: str) -> Located:
-    """Rewrite ``shot1: caption`` ... as ``shots: [{caption}]``, captions as they are, lines kept.
-
-    ``video_path``, which the reference's data files carry beside the captions, is left out.
-    """
-    assert isinstance(found.data, dict)
-    data: dict[str, object] = {}
-    numbered: dict[int, str] = {}
-    for key, value in found.data.items():
-        match = _SHOT_KEY.fullmatch(key)
-        if match:
-            numbered[int(match[1])] = key
-        elif key in Story.model_fields:
-            data[key] = value
-        elif key != "video_path":
-            raise InputError(f"{name}, line {found.lines[(key,)]}: {unknown_key(key, Story)}")
-    lines: dict[Place, int] = {
-        place: line for place, line in found.lines.items() if place[:1] in ((), *((k,) for k in data))
-    }
-    shots = []
-    for index, (number, key) in enumerate(sorted(numbered.items())):
-        line = found.lines[(key,)]
-        if number != index + 1:
-            raise InputError(
-                f"{name}, line {line}: {key} comes without shot{index + 1}; number shots from 1, without gaps"
-            )
-        if not isinstance(found.data[key], str):
-            raise InputError(f"{name}, line {line}: {key} must be text in quotes")
-        lines[("shots", index)] = line
-        shots.append({"caption": found.data[key]})
-    return Located({**data, "shots": shots}, lines)
+    for layout in _LAYOUTS:
+        if layout.fits(found.data):
+            return layout.rewritten(found, name, tell)
+    return found

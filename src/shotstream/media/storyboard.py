@@ -6,17 +6,15 @@ import io
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
-
-from shotstream.core.files import write_bytes
 
 FRAMES_PER_SHOT = 4
 FRAME_WIDTH = 256  # pixels on the sheet
 TEXT_WIDTH = 268
 MARGIN, GAP, ROW_GAP = 32, 6, 18
+SMALL_FONT = 12  # pixels
 PAPER, INK, FAINT, RULE = (250, 248, 244), (38, 36, 33), (140, 134, 126), (222, 217, 208)
 
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
@@ -32,9 +30,14 @@ class Panel:
     seconds: float
 
 
+def spread_over(length: int, count: int = FRAMES_PER_SHOT) -> list[int]:
+    """``count`` of the indices of ``length`` frames, evenly from the first to the last."""
+    return [int(index) for index in np.linspace(0, length - 1, count).round()]
+
+
 def spread(frames: np.ndarray, count: int = FRAMES_PER_SHOT) -> np.ndarray:
     """``count`` of ``frames`` [T, ...], evenly from the first to the last."""
-    return frames[np.linspace(0, len(frames) - 1, count).round().astype(int)]
+    return frames[spread_over(len(frames), count)]
 
 
 def draw_storyboard(title: str, panels: Sequence[Panel], footer: str = "") -> Image.Image:
@@ -43,7 +46,7 @@ def draw_storyboard(title: str, panels: Sequence[Panel], footer: str = "") -> Im
     frame_height = round(FRAME_WIDTH * height / width)
     columns = max(len(panel.frames) for panel in panels)
     sheet_width = 2 * MARGIN + TEXT_WIDTH + columns * (FRAME_WIDTH + GAP) - GAP
-    heading, body, small = _font(22), _font(16), _font(12)
+    heading, body, small = font_of(22), font_of(16), font_of(12)
     title_lines = wrap(title, heading, sheet_width - 2 * MARGIN, most=3)
     texts = [wrap(panel.caption, body, TEXT_WIDTH - 24, most=max(2, (frame_height - 30) // 22)) for panel in panels]
     head = MARGIN + 30 * len(title_lines) + 16
@@ -55,31 +58,31 @@ def draw_storyboard(title: str, panels: Sequence[Panel], footer: str = "") -> Im
         top = head + index * (frame_height + ROW_GAP)
         draw.line((MARGIN, top - ROW_GAP // 2, sheet_width - MARGIN, top - ROW_GAP // 2), fill=RULE)
         label = f"shot {index}  ·  {panel.start:.1f} s  ·  {panel.seconds:.2f} s long"
-        draw.text((MARGIN, top + 2), label, fill=FAINT, font=small)
+        draw.text((MARGIN, top + 2), spaced(label, small), fill=FAINT, font=small)
         draw.multiline_text((MARGIN, top + 24), "\n".join(lines), fill=INK, font=body, spacing=5)
         for column, frame in enumerate(panel.frames):
             picture = Image.fromarray(frame).resize((FRAME_WIDTH, frame_height), Image.Resampling.LANCZOS)
             sheet.paste(picture, (MARGIN + TEXT_WIDTH + column * (FRAME_WIDTH + GAP), top))
-    draw.text((MARGIN, sheet.height - MARGIN + 4), footer, fill=FAINT, font=small)
+    draw.text((MARGIN, sheet.height - MARGIN + 4), spaced(footer, small), fill=FAINT, font=small)
     return sheet
 
 
-def write_storyboard(path: Path, title: str, panels: Sequence[Panel], footer: str = "") -> None:
-    """Draw the sheet and write it as PNG, whole or not at all. Raises :class:`StorageError`."""
+def png(picture: Image.Image) -> bytes:
+    """``picture`` as a PNG file."""
     data = io.BytesIO()
-    draw_storyboard(title, panels, footer).save(data, "PNG", optimize=True)
-    write_bytes(path, data.getvalue())
+    picture.save(data, "PNG", optimize=True)
+    return data.getvalue()
 
 
 def wrap(text: str, font: Font, width: int, most: int) -> list[str]:
     """``text`` in at most ``most`` lines no wider than ``width`` pixels; what does not fit ends in an ellipsis."""
-    lines = [""]
+    lines, space = [""], spaced(" ", font)
     for word in _drawable(text).split():
         while font.getlength(word) > width:  # a word wider than the column: break it
             fits = next(n for n in range(len(word), 0, -1) if n == 1 or font.getlength(word[:n]) <= width)
             lines += [word[:fits], ""] if not lines[-1] else ["", word[:fits], ""]
             word = word[fits:]
-        longer = f"{lines[-1]} {word}".strip()
+        longer = f"{lines[-1]}{space}{word}".strip()
         if font.getlength(longer) <= width:
             lines[-1] = longer
         else:
@@ -87,9 +90,9 @@ def wrap(text: str, font: Font, width: int, most: int) -> list[str]:
     lines = [line for line in lines if line]
     if len(lines) > most:
         last = lines[most - 1]
-        while last and font.getlength(last + " …") > width:
-            last = last.rpartition(" ")[0]
-        lines = [*lines[: most - 1], f"{last} …".strip()]
+        while last and font.getlength(f"{last}{space}…") > width:
+            last = last.rpartition(space)[0]
+        lines = [*lines[: most - 1], f"{last}{space}…".strip()]
     return lines
 
 
@@ -99,5 +102,12 @@ def _drawable(text: str) -> str:
     return "".join(sign for sign in plain if not unicodedata.combining(sign))
 
 
-def _font(size: int) -> Font:
+def spaced(text: str, font: Font) -> str:
+    """``text`` as it has to be drawn in ``font``: the spaces of Pillow's own are so narrow that small ones vanish."""
+    small = isinstance(font, ImageFont.FreeTypeFont) and font.size <= SMALL_FONT
+    return text.replace(" ", "  ") if small else text
+
+
+def font_of(size: int) -> Font:
+    """Pillow's own font, ``size`` pixels high."""
     return ImageFont.load_default(size)

@@ -3,66 +3,42 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Request
 from fastapi import Path as InPath
-from fastapi.responses import FileResponse, Response, StreamingResponse
-from pydantic import Field
-from starlette.background import BackgroundTask
+from fastapi.responses import Response, StreamingResponse
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
 
-from shotstream.core.config import Config
 from shotstream.core.errors import InputError
-from shotstream.core.story import MAX_CAPTION, Seed
 from shotstream.film.film import Film
 from shotstream.film.record import TakeRecord
-from shotstream.media.story_file import MAX_BYTES, parse_story
+from shotstream.media.story_file import parse_story
+from shotstream.media.text_file import MAX_BYTES
 from shotstream.serving.desk import Desk
+from shotstream.serving.exports import Id, add_exports
 from shotstream.serving.frames import Picture, jpeg, pack
+from shotstream.serving.http_types import CheckText, Listed, NewFilm
 from shotstream.serving.hub import Outbox
-from shotstream.serving.protocol import MAX_PROMPT, Accepted, AnyCommand, FilmView, ModelView, Prompt, Shoot, schema
+from shotstream.serving.protocol import Accepted, AnyCommand, FilmView, ModelView, Shoot, schema
 from shotstream.serving.safety import UPLOADS
 from shotstream.serving.session import Session, Timed
 from shotstream.serving.studio import Studio
 from shotstream.serving.words import Words, cut_hint, unknown_in
 
-Id = Annotated[str, InPath(pattern="^[0-9a-f]{12}$")]
 Number = Annotated[int, InPath(ge=0, le=1_000_000)]
 BOUNDARY = "shotstream-frame"
-
-
-class NewFilm(Config):
-    """A film to begin."""
-
-    global_caption: Prompt
-    seed: Seed = 0
-
-
-class CheckText(Config):
-    """A caption being typed; ``previous``: that of the shot before it."""
-
-    text: Annotated[str, Field(max_length=MAX_PROMPT)]
-    previous: Annotated[str, Field(max_length=MAX_CAPTION)] | None = None
-
-
-class Listed(Config):
-    """One film of the list; ``changed``: seconds since 1970."""
-
-    id: str
-    global_caption: str
-    shots: int
-    changed: float
 
 
 def routes(desk: Desk) -> APIRouter:
     """All of /api."""
     api = APIRouter(prefix="/api")
     _add_films(api, desk)
-    _add_files(api, desk)
+    add_exports(api, desk)
+    _add_frames(api, desk)
     _add_live(api, desk)
     return api
 
@@ -113,15 +89,7 @@ def _add_films(api: APIRouter, desk: Desk) -> None:
         return await _open(desk, request)
 
 
-def _add_files(api: APIRouter, desk: Desk) -> None:
-    @api.get("/films/{id}/film.mp4", response_class=FileResponse, summary="The chosen takes as MP4")
-    async def mp4(id: Id) -> FileResponse:
-        return await _written(desk, id, "film.mp4", "video/mp4", lambda film, path: film.export(path))
-
-    @api.get("/films/{id}/film.film", response_class=FileResponse, summary="The whole film as one file, to go on with")
-    async def whole(id: Id) -> FileResponse:
-        return await _written(desk, id, "film.film", "application/zip", lambda film, path: film.save(path))
-
+def _add_frames(api: APIRouter, desk: Desk) -> None:
     @api.get("/films/{id}/takes/{take}/frames", response_class=Response, summary="All frames of a made take")
     async def frames(id: Id, take: Number) -> Response:
         film = await desk.ask(lambda studio: studio.session(id).film.snapshot())
@@ -160,19 +128,6 @@ async def _parts(desk: Desk, id: str) -> AsyncIterator[bytes]:
                 yield head.encode() + data + b"\r\n"
     finally:
         desk.hub.leave(id, outbox)
-
-
-async def _written(desk: Desk, id: str, name: str, kind: str, write: Callable[[Film, Path], None]) -> FileResponse:
-    """A file made from the film as it stands, in another thread; gone once it is sent."""
-    film = await desk.ask(lambda studio: studio.session(id).film.snapshot())
-    folder = tempfile.TemporaryDirectory(prefix="shotstream-")
-    path = Path(folder.name) / name
-    try:
-        await run_in_threadpool(write, film, path)
-    except BaseException:
-        folder.cleanup()
-        raise
-    return FileResponse(path, media_type=kind, filename=name, background=BackgroundTask(folder.cleanup))
 
 
 async def _open(desk: Desk, request: Request) -> FilmView:

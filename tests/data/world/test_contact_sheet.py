@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 
 from shotstream.core.geometry import Geometry
-from shotstream.data.world.contact_sheet import contact_sheet
+from shotstream.data.world.contact_sheet import FONT_SIZE, GAP, MARGIN, PAPER, contact_sheet
 from shotstream.data.world.render import render_shot
 from shotstream.data.world.stories import make_story
 
@@ -26,6 +26,14 @@ def test_more_frames_make_the_sheet_wider() -> None:
     one, three = (contact_sheet(stories, GEOMETRY, frames_per_shot=count) for count in (1, 3))
     assert three.width - one.width == 2 * 2 * GEOMETRY.width
     assert three.height == one.height
+
+
+def test_the_number_stands_clear_of_the_caption() -> None:
+    sheet = np.asarray(contact_sheet([make_story(3, shots=2)], GEOMETRY))
+    title = sheet[MARGIN : MARGIN + FONT_SIZE + 2]
+    (inked,) = (title != PAPER).any(axis=(0, 2)).nonzero()
+    number_ends = inked[inked < MARGIN + FONT_SIZE].max()
+    assert inked[inked > number_ends].min() - number_ends >= GAP
 
 
 def _contains(sheet: np.ndarray, frame: np.ndarray) -> bool:

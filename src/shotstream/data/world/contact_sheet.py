@@ -38,8 +38,11 @@ def contact_sheet(
     draw = ImageDraw.Draw(sheet)
     for index, (story, row) in enumerate(zip(stories, rows, strict=True)):
         top = MARGIN + index * row_height
-        title = wrap(f"{story.seed}  {story.global_caption}", font, sheet.width - 2 * MARGIN, most=1)[0]
-        draw.text((MARGIN, top), title, fill=INK, font=font)
+        name = str(story.seed)
+        draw.text((MARGIN, top), name, fill=FAINT, font=font)
+        indent = MARGIN + font.getlength(name) + GAP  # not spaces: those of this font are narrow
+        title = wrap(story.global_caption, font, round(sheet.width - MARGIN - indent), most=1)[0]
+        draw.text((indent, top), title, fill=INK, font=font)
         for column, cell in enumerate(row):
             left, below = MARGIN + column * cell_width, top + LINE + 4
             for number, frame in enumerate(cell.frames):

@@ -1,0 +1,23 @@
+"""The film's script, to make it again or go on writing: a story as YAML or JSON."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import yaml
+
+from shotstream.core.files import write_text
+from shotstream.media.exports.edit import Edit
+
+
+def write_script(edit: Edit, path: Path) -> None:
+    """The story with the seeds of the takes in the film; YAML, or JSON if ``path`` says so.
+
+    Raises :class:`StorageError`.
+    """
+    story = edit.tags.story.model_dump(exclude_none=True, mode="json")
+    if path.suffix.lower() == ".json":
+        write_text(path, json.dumps(story, indent=2, ensure_ascii=False) + "\n")
+    else:
+        write_text(path, yaml.safe_dump(story, allow_unicode=True, sort_keys=False, width=110))

@@ -1,0 +1,60 @@
+"""Prompts as subtitles: what every stretch of the film was made under, as SRT (SubRip) or VTT (W3C WebVTT)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from shotstream.core.files import write_text
+from shotstream.media.exports.edit import Edit
+
+
+@dataclass(frozen=True, slots=True)
+class Cue:
+    """One subtitle: from frame ``start`` of the film to before frame ``end``."""
+
+    start: int
+    end: int
+    text: str
+
+
+def cues(edit: Edit) -> Iterator[Cue]:
+    """A cue per prompt; a shot that was changed while it was made has several. White space becomes single spaces."""
+    for shot in edit.shots:
+        ends = [prompt.frame for prompt in shot.prompts[1:]] + [shot.frames]
+        for prompt, end in zip(shot.prompts, ends, strict=True):
+            if end > prompt.frame:
+                yield Cue(shot.start + prompt.frame, shot.start + end, " ".join(prompt.caption.split()))
+
+
+def write_srt(edit: Edit, path: Path) -> None:
+    """Raises :class:`StorageError`."""
+    fps = edit.picture.fps
+    blocks = [
+        f"{number}\n{_clock(cue.start, fps, ',')} --> {_clock(cue.end, fps, ',')}\n{cue.text}\n"
+        for number, cue in enumerate(cues(edit), 1)
+    ]
+    write_text(path, "\n".join(blocks))
+
+
+def write_vtt(edit: Edit, path: Path) -> None:
+    """The global caption stands in a note. Raises :class:`StorageError`."""
+    fps = edit.picture.fps
+    note = f"{edit.tags.story.global_caption}\n\n{edit.tags.as_metadata()['comment']}"
+    blocks = [f"NOTE\n{_vtt_text(line)}\n" for line in note.split("\n\n")]
+    for cue in cues(edit):
+        blocks.append(f"{_clock(cue.start, fps, '.')} --> {_clock(cue.end, fps, '.')}\n{_vtt_text(cue.text)}\n")
+    write_text(path, "\n".join(["WEBVTT\n", *blocks]))
+
+
+def _vtt_text(text: str) -> str:
+    """WebVTT has markup; a note must not hold an arrow either."""
+    plain = " ".join(text.split())
+    return plain.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def _clock(frame: int, fps: int, point: str) -> str:
+    """When ``frame`` begins, to the nearest millisecond: hours:minutes:seconds and ``point`` before the rest."""
+    seconds, milliseconds = divmod(round(1000 * frame / fps), 1000)
+    return f"{seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}{point}{milliseconds:03d}"

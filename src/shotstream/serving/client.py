@@ -1,0 +1,220 @@
+"""A Python client of the studio's HTTP API: direct a film in a studio that runs elsewhere, with the same commands.
+
+with StudioClient() as studio:
+    film = studio.begin("A red fox in a snowy forest.", seed=7)
+    film.shoot("Wide shot. The fox walks.", seconds=2)
+    film.wait()
+    film.fetch("fox.mp4")
+"""
+
+from __future__ import annotations
+
+import io
+import time
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Any, TypeVar
+
+import httpx
+import numpy as np
+from PIL import Image
+from pydantic import TypeAdapter
+
+from shotstream.core.errors import InputError, ShotStreamError
+from shotstream.core.files import whole_file
+from shotstream.media.exports.formats import format_named, format_of
+from shotstream.media.story_file import read_story
+from shotstream.serving import protocol
+from shotstream.serving.frames import unpack
+from shotstream.serving.http_types import Listed
+
+USUAL = "http://127.0.0.1:7860"
+POLL = 0.2  # seconds between two looks at what is being made
+_FILMS = TypeAdapter(list[Listed])
+T = TypeVar("T")
+
+
+class StudioError(ShotStreamError):
+    """The studio says no, or is not there. ``code``: why, in one word (docs/protocol.md)."""
+
+    def __init__(self, code: str, text: str) -> None:
+        super().__init__(text)
+        self.code = code
+
+
+class StudioClient:
+    """One connection to the studio at ``url``; ``timeout``: seconds any one answer may take.
+
+    Every method raises :class:`StudioError` when the studio refuses or does not answer.
+    """
+
+    def __init__(self, url: str = USUAL, *, timeout: float = 120) -> None:
+        self.url = url.rstrip("/")
+        self._http = httpx.Client(base_url=self.url, timeout=timeout, trust_env=False)  # no proxy: it is this machine
+
+    def __enter__(self) -> StudioClient:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, fault: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the connection. The studio and its films go on."""
+        self._http.close()
+
+    def model(self) -> protocol.ModelView:
+        """The model, and whether it is ready."""
+        return protocol.ModelView.model_validate_json(self.ask("GET", "/api/model").content)
+
+    def ready(self, seconds: float = 120) -> protocol.ModelView:
+        """Wait until the model can make films."""
+
+        def state() -> protocol.ModelView | None:
+            model = self.model()
+            if model.state == "stopped":
+                raise StudioError("closed", f"{self.url}: {model.fault or 'its model has stopped'}")
+            return model if model.state == "ready" else None
+
+        return _wait(state, seconds, "the model is not ready")
+
+    def films(self) -> list[Listed]:
+        """All films, the latest first."""
+        return _FILMS.validate_json(self.ask("GET", "/api/films").content)
+
+    def begin(self, global_caption: str, seed: int = 0) -> RemoteFilm:
+        """A new film, without shots."""
+        return self._opened(self.ask("POST", "/api/films", json={"global_caption": global_caption, "seed": seed}))
+
+    def film(self, id: str) -> RemoteFilm:
+        """The film with this id."""
+        return self._opened(self.ask("GET", f"/api/films/{id}"))
+
+    def open(self, path: str | Path) -> RemoteFilm:
+        """A film of its own from a film file, or with every shot planned from a story in any format we read.
+
+        Raises :class:`InputError` for a story with a fault.
+        """
+        if Path(path).is_file() and zipfile.is_zipfile(path):
+            with Path(path).open("rb") as file:
+                return self._opened(self.ask("POST", "/api/open", content=file))
+        story = read_story(path).model_dump_json(exclude_none=True)
+        return self._opened(self.ask("POST", "/api/open", content=story.encode()))
+
+    def ask(self, method: str, path: str, **options: Any) -> httpx.Response:
+        """Any request of the API; what it refuses is raised."""
+        try:
+            answer = self._http.request(method, path, **options)
+        except httpx.TransportError as fault:
+            raise self._absent(fault) from fault
+        if answer.is_error:
+            raise _refusal(answer)
+        return answer
+
+    def fetch(self, path: str, target: Path, params: dict[str, int]) -> None:
+        """Write what the API answers to the file ``target``, whole or not at all. Raises :class:`StorageError` too."""
+        try:
+            with self._http.stream("GET", path, params=params) as answer:
+                if answer.is_error:
+                    answer.read()
+                    raise _refusal(answer)
+                with whole_file(target) as temporary, temporary.open("wb") as file:
+                    for piece in answer.iter_bytes():
+                        file.write(piece)
+        except httpx.TransportError as fault:
+            raise self._absent(fault) from fault
+
+    def _opened(self, answer: httpx.Response) -> RemoteFilm:
+        return RemoteFilm(self, protocol.FilmView.model_validate_json(answer.content).id)
+
+    def _absent(self, fault: httpx.TransportError) -> StudioError:
+        said = str(fault) or type(fault).__name__
+        return StudioError("no_studio", f"{self.url}: no studio answers ({said}); start one with `shotstream studio`")
+
+
+class RemoteFilm:
+    """A film in a studio. Made by :class:`StudioClient`. Raises as that does."""
+
+    def __init__(self, studio: StudioClient, id: str) -> None:
+        self.studio, self.id = studio, id
+
+    def view(self) -> protocol.FilmView:
+        """The film as it stands."""
+        return protocol.FilmView.model_validate_json(self.studio.ask("GET", f"/api/films/{self.id}").content)
+
+    def do(self, command: protocol.Command) -> int | None:
+        """Any command of :mod:`shotstream.serving.protocol`; returns the id of the take it is about."""
+        return self._say(**command.model_dump())
+
+    def shoot(self, caption: str, seconds: float | None = None, seed: int | None = None) -> int | None:
+        """Plan a shot at the film's end; returns the id of its first take."""
+        return self._say(type="shoot", caption=caption, seconds=seconds, seed=seed)
+
+    def retake(self, shot: int, seed: int | None = None) -> int | None:
+        """Plan another take of ``shot``; returns its id."""
+        return self._say(type="retake", shot=shot, seed=seed)
+
+    def choose(self, shot: int, take: int) -> None:
+        """Put the take with the id ``take`` into the film."""
+        self._say(type="choose", shot=shot, take=take)
+
+    def wait(self, seconds: float = 3600) -> protocol.FilmView:
+        """Wait until everything that is planned is made; returns the film."""
+
+        def done() -> protocol.FilmView | None:
+            view = self.view()
+            if view.queue and view.paused and view.running is None:
+                raise StudioError("paused", "the film is paused, or a take of it failed; say Resume to go on")
+            return view if view.running is None and not view.queue else None
+
+        return _wait(done, seconds, "the film is not done")
+
+    def frames(self, take: int) -> np.ndarray:
+        """Every frame of a made take as the page shows it (JPEG): uint8 [T, height, width, 3]."""
+        pictures = unpack(self.studio.ask("GET", f"/api/films/{self.id}/takes/{take}/frames").content)
+        return np.stack([np.asarray(Image.open(io.BytesIO(one.jpeg)).convert("RGB")) for one in pictures])
+
+    def fetch(self, path: str | Path, name: str | None = None, shot: int | None = None) -> Path:
+        """Write the film to ``path`` in the format called ``name``, or else as its suffix says; ``.film`` is the film.
+
+        shot: that shot alone. What is more than one file (clips, otio, edl) comes as a zip: name one. Raises
+        :class:`InputError` for a format or suffix that means nothing, :class:`StorageError` when the disk refuses.
+        """
+        target = Path(path)
+        if name is None and target.suffix.lower() == ".film":
+            self.studio.fetch(f"/api/films/{self.id}/film.film", target, {})
+            return target
+        chosen = format_of(target) if name is None else format_named(name)
+        suffixes = (".zip",) if chosen.several else chosen.suffixes
+        if target.suffix.lower() not in suffixes:
+            wanted = " or ".join(suffixes)
+            raise InputError(f"{target}: {chosen.name} comes as {wanted}; name the file so and say {chosen.name!r}")
+        params = {} if shot is None else {"shot": shot}
+        self.studio.fetch(f"/api/films/{self.id}/exports/{chosen.name}", target, params)
+        return target
+
+    def _say(self, **command: object) -> int | None:
+        answer = self.studio.ask("POST", f"/api/films/{self.id}/commands", json=command)
+        return protocol.Accepted.model_validate_json(answer.content).take
+
+
+def _refusal(answer: httpx.Response) -> StudioError:
+    """What the studio said no with: its own words, or what the framework found wrong with the request."""
+    try:
+        said = answer.json()
+    except ValueError:
+        said = {}
+    if "text" in said:
+        return StudioError(said["code"], said["text"])
+    faults = [f"{fault['loc'][-1]}: {fault['msg']}" for fault in said.get("detail", []) if isinstance(fault, dict)]
+    return StudioError("malformed", "; ".join(faults) or f"the studio answered {answer.status_code}")
+
+
+def _wait(look: Callable[[], T | None], seconds: float, said: str) -> T:
+    end = time.monotonic() + seconds
+    while (found := look()) is None:
+        if time.monotonic() > end:
+            raise StudioError("too_slow", f"{said} after {seconds:g} s; wait longer")
+        time.sleep(POLL)
+    return found

@@ -1,0 +1,101 @@
+"""Films, clips and animations, read back by PyAV and Pillow: every frame in its place, for its time."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from PIL import Image, ImageSequence
+
+from shotstream.media.exports.animation import shown_for
+from shotstream.media.exports.edit import Edit
+from shotstream.media.exports.formats import write_export
+from shotstream.media.provenance import SOURCE_TYPE
+from shotstream.media.video import read_info
+
+
+def decibels(found: np.ndarray, true: np.ndarray) -> float:
+    error = np.mean((found.astype(float) - true.astype(float)) ** 2)
+    return float(10 * np.log10(255**2 / max(error, 1e-9)))
+
+
+def decoded(path: Path) -> np.ndarray:
+    with av.open(str(path)) as container:
+        return np.stack([frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)])
+
+
+def animation(path: Path) -> tuple[list[np.ndarray], list[int]]:
+    with Image.open(path) as image:
+        frames = [(np.asarray(one.convert("RGB")), one.info["duration"]) for one in ImageSequence.Iterator(image)]
+    return [pixels for pixels, _ in frames], [milliseconds for _, milliseconds in frames]
+
+
+def test_clips_are_the_shots(edit: Edit, tmp_path: Path) -> None:
+    files = write_export(edit, tmp_path / "clips", "clips")
+    assert [path.name for path in files] == ["shot_000.mp4", "shot_002.mp4", "shot_003.mp4"]
+    assert sorted(tmp_path.rglob("*.mp4")) == files
+    for path, shot in zip(files, edit.shots, strict=True):
+        frames = decoded(path)
+        assert frames.shape == (shot.frames, 64, 96, 3)
+        assert decibels(frames, shot.read(None)) > 35
+        info = read_info(path)
+        assert (info.fps, [chapter.title for chapter in info.chapters]) == (16, [" ".join(shot.caption.split())])
+        assert info.tags is not None and info.tags.title == f"my fox, shot {shot.index}"
+
+
+def test_one_shot_and_the_whole_film(edit: Edit, tmp_path: Path) -> None:
+    write_export(edit, tmp_path / "film.mp4")
+    write_export(edit, tmp_path / "shot.mp4", shot=2)
+    whole, one = decoded(tmp_path / "film.mp4"), decoded(tmp_path / "shot.mp4")
+    assert (len(whole), len(one)) == (edit.frames, 33)
+    assert decibels(whole[9:42], one) > 35
+
+
+@pytest.mark.parametrize(("suffix", "least", "step"), [("webp", 30, 1), ("gif", 28, 10)])
+def test_animations_show_every_frame_for_its_time(edit: Edit, tmp_path: Path, suffix, least, step) -> None:
+    for shot in (None, 2):
+        path = tmp_path / f"{shot}.{suffix}"
+        assert write_export(edit, path, shot=shot) == [path]
+        frames, shown = animation(path)
+        wanted = [one for one in edit.shots if shot in (None, one.index)]
+        true = np.concatenate([one.read(None) for one in wanted])
+        assert len(frames) == len(true)
+        assert decibels(np.stack(frames), true) > least
+        starts = np.cumsum([0, *shown])
+        assert np.abs(starts - np.arange(len(true) + 1) * 1000 / 16).max() <= step / 2
+        with Image.open(path) as image:
+            assert image.info["loop"] == 0
+
+
+def test_a_gif_keeps_its_background_still(edit: Edit, tmp_path: Path) -> None:
+    """One palette per shot: a colour of the picture becomes the same colour in every frame."""
+    write_export(edit, tmp_path / "a.gif", shot=3)
+    frames, _ = animation(tmp_path / "a.gif")
+    true = next(one for one in edit.shots if one.index == 3).read(None)
+    back = [np.roll(frame, -at, axis=1).astype(int) for at, frame in enumerate(frames)]
+    assert np.abs(np.stack(back) - back[0]).mean() < 2 * np.abs(frames[0].astype(int) - true[0]).mean() + 1
+
+
+def test_animations_say_that_a_model_made_them(edit: Edit, tmp_path: Path) -> None:
+    write_export(edit, tmp_path / "a.webp", shot=0)
+    write_export(edit, tmp_path / "a.gif", shot=0)
+    assert SOURCE_TYPE.encode() in (tmp_path / "a.webp").read_bytes()
+    with Image.open(tmp_path / "a.gif") as image:
+        assert b"Made by a generative model" in image.info["comment"]
+
+
+def test_the_same_film_is_the_same_file(edit: Edit, tmp_path: Path) -> None:
+    for name in ("a.gif", "a.webp", "a.mp4", "a.pdf", "a.png"):
+        assert write_export(edit, tmp_path / name)
+        first = (tmp_path / name).read_bytes()
+        write_export(edit, tmp_path / name)
+        assert (tmp_path / name).read_bytes() == first, name
+
+
+@pytest.mark.parametrize("fps", [8, 16, 24, 60])
+@pytest.mark.parametrize("step", [1, 10])
+def test_rounded_times_never_drift(fps: int, step: int) -> None:
+    starts = np.cumsum([0, *shown_for(200, fps, step)])
+    assert np.abs(starts - np.arange(201) * 1000 / fps).max() <= step / 2
