@@ -19,7 +19,7 @@ from shotstream.core.errors import ShotStreamError
 BAD_INPUT, UNEXPECTED, INTERRUPTED = 2, 1, 130
 # Libraries that only an extra of the package brings.
 EXTRAS = {"skia": "world", "matplotlib": "train", "scenedetect": "eval", "transformers": "eval"}
-EXTRAS |= {"playwright": "dev"}
+EXTRAS |= {"playwright": "bench"}
 EXTRAS |= {"fastapi": "studio", "uvicorn": "studio", "websockets": "studio"}
 
 app = typer.Typer(
