@@ -284,3 +284,15 @@ def test_a_rotation_worked_out_before_is_the_one_worked_out_here(model: Transfor
             turn=turn[tokens],
         )
         assert torch.equal(ours, story.run(model, frames))
+
+
+@torch.no_grad()
+def test_a_network_that_predicts_clean_latents_gives_their_flow_frame_by_frame(model: Transformer) -> None:
+    story = Story(batch=2)
+    head = story.run(model)
+    clean = Transformer(model.config.model_copy(update={"prediction": "x0", "x0_sigma": 0.4}))
+    clean.load_state_dict(model.state_dict())
+    flow = story.run(clean)
+    for frame, sigma in enumerate(story.timesteps[0].tolist()):
+        held = max(sigma / 1000, 0.4)
+        exactly(flow[:, frame], (story.latents[:, frame] - head[:, frame]) / held)

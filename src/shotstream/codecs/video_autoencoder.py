@@ -1,17 +1,17 @@
-"""The light video autoencoder of the embedded preset: 2-D convolutions over groups of frames, causal in time.
+"""The light video autoencoder of the embedded preset: 2-D convolutions, causal in time.
 
-One latent frame stands for ``temporal`` (4) pixel frames, as in Wan's VAE; the first stands for a single frame,
-which is coded as a group that does not move. The encoder looks at one group alone, so a condition frame cut out
-of a shot is coded exactly as a first frame is. The decoder carries, at three depths, its features of the previous
-latent frame (a causal temporal convolution of width two, factorised), so detail persists and nothing looks ahead.
-It works at a quarter of the resolution and ends in a pixel shuffle.
+One latent frame stands for ``temporal`` (4) pixel frames, its group, as in Wan's VAE; the first stands for a single
+frame, which is coded as a group that does not move. At a quarter of the resolution every frame has features of its
+own, made by the same convolutions (moving outlines need four places at once); below that a group is one map. The
+encoder looks at one group alone, so a condition frame cut out of a shot is coded exactly as a first frame is. The
+decoder carries, at three depths, its features of what came before (the previous group, and at the finest depth the
+previous frame: a causal temporal convolution of width two, factorised), so detail persists and nothing looks ahead.
+It ends in a pixel shuffle.
 
 Axes: B batch · T pixel frames · F latent frames · N = B F · C channels · H, W pixels · h, w latent cells
 """
 
 from __future__ import annotations
-
-from itertools import pairwise
 
 import torch
 import torch.nn.functional as functional
@@ -26,15 +26,15 @@ SHUFFLE = 4  # the decoder's finest features have one cell per 4x4 pixels
 
 
 class VideoAutoencoderConfig(Config):
-    """Widths at 1/4, 1/8 and 1/16 of the resolution, and how many residual layers each has."""
+    """Widths at 1/4 (per frame), 1/8 and 1/16 (per group) of the resolution, and their residual layers."""
 
     latent_channels: int = Field(default=48, gt=0)
     temporal: int = Field(default=4, gt=0)
-    encoder_widths: tuple[int, int, int] = (64, 128, 256)
-    decoder_widths: tuple[int, int, int] = (64, 128, 256)
-    encoder_depths: tuple[int, int, int] = (2, 2, 2)
+    encoder_widths: tuple[int, int, int] = (32, 160, 256)
+    decoder_widths: tuple[int, int, int] = (48, 160, 256)
+    encoder_depths: tuple[int, int, int] = (1, 1, 2)
     decoder_depths: tuple[int, int, int] = (2, 2, 2)
-    head_width: int = Field(default=256, gt=0)
+    head_width: int = Field(default=128, gt=0)
 
     @property
     def spatial(self) -> int:
@@ -57,37 +57,47 @@ class Residual(nn.Module):
 
 
 class Encoder(nn.Module):
-    """Groups of frames [N, 3 temporal, H, W] -> unnormalised latents [N, C, h, w]."""
+    """Groups of frames [N, temporal, 3, H, W] -> unnormalised latents [N, C, h, w]."""
 
     def __init__(self, config: VideoAutoencoderConfig) -> None:
         super().__init__()
-        channels = 3 * config.temporal * SHUFFLE**2
-        layers: list[nn.Module] = [nn.PixelUnshuffle(SHUFFLE)]
-        for stage, (width, depth) in enumerate(zip(config.encoder_widths, config.encoder_depths, strict=True)):
-            if stage:
-                layers.append(nn.PixelUnshuffle(2))
-                channels *= 4
-            layers.append(nn.Conv2d(channels, width, 1))
-            layers.extend(Residual(width) for _ in range(depth))
-            channels = width
-        self.layers = nn.Sequential(*layers)
-        self.out = nn.Conv2d(channels, config.latent_channels, 1)
+        fine, middle, coarse = config.encoder_widths
+        depths = config.encoder_depths
+        self.per_frame = nn.Sequential(
+            nn.PixelUnshuffle(SHUFFLE), nn.Conv2d(3 * SHUFFLE**2, fine, 1), *_residuals(fine, depths[0])
+        )
+        self.per_group = nn.Sequential(
+            nn.PixelUnshuffle(2),
+            nn.Conv2d(4 * config.temporal * fine, middle, 1),
+            *_residuals(middle, depths[1]),
+            nn.PixelUnshuffle(2),
+            nn.Conv2d(4 * middle, coarse, 1),
+            *_residuals(coarse, depths[2]),
+        )
+        self.out = nn.Conv2d(coarse, config.latent_channels, 1)
 
     def forward(self, groups: Tensor) -> Tensor:
-        return self.out(functional.silu(self.layers(groups)))
+        frames = groups.flatten(0, 1).contiguous(memory_format=torch.channels_last)
+        features = self.per_frame(frames)
+        joined = features.unflatten(0, (len(groups), -1)).flatten(1, 2).contiguous(memory_format=torch.channels_last)
+        return self.out(functional.silu(self.per_group(joined)))
+
+
+def _residuals(width: int, depth: int) -> list[nn.Module]:
+    return [Residual(width) for _ in range(depth)]
 
 
 class Stage(nn.Module):
-    """One depth of the decoder: adds what the previous latent frame left here, then refines."""
+    """One depth of the decoder: adds what the previous map (a group's or a frame's) left here, then refines."""
 
     def __init__(self, width: int, depth: int) -> None:
         super().__init__()
         self.recall = nn.Conv2d(width, width, 1, bias=False)
-        self.refine = nn.Sequential(*(Residual(width) for _ in range(depth)))
+        self.refine = nn.Sequential(*_residuals(width, depth))
 
-    def forward(self, x: Tensor, frames: int, before: Tensor | None) -> tuple[Tensor, Tensor]:
-        """x [N, width, ., .], ``frames`` latent frames per video; ``before`` [B, width, ., .]: the last push's end."""
-        by_video = x.unflatten(0, (-1, frames))
+    def forward(self, x: Tensor, maps: int, before: Tensor | None) -> tuple[Tensor, Tensor]:
+        """x [B maps, width, ., .], ``maps`` per video; ``before`` [B, width, ., .]: the last push's end."""
+        by_video = x.unflatten(0, (-1, maps))
         start = torch.zeros_like(by_video[:, :1]) if before is None else before[:, None]
         previous = torch.cat([start, by_video[:, :-1]], dim=1)
         return self.refine(x + self.recall(previous.flatten(0, 1))), by_video[:, -1]
@@ -99,31 +109,35 @@ class Decoder(nn.Module):
     def __init__(self, config: VideoAutoencoderConfig) -> None:
         super().__init__()
         self.temporal = config.temporal
-        widths = tuple(reversed(config.decoder_widths))
-        depths = tuple(reversed(config.decoder_depths))
-        self.enter = nn.Conv2d(config.latent_channels, widths[0], 3, padding=1)
-        self.stages = nn.ModuleList(Stage(width, depth) for width, depth in zip(widths, depths, strict=True))
+        fine, middle, coarse = config.decoder_widths
+        self.enter = nn.Conv2d(config.latent_channels, coarse, 3, padding=1)
+        self.stages = nn.ModuleList(
+            Stage(width, depth)
+            for width, depth in zip((coarse, middle, fine), reversed(config.decoder_depths), strict=True)
+        )
         self.grow = nn.ModuleList(
-            nn.Sequential(nn.Conv2d(coarse, 4 * fine, 1), nn.PixelShuffle(2)) for coarse, fine in pairwise(widths)
+            nn.Sequential(nn.Conv2d(low, 4 * high, 1), nn.PixelShuffle(2))
+            for low, high in ((coarse, middle), (middle, config.temporal * fine))
         )
         self.head = nn.Sequential(
-            nn.Conv2d(widths[-1], config.head_width, 1),
+            nn.Conv2d(fine, config.head_width, 1),
             nn.SiLU(),
-            nn.Conv2d(config.head_width, 3 * config.temporal * SHUFFLE**2, 1),
+            nn.Conv2d(config.head_width, 3 * SHUFFLE**2, 1),
             nn.PixelShuffle(SHUFFLE),
         )
 
     def forward(self, latents: Tensor, state: list[Tensor] | None = None) -> tuple[Tensor, list[Tensor]]:
-        frames = latents.shape[1]
         x = self.enter(latents.flatten(0, 1).contiguous(memory_format=torch.channels_last))
-        after: list[Tensor] = []
+        maps, after = latents.shape[1], []
         for depth, stage in enumerate(self.stages):
             if depth:
                 x = self.grow[depth - 1](x)
-            x, last = stage(x, frames, None if state is None else state[depth])
+            if depth == len(self.stages) - 1:  # from one map per group to one per frame
+                maps *= self.temporal
+                x = x.unflatten(1, (self.temporal, -1)).flatten(0, 1).contiguous(memory_format=torch.channels_last)
+            x, last = stage(x, maps, None if state is None else state[depth])
             after.append(last)
-        pixels = self.head(functional.silu(x))
-        return pixels.unflatten(1, (self.temporal, 3)).unflatten(0, (-1, frames)), after
+        return self.head(functional.silu(x)).unflatten(0, (len(latents), -1, self.temporal)), after
 
 
 class VideoAutoencoder(nn.Module):
@@ -140,8 +154,7 @@ class VideoAutoencoder(nn.Module):
         """[B, T, 3, H, W] in [-1, 1], T = 1 + temporal k -> normalised latents [B, 1 + k, C, h, w]."""
         still = video[:, :1].expand(-1, self.config.temporal - 1, -1, -1, -1)
         groups = torch.cat([still, video], dim=1).unflatten(1, (-1, self.config.temporal))
-        flat = groups.flatten(2, 3).flatten(0, 1).contiguous(memory_format=torch.channels_last)
-        return self.normalise(self.encoder(flat)).unflatten(0, (len(video), -1))
+        return self.normalise(self.encoder(groups.flatten(0, 1))).unflatten(0, (len(video), -1))
 
     def decode_groups(self, latents: Tensor, state: list[Tensor] | None = None) -> tuple[Tensor, list[Tensor]]:
         """Latents [B, F, C, h, w] -> pixels [B, T, 3, H, W] and the state to carry; at a start T is 1 + 4 (F - 1)."""

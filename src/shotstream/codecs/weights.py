@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -70,6 +70,13 @@ def read_tensors(path: Path, kind: str) -> tuple[dict[str, str], dict[str, Tenso
 
 def fill(module: nn.Module, tensors: dict[str, Tensor], path: Path) -> None:
     """Load ``tensors`` into ``module``; every name or shape that disagrees is listed at once."""
+    check_fits(module, tensors, path)
+    with torch.no_grad():
+        module.load_state_dict(tensors)
+
+
+def check_fits(module: nn.Module, tensors: Mapping[str, Tensor], path: Path) -> None:
+    """Raise one :class:`WeightsError` that lists all that ``path`` lacks, has too much, or has in another shape."""
     expected = module.state_dict()
     wrong = [f"missing {name}" for name in expected if name not in tensors]
     wrong += [f"extra {name}" for name in tensors if name not in expected]
@@ -80,8 +87,6 @@ def fill(module: nn.Module, tensors: dict[str, Tensor], path: Path) -> None:
     ]
     if wrong:
         raise WeightsError(f"{path}: does not fit its own config: {'; '.join(wrong)}")
-    with torch.no_grad():
-        module.load_state_dict(tensors)
 
 
 def save_text_encoder(encoder: WorldTextEncoder, path: Path) -> None:

@@ -1,18 +1,25 @@
 """Attention kernels, chosen by name. None takes a mask: visibility is resolved into segments beforehand.
 
+``softmax`` is written out; the others are PyTorch's fused attention: ``sdpa`` leaves the choice to it, ``flash``,
+``cudnn``, ``efficient`` and ``math`` insist on one of its own kernels, which not every device has.
+
 Axes: B batch, Q query tokens, K key tokens, H heads, D head width.
 """
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
-Backend = Literal["auto", "softmax", "sdpa"]
+from shotstream.core.errors import InputError
+
+Backend = Literal["auto", "softmax", "sdpa", "flash", "cudnn", "efficient", "math"]
 
 # Score matrices above this many numbers are left to the fused kernel, which never stores them.
 _LARGEST_SCORES = 1 << 25
@@ -31,10 +38,45 @@ def sdpa_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     return F.scaled_dot_product_attention(q, k, v).transpose(1, 2)
 
 
-_KERNELS: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
+Kernel = Callable[[Tensor, Tensor, Tensor], Tensor]
+
+
+def _insisting_on(choice: SDPBackend) -> Kernel:
+    """:func:`sdpa_attention` by one of its kernels alone; raises RuntimeError where there is none."""
+
+    def kernel(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        with sdpa_kernel(choice):
+            return sdpa_attention(q, k, v)
+
+    return kernel
+
+
+_KERNELS: dict[str, Kernel] = {
     "softmax": softmax_attention,
     "sdpa": sdpa_attention,
+    "flash": _insisting_on(SDPBackend.FLASH_ATTENTION),
+    "cudnn": _insisting_on(SDPBackend.CUDNN_ATTENTION),
+    "efficient": _insisting_on(SDPBackend.EFFICIENT_ATTENTION),
+    "math": _insisting_on(SDPBackend.MATH),
 }
+
+
+def check_backend(backend: Backend, device: torch.device, dtype: torch.dtype, head_dim: int) -> None:
+    """Raise :class:`InputError`, which names those that do, unless ``backend`` works on this device."""
+    if backend in get_args(Backend) and _works(backend, device, dtype, head_dim):
+        return
+    working = [name for name in get_args(Backend) if _works(name, device, dtype, head_dim)]
+    raise InputError(f"no attention kernel {backend!r} for {device} in {dtype}; use one of {', '.join(working)}")
+
+
+def _works(backend: Backend, device: torch.device, dtype: torch.dtype, head_dim: int) -> bool:
+    tokens = torch.zeros(1, 8, 1, head_dim, device=device, dtype=dtype)
+    try:
+        with warnings.catch_warnings(action="ignore"):  # it lists every kernel's reason for not being there
+            attend(tokens, tokens, tokens, backend)
+    except RuntimeError:
+        return False
+    return True
 
 
 def default_backend(q: Tensor, k: Tensor) -> Literal["softmax", "sdpa"]:

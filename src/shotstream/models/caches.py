@@ -11,13 +11,15 @@ windows on it, so attention reads one contiguous view and nothing is ever copied
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
 
 from shotstream.models.config import TransformerConfig
 from shotstream.models.rope import rotate
+
+CachePlace = Literal["device", "host"]
 
 
 class Storage(Protocol):
@@ -77,6 +79,31 @@ class KeyValueMemory:
         self.keys[:, :, start : start + kept] = moved.to(self.keys.dtype)
 
 
+class HostMemory(KeyValueMemory):
+    """The same, kept in main memory: what a layer looks back on visits the device while that layer works."""
+
+    @classmethod
+    def allocate(
+        cls, config: TransformerConfig, *, batch: int, capacity: int, device: torch.device, dtype: torch.dtype
+    ) -> HostMemory:
+        """Room for ``capacity`` tokens per sample, in pages that a CUDA device can read by itself."""
+        shape = (config.layers, batch, capacity, config.heads, config.head_dim)
+        pinned = device.type == "cuda"
+        return cls(*(torch.empty(shape, dtype=dtype, pin_memory=pinned) for _ in range(2)))
+
+    def write(self, layer: int, start: int, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+        keys, values = super().write(layer, start, k, v)
+        return _fetched(keys[:, :start], k), _fetched(values[:, :start], v)
+
+    def slide(self, start: int, stop: int, drop: int, turn: Tensor) -> None:
+        super().slide(start, stop, drop, turn.cpu())
+
+
+def _fetched(earlier: Tensor, own: Tensor) -> Tensor:
+    """[earlier | own] on the device of ``own``."""
+    return torch.cat([earlier.to(own.device, non_blocking=True), own.to(earlier.dtype)], dim=1)
+
+
 class GradientMemory:
     """The same verb without in-place writes: gradients flow from later blocks into what they remember."""
 
@@ -97,6 +124,12 @@ class GradientMemory:
     def read(self, start: int, stop: int) -> list[tuple[Tensor, Tensor]]:
         joined = [self._joined(layer) for layer in range(len(self._chunks))]
         return [(k[:, start:stop], v[:, start:stop]) for k, v in joined]
+
+    def as_it_is(self) -> GradientMemory:
+        """The same keys and values in a memory of their own: what is written here later is not seen there."""
+        other = GradientMemory(0)
+        other._chunks = list(self._chunks)  # a write puts a new list into its place
+        return other
 
     def slide(self, start: int, stop: int, drop: int, turn: Tensor) -> None:
         raise ValueError("no stage trains through a rolling window; give the shot room for all its frames")

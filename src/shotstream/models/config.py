@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field, model_validator
 
 from shotstream.core.config import Config
@@ -20,6 +22,10 @@ class TransformerConfig(Config):
     patch: int = Field(default=2, gt=0)  # latent cells per side of a token
     eps: float = Field(default=1e-6, gt=0)
     rope_theta: float = Field(default=10_000.0, gt=1)
+    # What the head's numbers are. "flow": v itself, as Wan. "x0": the clean latents, turned into v by the forward pass
+    # (arXiv 2511.13720); noise need not pass through the network, which tells where a token is nearly as wide as it.
+    prediction: Literal["flow", "x0"] = "flow"
+    x0_sigma: float = Field(default=0.3, gt=0, le=1)  # below this sigma the head's numbers tend to x_t - x0_sigma * v
     shot_phase: float = 1 / 6  # radians every shot turns the temporal axis by (the RoPE discontinuity)
 
     @model_validator(mode="after")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from shotstream.core.config import Config
-from shotstream.core.errors import InputError
+from shotstream.core.errors import InputError, WeightsError
 from shotstream.core.flow import FlowSchedule
 from shotstream.core.geometry import Geometry
 from shotstream.models.config import TransformerConfig
@@ -52,15 +54,26 @@ class Preset(Config):
                 raise ValueError(f"{what}: the geometry says {grid}, the transformer {network}")
         return self
 
+    def sized(self, size: str | None) -> Preset:
+        """The same for pictures of another ``size``, as ``512x288``; None changes nothing. Raises InputError."""
+        if size is None:
+            return self
+        found = re.fullmatch(r"(\d{1,5})x(\d{1,5})", size)
+        if found is None:
+            raise InputError(f"size {size!r}: give width and height in pixels, as 512x288")
+        return self.model_copy(update={"geometry": self.geometry.sized(int(found[1]), int(found[2]))})
+
 
 STORYWORLD = Preset(
     name="storyworld",
     geometry=Geometry(width=256, height=160, spatial=16, latent_channels=48),
-    transformer=TransformerConfig(in_channels=48, dim=288, ffn_dim=1152, heads=6, layers=8, text_dim=192),
+    transformer=TransformerConfig(
+        in_channels=48, dim=288, ffn_dim=1152, heads=6, layers=8, text_dim=192, prediction="x0"
+    ),
     schedule=FlowSchedule(shift=3.0),
     # Not distilled yet: the student solves the flow's ODE. Four steps come with distillation.
-    student=SamplerSettings(kind="euler", steps=8, guidance=1.5),
-    teacher=SamplerSettings(kind="euler", steps=20, guidance=1.5),
+    student=SamplerSettings(kind="euler", steps=8, guidance=2.5),
+    teacher=SamplerSettings(kind="euler", steps=20, guidance=2.5),
 )
 
 WAN_1_3B = Preset(
@@ -81,3 +94,15 @@ def preset(name: str) -> Preset:
     if name not in PRESETS:
         raise InputError(f"no preset is called {name!r}; known: {', '.join(PRESETS)}")
     return PRESETS[name]
+
+
+def read_preset(path: Path) -> Preset:
+    """The preset a JSON file describes. Raises WeightsError."""
+    try:
+        return Preset.model_validate_json(path.read_bytes())
+    except OSError as fault:
+        raise WeightsError(f"{path}: cannot be read ({fault.strerror}); name a preset or its JSON file") from fault
+    except ValidationError as fault:
+        first = fault.errors()[0]
+        place = ".".join(str(part) for part in first["loc"]) or "JSON"
+        raise WeightsError(f"{path}: not a preset ({place}: {first['msg']}); mend it") from fault

@@ -11,6 +11,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
+from shotstream.core.flow import STEPS, flow_from_x0
 from shotstream.models.attention import Backend, TokenSegment
 from shotstream.models.caches import Cache, CaptionCache, CaptionsRead
 from shotstream.models.config import TransformerConfig
@@ -25,7 +26,7 @@ from shotstream.models.layers import (
 from shotstream.models.rope import rotary_angles, rotation
 from shotstream.models.visibility import Layout, everything, segments
 
-_LayerRunner = Callable[[nn.Module, Tensor, Tensor, CaptionsRead, Pass, int], Tensor]
+LayerRunner = Callable[[nn.Module, Tensor, Tensor, CaptionsRead, Pass, int], Tensor]
 
 
 def _run_layer(layer: nn.Module, x: Tensor, time: Tensor, captions: CaptionsRead, call: Pass, index: int) -> Tensor:
@@ -57,7 +58,8 @@ class Transformer(nn.Module):
         self.time_projection = nn.Sequential(nn.SiLU(), nn.Linear(dim, dim * 6))
         self.blocks = nn.ModuleList(Layer(config) for _ in range(config.layers))
         self.head = Head(config)
-        self._run_layer: _LayerRunner = _run_layer
+        self._run_layer: LayerRunner = _run_layer
+        self._run_layer_with_cache: LayerRunner = _run_layer
         self._initialise()
 
     def _initialise(self) -> None:
@@ -105,8 +107,15 @@ class Transformer(nn.Module):
         """
         self._run_layer = torch.compile(_run_layer, dynamic=False)
 
+    def run_layers_by(self, runner: LayerRunner) -> None:
+        """From now on let ``runner`` call every layer, with its arguments: to keep less of it, or to look at it."""
+        self._run_layer = self._run_layer_with_cache = runner
+
     def encode_captions(self, captions: Tensor) -> CaptionCache:
         """Cross-attention keys and values of ``captions`` [B, S, W, text_dim]: once per prompt, not per pass."""
+        return self._encode(captions)
+
+    def _encode(self, captions: Tensor) -> CaptionCache:
         text = self.text_embedding(captions.to(self.dtype))
         pairs = [layer.cross_attn.caption_keys_values(text) for layer in self._layers()]
         return CaptionCache(tuple(k for k, _ in pairs), tuple(v for _, v in pairs))
@@ -137,7 +146,7 @@ class Transformer(nn.Module):
         batch, frames, _, height, width = latents.shape
         rows, columns = height // self.config.patch, width // self.config.patch
         if not isinstance(captions, CaptionCache):
-            captions = self.encode_captions(captions)
+            captions = self._encode(captions)  # not the public method: whoever wraps that wraps whole calls
         if turn is None:
             positions = torch.arange(frames) if positions is None else positions
             shot_index = torch.zeros(1) if shot_index is None else shot_index
@@ -149,12 +158,19 @@ class Transformer(nn.Module):
             backend=self.backend,
         )
         time, modulation = self._timesteps(timesteps.reshape(batch, -1))
-        read = _caption_index(caption_index, captions.captions, batch)
-        run = self._run_layer if cache is None else _run_layer
+        read = _caption_index(caption_index, captions.captions, batch, latents.device)
+        run = self._run_layer if cache is None else self._run_layer_with_cache
         x = self.patch_embedding(latents).float()
         for index, layer in enumerate(self._layers()):
             x = run(layer, x, modulation, captions.read(index, read), call, index)
-        return unpatchify(self.head(x, time).float(), rows, columns, self.config.patch)
+        out = unpatchify(self.head(x, time).float(), rows, columns, self.config.patch)
+        return out if self.config.prediction == "flow" else self._flow(latents, out, timesteps)
+
+    def _flow(self, latents: Tensor, x0: Tensor, timesteps: Tensor) -> Tensor:
+        """The flow that leads from ``latents`` to the predicted ``x0``, with sigma held above ``x0_sigma``."""
+        least = STEPS * self.config.x0_sigma
+        at = timesteps.to(x0.device).reshape(len(x0), -1).clamp(min=least)
+        return flow_from_x0(latents.float(), x0, at)
 
     def _layers(self) -> Iterator[Layer]:
         return cast(Iterator[Layer], iter(self.blocks))
@@ -162,15 +178,16 @@ class Transformer(nn.Module):
     def _timesteps(self, timesteps: Tensor) -> tuple[Tensor, Tensor]:
         """[B, F or 1] -> embedding [B, F or 1, C] and six-way modulation [B, F or 1, 6, C], float32."""
         with torch.autocast(self.device.type, enabled=False):
-            time = self.time_embedding(sinusoidal_embedding(timesteps.to(self.device), self.config.freq_dim))
+            # float64 angles are computed where the timesteps are: not every device has float64.
+            time = self.time_embedding(sinusoidal_embedding(timesteps, self.config.freq_dim).to(self.device))
             return time, self.time_projection(time).unflatten(-1, (6, -1))
 
 
-def _caption_index(index: Tensor | None, captions: int, batch: int) -> Tensor | None:
-    """[B, F'], or None where all frames read caption 0 and nothing need be gathered."""
+def _caption_index(index: Tensor | None, captions: int, batch: int, device: torch.device) -> Tensor | None:
+    """[B, F'] on ``device``, or None where all frames read caption 0 and nothing need be gathered."""
     if index is None or captions == 1:
         return None
-    return index.expand(batch, -1)
+    return index.to(device).expand(batch, -1)
 
 
 def _token_plan(layout: Layout, tokens_per_frame: int, cached: int) -> tuple[TokenSegment, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol, TypeVar
 
 import torch
 from pydantic import Field, ValidationError
@@ -20,6 +20,14 @@ from shotstream.models.config import TransformerConfig
 from shotstream.models.transformer import Transformer
 
 Role = Literal["teacher", "student", "critic"]
+T = TypeVar("T")
+
+
+class Shaped(Protocol):
+    """A tensor, or what stands for one that has not been read."""
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
 
 
 class WeightsHeader(Config):
@@ -86,12 +94,12 @@ def read_tensors(path: Path, device: torch.device | str = "cpu") -> dict[str, Te
         return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
 
 
-def without_prefix(tensors: Mapping[str, Tensor], prefix: str = "model.") -> dict[str, Tensor]:
+def without_prefix(tensors: Mapping[str, T], prefix: str = "model.") -> dict[str, T]:
     """The reference's names to ours: those that carry its wrapper's ``prefix`` lose it."""
     return {name.removeprefix(prefix): tensor for name, tensor in tensors.items()}
 
 
-def check_names_and_shapes(module: nn.Module, tensors: Mapping[str, Tensor], source: str) -> None:
+def check_names_and_shapes(module: nn.Module, tensors: Mapping[str, Shaped], source: str) -> None:
     """Raise one WeightsError that lists every missing, extra and misshaped tensor of ``source``."""
     expected = module.state_dict()
     faults = [f"missing {name}" for name in expected if name not in tensors]
@@ -99,7 +107,7 @@ def check_names_and_shapes(module: nn.Module, tensors: Mapping[str, Tensor], sou
     faults += [
         f"{name} is {list(tensor.shape)} instead of {list(expected[name].shape)}"
         for name, tensor in tensors.items()
-        if name in expected and tensor.shape != expected[name].shape
+        if name in expected and tuple(tensor.shape) != expected[name].shape
     ]
     if faults:
         raise WeightsError(f"{source}: not this model's weights: {'; '.join(faults)}")

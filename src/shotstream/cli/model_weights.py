@@ -1,0 +1,104 @@
+"""``shotstream models pull``, ``convert``, ``plan``: weights from elsewhere, and what they will take of the memory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from shotstream.cli import options
+from shotstream.cli.console import put, put_json, say
+from shotstream.core.errors import InputError
+
+
+def pull(
+    name: Annotated[str, typer.Argument(help="A preset (wan-1.3b), or the hub id of a model in our layout.")],
+    local: Annotated[
+        list[Path] | None,
+        typer.Option("--from", help="Folder that may hold the published files; repeat it.", metavar="FOLDER"),
+    ] = None,
+    keep: Annotated[bool, typer.Option("--keep", help="Keep the downloaded originals, too.")] = False,
+    as_json: options.Json = False,
+) -> None:
+    """Fetch a model: what is not in --from folders comes from the Hugging Face hub, resumed and checked."""
+    from shotstream.tools.pull import pull as fetch
+
+    folder = fetch(name, local=local or [], keep=keep, tell=say)
+    if as_json:
+        put_json({"name": name, "folder": str(folder)})
+    else:
+        put(str(folder))
+
+
+def convert(
+    source: Annotated[Path, typer.Argument(help="Weight file, or a folder that holds it.", metavar="SRC")],
+    output: Annotated[Path, typer.Argument(help="Folder, or a .safetensors file.", metavar="DST")],
+    preset: Annotated[
+        str | None, typer.Option(help="Preset, or its JSON file [default: the known one that fits].", metavar="P")
+    ] = None,
+    to: Annotated[Literal["shotstream", "diffusers"], typer.Option(help="Layout to write.")] = "shotstream",
+    role: Annotated[Literal["student", "teacher", "critic"], typer.Option(help="What these weights are.")] = "student",
+    dtype: Annotated[
+        Literal["keep", "float32", "bfloat16"], typer.Option(help="Number format of the matrix products' weights.")
+    ] = "keep",
+    base: Annotated[
+        Path | None, typer.Option(help="Weights that adapters (generator_lora) belong to.", metavar="FILE")
+    ] = None,
+    codecs: Annotated[
+        Path | None, typer.Option(help="Folder with Wan's codecs [default: SRC, if it is a folder].", metavar="FOLDER")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace what is there.")] = False,
+    as_json: options.Json = False,
+) -> None:
+    """Convert weights: Wan's release, the reference's .pt files, diffusers or ours; to ours, or to diffusers."""
+    import torch
+
+    from shotstream.tools.convert import convert as change
+    from shotstream.tools.convert_codecs import bring_codecs
+
+    done = change(
+        source,
+        output,
+        to=to,
+        named=preset,
+        role=role,
+        dtype=None if dtype == "keep" else getattr(torch, dtype),
+        base=base,
+        force=force,
+    )
+    brought = []
+    if to == "shotstream" and output.suffix != ".safetensors" and (codecs or source.is_dir()):
+        brought = bring_codecs(codecs or source, output, force=force)
+        if codecs and not brought:
+            raise InputError(f"{codecs}: holds none of Wan's codecs; name the folder of Wan's release")
+    if as_json:
+        put_json({**done.model_dump(), "codecs": brought})
+        return
+    put(done.output)
+    say(
+        f"{done.layout} weights as {to}: preset {done.preset}, {done.parameters / 1e6:.2f}M parameters, "
+        f"{done.bytes / 1e6:.1f} MB{'; codecs: ' + ', '.join(brought) if brought else ''}"
+    )
+
+
+def plan(
+    name: Annotated[str, typer.Argument(help="Preset, folder, or pulled hub id.")] = "wan-1.3b",
+    size: options.Size = None,
+    memory: options.Memory = None,
+    light_decoder: options.LightDecoder = False,
+    device: options.DeviceName = "auto",
+    dtype: options.Dtype = "auto",
+    as_json: options.Json = False,
+) -> None:
+    """Say what a model with Wan's codecs will take of the memory, without loading it."""
+    from shotstream.tools.model_plan import plan_of
+
+    found = plan_of(name, device=device, dtype=dtype, size=size, memory=memory, light_decoder=light_decoder)
+    if as_json:
+        put_json({**found.model_dump(), "fits": found.fits})
+        return
+    for line in found.lines():
+        put(line)
+    if not found.fits:
+        say("that does not fit")

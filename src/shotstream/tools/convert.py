@@ -1,0 +1,163 @@
+"""Weights from one layout into another: to our self-describing files, or to the transformer of diffusers.
+
+One tensor at a time passes through memory. Nothing is written before every name and shape has been checked.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+import torch
+
+from shotstream.core.config import Config
+from shotstream.core.errors import StorageError, WeightsError
+from shotstream.core.files import ready_to_write, write_text
+from shotstream.models.presets import PRESETS, Preset, preset, read_preset
+from shotstream.models.transformer import Transformer
+from shotstream.models.wan_layouts import diffusers_config, sizes_in, to_diffusers
+from shotstream.models.weights import Role, WeightsHeader, check_names_and_shapes
+from shotstream.tools.safetensors_writer import Outgoing, narrowed, write_safetensors
+from shotstream.tools.transformer_source import Layout, TransformerSource, open_transformer
+
+Target = Literal["shotstream", "diffusers"]
+DIFFUSERS_FILE = "diffusion_pytorch_model.safetensors"
+
+
+class Converted(Config):
+    """What a conversion found and wrote. ``bytes``: of ``output``."""
+
+    source: str
+    layout: Layout
+    output: str
+    preset: str
+    parameters: int
+    bytes: int
+
+
+def convert(
+    source: Path,
+    output: Path,
+    *,
+    to: Target = "shotstream",
+    named: str | None = None,
+    role: Role = "student",
+    dtype: torch.dtype | None = None,
+    base: Path | None = None,
+    force: bool = False,
+) -> Converted:
+    """Write the transformer of ``source`` to ``output``.
+
+    output: a ``.safetensors`` file, or a folder in which it becomes ``student.safetensors`` (as ``role`` says); for
+    ``to="diffusers"`` a folder that ``WanTransformer3DModel.from_pretrained`` takes. named: a preset, or the path of a
+    preset's JSON file: it says what weights cannot (heads, schedule, sampler); None finds the known preset they fit.
+    dtype: narrow the matrix products' weights to it and keep the rest in float32; None keeps every number to the bit.
+    Raises :class:`WeightsError`, :class:`InputError`, :class:`StorageError`.
+    """
+    found = open_transformer(source, role=role, base=base)
+    chosen = _preset_of(found, named)
+    with torch.device("meta"):
+        network = Transformer(chosen.transformer)
+    check_names_and_shapes(network, found.tensors, str(found.path))
+    tensors = found.tensors if dtype is None else _in_dtype(found.tensors, network.product_names(), dtype)
+    if to == "diffusers":
+        path = _write_diffusers(tensors, chosen, output, force)
+    else:
+        path = _write_ours(tensors, chosen, found, role, output, force)
+    return Converted(
+        source=str(found.path),
+        layout=found.layout,
+        output=str(path),
+        preset=chosen.name,
+        parameters=sum(parameter.numel() for parameter in network.parameters()),
+        bytes=path.stat().st_size,
+    )
+
+
+def make_folder(folder: Path) -> None:
+    """Make ``folder`` if it is not there. Raises :class:`StorageError`."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as fault:
+        raise StorageError(f"{folder}: cannot be made ({fault.strerror}); choose another folder") from fault
+
+
+def _write_ours(
+    tensors: Mapping[str, Outgoing], chosen: Preset, found: TransformerSource, role: Role, output: Path, force: bool
+) -> Path:
+    if output.suffix == ".safetensors":
+        path = output
+    else:
+        make_folder(output)
+        path = output / f"{role}.safetensors"
+    ready_to_write(path, force=force)
+    versions = found.header.versions if found.header else {}
+    header = WeightsHeader(role=role, preset=chosen.name, config=chosen.transformer, versions=versions)
+    write_safetensors(path, tensors, {"shotstream": header.model_dump_json()})
+    if PRESETS.get(chosen.name) != chosen:
+        write_text(path.parent / "preset.json", chosen.model_dump_json(indent=2) + "\n")
+    return path
+
+
+def _write_diffusers(tensors: Mapping[str, Outgoing], chosen: Preset, output: Path, force: bool) -> Path:
+    if chosen.transformer.prediction != "flow":
+        raise WeightsError(
+            f"preset {chosen.name!r} predicts {chosen.transformer.prediction}, diffusers' Wan transformer the flow; "
+            "convert to our layout instead"
+        )
+    make_folder(output)
+    path, config = output / DIFFUSERS_FILE, output / "config.json"
+    for file in (path, config):
+        ready_to_write(file, force=force)
+    write_safetensors(path, {to_diffusers(name): tensor for name, tensor in tensors.items()}, {"format": "pt"})
+    write_text(config, json.dumps(diffusers_config(chosen.transformer), indent=2) + "\n")
+    return path
+
+
+def _in_dtype(tensors: Mapping[str, Outgoing], products: frozenset[str], dtype: torch.dtype) -> dict[str, Outgoing]:
+    return {name: narrowed(one, dtype if name in products else torch.float32) for name, one in tensors.items()}
+
+
+def _preset_of(found: TransformerSource, named: str | None) -> Preset:
+    """The preset that says what the weights cannot: the one named, the one they name, or the known one they fit."""
+    if named is not None:
+        chosen = read_preset(Path(named)) if named.endswith(".json") else preset(named)
+    elif found.header is not None:
+        chosen = _of_our_file(found.header, found.path)
+    else:
+        sizes = sizes_in({name: tensor.shape for name, tensor in found.tensors.items()})
+        fitting = [one for one in PRESETS.values() if sizes and _agrees(one, sizes) and _agrees(one, found.told)]
+        if not fitting:
+            said = ", ".join(f"{name} {size}" for name, size in (sizes | dict(found.told)).items())
+            known = ", ".join(PRESETS)
+            raise WeightsError(
+                f"{found.path}: no known preset ({known}) is a network with {said or 'these tensors'}; "
+                "name a preset, or the path of its JSON file, with --preset"
+            )
+        return fitting[0]
+    if not _agrees(chosen, found.told):
+        ours = chosen.transformer.model_dump()
+        differing = {name: size for name, size in found.told.items() if ours[name] != size}
+        wrong = "; ".join(f"{name} {size} here, {ours[name]} there" for name, size in differing.items())
+        raise WeightsError(f"{found.path.parent / 'config.json'}: not the network of preset {chosen.name!r}: {wrong}")
+    return chosen
+
+
+def _agrees(one: Preset, sizes: Mapping[str, object]) -> bool:
+    ours = one.transformer.model_dump()
+    return all(ours[name] == size for name, size in sizes.items())
+
+
+def _of_our_file(header: WeightsHeader, path: Path) -> Preset:
+    """The preset beside one of our own files, or the known one it names."""
+    beside = path.parent / "preset.json"
+    if not beside.is_file() and header.preset not in PRESETS:
+        raise WeightsError(
+            f"{path}: made for preset {header.preset!r}; put its preset.json beside it, or name --preset"
+        )
+    chosen = read_preset(beside) if beside.is_file() else PRESETS[header.preset]
+    if chosen.transformer != header.config:
+        raise WeightsError(f"{path}: its header describes another network than preset {chosen.name!r}; name --preset")
+    return chosen
