@@ -13,7 +13,8 @@ from shotstream.core.story import Shot, Story
 from shotstream.data.recognition.files import load_recogniser, save_recogniser
 from shotstream.data.recognition.network import Recogniser, RecogniserConfig
 from shotstream.evaluation.recognisers import Recognisers
-from shotstream.media.mp4 import Picture, write_film
+from shotstream.media.h264 import Picture
+from shotstream.media.mp4 import write_film
 from shotstream.media.provenance import FilmTags
 
 GEOMETRY = Geometry(width=64, height=32, spatial=16, latent_channels=4)

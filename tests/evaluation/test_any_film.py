@@ -12,7 +12,7 @@ from shotstream.core.errors import InputError
 from shotstream.core.geometry import Geometry
 from shotstream.core.story import Shot, Story
 from shotstream.evaluation.any_film import FilmScores, score_film
-from shotstream.evaluation.choose import choose_networks
+from shotstream.evaluation.choose import Networks, choose_networks
 from shotstream.evaluation.consistency import FeatureNetwork
 from shotstream.evaluation.detectors import PySceneDetect
 
@@ -27,11 +27,10 @@ class Brightness:
         return np.stack([bright, ~bright], axis=1).astype(np.float64)
 
 
-def _score(film: Path, story: Story, geometry: Geometry, subject: FeatureNetwork | None = None) -> FilmScores:
-    absent = {"clip": "not given"}
-    return score_film(
-        film, story, geometry, PySceneDetect(), subject=subject, background=None, words=None, absent=absent
-    )
+def _score(film: Path, story: Story, geometry: Geometry, network: FeatureNetwork | None = None) -> FilmScores:
+    """``network`` describes subjects and meaning."""
+    networks = Networks(subject=network, background=None, meaning=network, words=None)
+    return score_film(film, story, geometry, PySceneDetect(), **networks, absent={"clip": "not given"})
 
 
 def _story(shots: int) -> Story:
@@ -45,9 +44,10 @@ def test_a_film_of_alternating_shots(film: Path, geometry: Geometry) -> None:
     assert scores.measures["false_cuts_per_100_seams"] == 0
     assert scores.measures["intra_subject"] == 1
     assert scores.measures["inter_subject"] == pytest.approx(1 / 3)  # dark, bright, dark
+    assert scores.measures["inter_semantic"] == scores.measures["inter_subject"]
     assert scores.measures["dynamic_degree"] == 1
     assert "text_alignment" not in scores.measures
-    assert scores.networks == {"subject": "brightness"}
+    assert scores.networks == {"subject": "brightness", "meaning": "brightness"}
     assert scores.absent == {"clip": "not given"}
 
 
@@ -65,5 +65,5 @@ def test_an_unreadable_film_is_refused(content: bytes, tmp_path: Path, geometry:
 
 
 def test_networks_that_are_not_given_are_named() -> None:
-    _, absent = choose_networks(None, None)
+    _, absent = choose_networks(None, None, None)
     assert {"dinov2", "clip", "viclip"} <= set(absent)

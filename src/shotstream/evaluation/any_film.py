@@ -39,6 +39,7 @@ def score_film(
     *,
     subject: FeatureNetwork | None,
     background: FeatureNetwork | None,
+    meaning: FeatureNetwork | None,
     words: Clip | None,
     absent: dict[str, str],
 ) -> FilmScores:
@@ -54,12 +55,14 @@ def score_film(
             described = [network.describe(frames, info.fps) for frames in shots]
             measures[f"intra_{name}"] = float(np.mean([within(vectors) for vectors in described]))
             measures[f"inter_{name}"] = between(described)
+    if meaning is not None:
+        measures["inter_semantic"] = between([meaning.describe(frames, info.fps) for frames in shots])
     if words is not None:
         told = [f"{story.global_caption} {shot.caption}" for shot in story.shots]
         likeness = [words.alignment(frames, info.fps, text) for frames, text in zip(shots, told, strict=True)]
         measures["text_alignment"] = float(np.mean(likeness))
     measures["dynamic_degree"] = float(np.mean([moves(frames, info.fps) for frames in shots]))
-    named = {"subject": subject, "background": background, "text": words}
+    named = {"subject": subject, "background": background, "meaning": meaning, "text": words}
     return FilmScores(
         film=str(film),
         shots=tuple(lengths),

@@ -21,6 +21,8 @@ class Measure:
 
 MEASURES = (
     Measure("end_to_end_fps", "frames/s", None),
+    Measure("first_frame_ms", "first frame, ms", None, higher_is_better=False),
+    Measure("memory_mb", "memory, MB", None, higher_is_better=False),
     Measure("intra_subject", "intra subject", "noise"),
     Measure("intra_background", "intra background", "noise"),
     Measure("inter_semantic", "inter semantic", "shuffled"),

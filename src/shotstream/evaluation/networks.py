@@ -20,7 +20,9 @@ from shotstream.evaluation.recognisers import MOMENTS, Recognisers
 ABSENT = {
     "dinov2": "subject consistency; give --dinov2 FOLDER or a hub id such as facebook/dinov2-base",
     "clip": "background consistency and text alignment; give --clip FOLDER or a hub id",
-    "viclip": "semantic consistency of video; its published code is not a library, so it is not supported yet",
+    "xclip": "semantic consistency between shots; give --xclip FOLDER or a hub id such as microsoft/xclip-base-patch32",
+    "viclip": "the paper's network for semantic consistency; it comes as code to be run from the hub, which is never "
+    "done here; --xclip is the nearest that is in a library",
 }
 
 
@@ -66,6 +68,26 @@ class Clip:
         read = self._network.text_projection(self._network.text_model(**ids).pooler_output)[0].double().numpy()
         seen = self.describe(frames, fps)
         return float((seen @ read / (np.linalg.norm(seen, axis=1) * np.linalg.norm(read))).mean())
+
+
+class Xclip:
+    """X-CLIP (Ni et al. 2022): one vector for a whole shot, by a network that looks across its frames."""
+
+    def __init__(self, source: str) -> None:
+        from transformers import AutoImageProcessor, XCLIPModel
+
+        self.name = f"xclip ({source})"
+        self._prepare: Any = _loaded(AutoImageProcessor, source)
+        self._network: Any = _loaded(XCLIPModel, source).eval()
+
+    @torch.no_grad()
+    def describe(self, frames: NDArray[np.uint8], fps: float) -> Vectors:
+        """See :class:`shotstream.evaluation.consistency.FeatureNetwork`; M is 1."""
+        wanted = self._network.config.vision_config.num_frames
+        shown = frames[np.linspace(0, len(frames) - 1, wanted).round().astype(int)]
+        pixels = self._prepare(images=list(shown), return_tensors="pt")["pixel_values"]
+        one_video = pixels.reshape(1, wanted, *pixels.shape[-3:])
+        return np.asarray(self._network.get_video_features(pixel_values=one_video).pooler_output.double())
 
 
 class RecogniserSubjects:

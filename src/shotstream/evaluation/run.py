@@ -15,7 +15,6 @@ import numpy as np
 from pydantic import ValidationError
 
 from shotstream.core.config import Config
-from shotstream.core.errors import InputError
 from shotstream.core.files import whole_file, write_text
 from shotstream.core.story import Shot, Story
 from shotstream.evaluation.detectors import CutDetector
@@ -23,7 +22,8 @@ from shotstream.evaluation.judge import Judgement, judge
 from shotstream.evaluation.recognisers import Recognisers
 from shotstream.evaluation.suites import Suite, SuiteStory
 from shotstream.evaluation.systems import System
-from shotstream.media.mp4 import Picture, write_film
+from shotstream.media.h264 import Picture
+from shotstream.media.mp4 import write_film
 from shotstream.media.provenance import FilmTags
 
 Progress = Callable[[str, int, int], None]  # system, stories done, stories in all
@@ -38,13 +38,15 @@ class Judges(Config):
 
 
 class StoryRecord(Config):
-    """One film of one system. Rates count the model's time alone; None where nothing was generated."""
+    """One film of one system. Rates count the model's time alone, ``memory_bytes`` is the most held at the end of a
+    shot; None where nothing was generated."""
 
     judges: Judges
     system_version: str
     lengths: tuple[int, ...]
     fps: float | None
     seconds_to_first_frame: float | None
+    memory_bytes: int | None
     judgement: Judgement
 
 
@@ -61,18 +63,9 @@ class SuiteRun:
     def judges(self) -> Judges:
         return Judges(suite=self.suite.version, recognisers=self.recognisers.name, detector=self.detector.name)
 
-    def stories(self, count: int | None) -> tuple[SuiteStory, ...]:
-        """The first ``count`` stories; None for all. Raises :class:`InputError` for more than there are."""
-        told = self.suite.stories
-        if count is not None and not 1 <= count <= len(told):
-            raise InputError(
-                f"--stories {count}: suite {self.suite.name} has {len(told)} stories; give 1 to {len(told)}"
-            )
-        return told[:count]
-
     def run(self, systems: Iterable[System], count: int | None, progress: Progress) -> None:
         """Film and judge what is missing."""
-        stories = self.stories(count)
+        stories = self.suite.first(count)
         for system in systems:
             for done, story in enumerate(stories):
                 progress(system.name, done, len(stories))
@@ -94,7 +87,7 @@ class SuiteRun:
 
     def missing(self, system: str, count: int | None) -> tuple[str, ...]:
         """Names of the stories a system has not filmed yet."""
-        return tuple(story.name for story in self.stories(count) if self.record(system, story) is None)
+        return tuple(story.name for story in self.suite.first(count) if self.record(system, story) is None)
 
     def features(self, system: str, story: SuiteStory) -> np.ndarray:
         """Picture features [S, M, P] of a film that has a record."""
@@ -111,7 +104,7 @@ class SuiteRun:
         film, geometry = self.film(system.name, story), system.geometry
         film.parent.mkdir(parents=True, exist_ok=True)
         self._path(system.name, story, ".json").unlink(missing_ok=True)  # the old film's; the new one is not done
-        frames, seconds, firsts = 0, 0.0, []
+        frames, seconds, firsts, held = 0, 0.0, [], []
         picture = Picture(width=geometry.width, height=geometry.height, fps=geometry.fps)
         with write_film(film, picture, _tags(system, story)) as writer:
             for index, shot in enumerate(system.film(story)):
@@ -119,6 +112,7 @@ class SuiteRun:
                 frames += len(shot.frames)
                 seconds += shot.seconds or 0.0
                 firsts += [] if shot.seconds_to_first_frame is None else [shot.seconds_to_first_frame]
+                held += [] if shot.memory_bytes is None else [shot.memory_bytes]
         planned = story.lengths(geometry)
         judgement, features = judge(film, story.story, planned, geometry, self.recognisers, self.detector)
         with whole_file(self._path(system.name, story, ".npy")) as temporary, temporary.open("wb") as file:
@@ -129,6 +123,7 @@ class SuiteRun:
             lengths=planned,
             fps=frames / seconds if seconds else None,
             seconds_to_first_frame=float(np.mean(firsts)) if firsts else None,
+            memory_bytes=max(held) if held else None,
             judgement=judgement,
         )
         write_text(self._path(system.name, story, ".json"), record.model_dump_json(indent=1))

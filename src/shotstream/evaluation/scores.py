@@ -27,7 +27,6 @@ class SystemScores(Config):
     missing: tuple[str, ...]
     measures: dict[str, Interval]
     scaled: dict[str, float]
-    seconds_to_first_frame: float | None
     asked_recognised: float
     recognised: dict[str, float]
     alignment_by_shot: tuple[float, ...]
@@ -65,7 +64,7 @@ def score(run: SuiteRun, systems: Sequence[str], count: int | None, absent: dict
     return SuiteScores(
         suite=run.suite.name,
         suite_version=run.suite.version,
-        stories=len(run.stories(count)),
+        stories=len(run.suite.first(count)),
         recognisers=run.recognisers.name,
         detector=run.detector.name,
         absent=absent,
@@ -74,7 +73,7 @@ def score(run: SuiteRun, systems: Sequence[str], count: int | None, absent: dict
 
 
 def _done(run: SuiteRun, system: str, count: int | None) -> list[tuple[SuiteStory, StoryRecord]]:
-    found = [(story, run.record(system, story)) for story in run.stories(count)]
+    found = [(story, run.record(system, story)) for story in run.suite.first(count)]
     return [(story, record) for story, record in found if record is not None]
 
 
@@ -98,6 +97,8 @@ def _row(
     values: dict[str, list[float]] = {
         "drift": [drift(one) for one in strange],
         "end_to_end_fps": [record.fps for _, record in done if record.fps is not None],
+        "first_frame_ms": [1e3 * one for _, record in done if (one := record.seconds_to_first_frame) is not None],
+        "memory_mb": [one / 1e6 for _, record in done if (one := record.memory_bytes) is not None],
     }
     for key in done[0][1].judgement.measures:
         found = [record.judgement.measures.get(key) for _, record in done]
@@ -106,13 +107,11 @@ def _row(
     if len(truths) == len(features):
         measures["frechet_distance"] = _frechet(features, truths)
     recognised, share = _recognised([record for _, record in done])
-    firsts = [r.seconds_to_first_frame for _, r in done if r.seconds_to_first_frame is not None]
     return SystemScores(
         stories=len(done),
         missing=run.missing(name, count),
         measures={measure.key: measures[measure.key] for measure in MEASURES if measure.key in measures},
         scaled={},
-        seconds_to_first_frame=float(np.mean(firsts)) if firsts else None,
         asked_recognised=share,
         recognised=recognised,
         alignment_by_shot=_by_index([record.judgement.alignment_by_shot for _, record in done]),

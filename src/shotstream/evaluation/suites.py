@@ -78,6 +78,13 @@ class Suite:
     def version(self) -> str:
         return f"{self.file.name}-{self.file.version}"
 
+    def first(self, count: int | None) -> tuple[SuiteStory, ...]:
+        """The first ``count`` stories; None for all. Raises :class:`InputError` for more than there are."""
+        there = sum(len(group.seeds) for group in self.file.groups)
+        if count is not None and not 1 <= count <= there:
+            raise InputError(f"--stories {count}: suite {self.name} has {there} stories; give 1 to {there}")
+        return self.stories[:count]
+
     @cached_property
     def stories(self) -> tuple[SuiteStory, ...]:
         told = [[group.story(seed) for seed in group.seeds] for group in self.file.groups]

@@ -11,12 +11,14 @@ from time import perf_counter
 from typing import Protocol
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from PIL import Image
 
 from shotstream.codecs.protocols import VideoCodec
 from shotstream.core.errors import InputError
 from shotstream.core.geometry import Geometry
+from shotstream.core.process_memory import held_memory_bytes
 from shotstream.core.randomness import derive
 from shotstream.data.world.render import render_shot
 from shotstream.data.world.spec import WORLD_VERSION, WorldStory
@@ -30,11 +32,12 @@ Frames = NDArray[np.uint8]
 
 @dataclass(frozen=True, slots=True)
 class FilmedShot:
-    """``frames`` uint8 [T, H, W, 3]; times in seconds, None where nothing was generated."""
+    """``frames`` uint8 [T, H, W, 3]; times in seconds, memory held at its end; None where nothing was generated."""
 
     frames: Frames
     seconds: float | None = None
     seconds_to_first_frame: float | None = None
+    memory_bytes: int | None = None
 
 
 class System(Protocol):
@@ -61,6 +64,9 @@ class ShotMaker(Protocol):
 
     @property
     def model_version(self) -> str: ...
+
+    @property
+    def device(self) -> torch.device: ...
 
     def warm_up(self) -> None:
         """Make and drop a block."""
@@ -165,4 +171,4 @@ class ModelSystem:
                 pieces.append(block.frames)
             frames = np.concatenate(pieces)
             past.append(_Filmed(index, prompt, frames))
-            yield FilmedShot(frames, perf_counter() - began, first)
+            yield FilmedShot(frames, perf_counter() - began, first, held_memory_bytes(self._maker.device))

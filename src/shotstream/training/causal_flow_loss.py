@@ -28,9 +28,9 @@ def causal_flow_loss(
     blocks = frames // block
     timesteps = preset.schedule.draw_logit_normal(count * blocks, generator).unflatten(0, (count, blocks))
     timesteps = timesteps.repeat_interleave(block, dim=1)
-    noise = torch.randn(batch.target.shape, generator=generator)
-    level = history_noise * torch.rand(count, 1, 1, 1, 1, generator=generator)
-    clean = batch.target + level * torch.randn(batch.target.shape, generator=generator)
+    noise = torch.randn(batch.target.shape, generator=generator).to(batch.target)
+    level = history_noise * torch.rand(count, 1, 1, 1, 1, generator=generator).to(batch.target)
+    clean = batch.target + level * torch.randn(batch.target.shape, generator=generator).to(batch.target)
     noisy = add_noise(batch.target, noise, timesteps)
     flow = teacher_forced_flow(model, batch.context, batch.caption, clean, noisy, timesteps, block)
     return flow_loss(flow, batch.target, noise)

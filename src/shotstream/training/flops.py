@@ -35,7 +35,8 @@ def shot_flops(recipe: TransformerRecipe, preset: Preset) -> tuple[float, int]:
     frames = _mean(recipe.samples)
     batch = recipe.batch if isinstance(recipe, CausalInitRecipe) else recipe.samples.batch
     sequence = 2 * frames if isinstance(recipe, CausalFlowRecipe) else frames
-    return parts * batch * 3 * _pass(preset, kept, sequence, frames), updates
+    passes = 3 + recipe.loop.checkpoint_activations  # forward, backward twice as much, and forward again
+    return parts * batch * passes * _pass(preset, kept, sequence, frames), updates
 
 
 def _distillation(preset: Preset, frames: float, recipe: IntraShotRecipe | InterShotRecipe, again: int) -> float:
@@ -45,8 +46,9 @@ def _distillation(preset: Preset, frames: float, recipe: IntraShotRecipe | Inter
     both = _pass(preset, kept, frames, frames)
     context = _pass(preset, kept, 0, 0)
     rollout = context + once * ((len(recipe.student_steps) + 1) / 2 + 1 + (again + 1 if again else 0))
-    student = rollout + 2 * once + both * (1 + (1 if recipe.dmd.guidance == 1 else 2))
-    critic = rollout + 3 * both
+    again_forward = recipe.loop.checkpoint_activations
+    student = rollout + (2 + again_forward) * once + both * (1 + (1 if recipe.dmd.guidance == 1 else 2))
+    critic = rollout + (3 + again_forward) * both
     return (student + recipe.dmd.critic_updates * critic) / (1 + recipe.dmd.critic_updates)
 
 

@@ -1,6 +1,6 @@
-"""Stories of the world as latents and caption embeddings, made once: what the transformer's stages learn from.
+"""Stories as latents and caption embeddings, made once: what the transformer's stages learn from.
 
-Every shot is drawn and coded whole; besides, the frames that dynamic sampling could ever pick from it are coded
+Every shot is coded whole; besides, the frames that dynamic sampling could ever pick from it are coded
 alone, as the memory will see them. In a share of the stories those condition frames come from the *decoded* shot,
 because a later shot's history has always been through the codec (the generation loss that streaming pays).
 
@@ -10,11 +10,10 @@ Axes: F latent frames · P picked frames · C latent channels · h, w latent cel
 from __future__ import annotations
 
 import json
-import multiprocessing
-import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -27,11 +26,6 @@ from shotstream.codecs.protocols import TextEncoder, VideoCodec
 from shotstream.core.context_budget import evenly_spread
 from shotstream.core.files import whole_file, write_text
 from shotstream.core.geometry import Geometry
-from shotstream.core.randomness import derive
-from shotstream.data.world.render import render_shot
-from shotstream.data.world.spec import WORLD_VERSION
-from shotstream.data.world.splits import Split
-from shotstream.data.world.stories import make_story
 
 SHARD = 32  # stories per file
 
@@ -87,102 +81,78 @@ def pickable_frames(frames: int, budget: int) -> list[int]:
     return sorted({frame for count in counts if count <= budget for frame in evenly_spread(frames, count)})
 
 
+Drawn = tuple[int, Iterable[NDArray[np.uint8]], list[str]]  # story, a video [T, H, W, 3] per shot, a prompt per shot
+
+
+class Source(Protocol):
+    """Where stories come from: the world, or clips."""
+
+    @property
+    def made_by(self) -> Mapping[str, Any]:
+        """Everything its stories depend on, codecs apart."""
+
+    def held(self, number: int) -> int:
+        """How many stories the shard ``number`` can hold."""
+
+    def decoded(self, story: int) -> bool:
+        """Do the condition frames of ``story`` come from its decoded shots?"""
+
+    def drawn(self, stories: list[int]) -> Iterator[Drawn]:
+        """The pictures and captions of ``stories``, in their order."""
+
+
 def build_latents(
     folder: Path,
+    source: Source,
     *,
     stories: int,
-    seed: int,
-    split: Split,
-    decoded_share: float,
     codec: VideoCodec,
     codec_version: str,
     text: TextEncoder,
     progress: Callable[[int, int], None],
 ) -> LatentStore:
-    """The store of ``stories`` stories in ``folder``; shards that are already there are kept."""
-    made_by = {
-        "world": WORLD_VERSION,
-        "codec": codec_version,
-        "seed": seed,
-        "split": split,
-        "decoded_share": decoded_share,
-    }
+    """The store of the first ``stories`` of ``source`` in ``folder``; shards that are already there are kept."""
+    _claim(folder, {**source.made_by, "codec": codec_version})
+    missing = [number for number in range(-(-stories // SHARD)) if not _shard(folder, number).exists()]
+    wanted = [number * SHARD + local for number in missing for local in range(source.held(number))]
+    drawn, done = source.drawn(wanted), 0
+    for number in missing:
+        tensors: dict[str, Tensor] = {}
+        shots: list[list[int]] = []
+        for local in range(source.held(number)):
+            story, videos, captions = next(drawn)
+            lengths = []
+            embeddings = text.encode(captions)
+            for shot, video in enumerate(videos):
+                coded = _coded(codec, video, decoded=source.decoded(story)) | {"caption": embeddings[shot]}
+                tensors |= {f"{local}.{shot}.{part}": value.half().contiguous() for part, value in coded.items()}
+                lengths.append(len(video))
+            shots.append(lengths)
+            done += 1
+            progress(done, len(wanted))
+        with whole_file(_shard(folder, number)) as temporary:
+            save_file(tensors, temporary, metadata={"shots": json.dumps(shots)})
+    return LatentStore(folder, stories, codec.geometry)
+
+
+def _claim(folder: Path, made_by: Mapping[str, Any]) -> None:
+    """Make ``folder`` one that holds what ``made_by`` says: shards made by something else go."""
     description = folder / "latents.json"
     if not description.exists() or json.loads(description.read_text()) != made_by:
         folder.mkdir(parents=True, exist_ok=True)
         for stale in folder.glob("shard-*.safetensors"):
             stale.unlink()
         write_text(description, json.dumps(made_by))
-    missing = [number for number in range(-(-stories // SHARD)) if not _shard(folder, number).exists()]
-    wanted = [story for number in missing for story in range(number * SHARD, (number + 1) * SHARD)]
-    coder = _Coder(codec, text, seed, split, decoded_share)
-    drawn = _drawn(wanted, seed, split, codec.geometry)
-    for place, number in enumerate(missing):
-        tensors: dict[str, Tensor] = {}
-        shots: list[list[int]] = []
-        for local in range(SHARD):
-            story, videos, captions = next(drawn)
-            shots.append([len(video) for video in videos])
-            tensors.update(coder.code(story, local, videos, captions))
-            progress(place * SHARD + local + 1, len(wanted))
-        with whole_file(_shard(folder, number)) as temporary:
-            save_file(tensors, temporary, metadata={"shots": json.dumps(shots)})
-    return LatentStore(folder, stories, codec.geometry)
+
+
+def _coded(codec: VideoCodec, video: NDArray[np.uint8], *, decoded: bool) -> dict[str, Tensor]:
+    """The latents of a shot [T, H, W, 3], and those of the frames that could be picked from it, each alone."""
+    pixels = torch.from_numpy(video).permute(0, 3, 1, 2).float().div_(127.5).sub_(1)
+    latents = codec.encode(pixels[None])
+    history = codec.decode(latents)[0] if decoded else pixels
+    picks = pickable_frames(len(video), codec.geometry.context_frames)
+    return {"latents": latents[0].cpu(), "singles": codec.encode_images(history[picks]).cpu()}
 
 
 def _shard(folder: Path, number: int) -> Path:
     return folder / f"shard-{number:05d}.safetensors"
-
-
-class _Coder:
-    """Turns the frames and captions of one story into the tensors of a shard."""
-
-    def __init__(self, codec: VideoCodec, text: TextEncoder, seed: int, split: Split, decoded_share: float) -> None:
-        self._codec, self._text = codec, text
-        self._seed, self._split, self._decoded_share = seed, split, decoded_share
-
-    def code(self, story: int, local: int, videos: list[NDArray[np.uint8]], captions: list[str]) -> dict[str, Tensor]:
-        decoded = random.Random(derive(self._seed, "history", self._split, story)).random() < self._decoded_share
-        embeddings = self._text.encode(captions)
-        tensors = {}
-        for shot, video in enumerate(videos):
-            pixels = torch.from_numpy(video).permute(0, 3, 1, 2).float().div_(127.5).sub_(1)
-            latents = self._codec.encode(pixels[None])
-            history = self._codec.decode(latents)[0] if decoded else pixels
-            picks = pickable_frames(len(video), self._codec.geometry.context_frames)
-            name = f"{local}.{shot}"
-            tensors[f"{name}.latents"] = latents[0].half().contiguous()
-            tensors[f"{name}.singles"] = self._codec.encode_images(history[picks]).half().contiguous()
-            tensors[f"{name}.caption"] = embeddings[shot].half().contiguous()
-        return tensors
-
-
-Drawn = tuple[int, list[NDArray[np.uint8]], list[str]]
-
-
-def _drawn(stories: list[int], seed: int, split: Split, geometry: Geometry) -> Iterator[Drawn]:
-    """Stories drawn by one worker process, ahead of their coding but never far ahead."""
-    jobs = [(story, seed, split, geometry) for story in stories]
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
-        window = [pool.apply_async(_draw, (job,)) for job in jobs[:4]]
-        for place in range(len(jobs)):
-            if place + 4 < len(jobs):
-                window.append(pool.apply_async(_draw, (jobs[place + 4],)))
-            yield window.pop(0).get()
-
-
-def _draw(job: tuple[int, int, Split, Geometry]) -> Drawn:
-    number, seed, split, geometry = job
-    story = make_story(derive(seed, "story", split, number), split=split)
-    videos = [
-        render_shot(
-            story,
-            place,
-            frames=geometry.shot_frames(geometry.blocks_for(shot.seconds)),
-            width=geometry.width,
-            height=geometry.height,
-            fps=geometry.fps,
-        )[0]
-        for place, shot in enumerate(story.shots)
-    ]
-    return number, videos, [f"{story.global_caption} {shot.caption}" for shot in story.shots]

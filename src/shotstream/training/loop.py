@@ -5,22 +5,26 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from shotstream.core.errors import ShotStreamError
+from shotstream.training.activation_checkpoints import checkpoint_layers
 from shotstream.training.boards import open_board
-from shotstream.training.checkpoints import load_state, save_state
 from shotstream.training.compiled import compile_layers
 from shotstream.training.curve import draw_curve, mend_curve, read_curve
-from shotstream.training.ema import Ema
-from shotstream.training.lora import add_adapters, export_adapters, merged
-from shotstream.training.optimisers import RoleOptimiser
-from shotstream.training.stage import LossReport, Remembering, Stage
+from shotstream.training.lora import export_adapters
+from shotstream.training.processes import ALONE, Processes
+from shotstream.training.role_state import RoleState
+from shotstream.training.run_state import find_checkpoint, restore, write_checkpoint
+from shotstream.training.stage import Remembering, Stage
 from shotstream.training.watchman import Watchman
 
 log = logging.getLogger(__name__)
@@ -42,40 +46,39 @@ class Progress:
 
 
 class Run:
-    """One stage being trained in one folder: state, curve, pictures, and released weights."""
+    """One stage being trained in one folder: state, curve, pictures, and released weights.
 
-    def __init__(self, stage: Stage, folder: Path) -> None:
+    Several processes train together when each makes a Run of the same stage; the first writes what is looked at.
+    """
+
+    def __init__(self, stage: Stage, folder: Path, processes: Processes = ALONE) -> None:
         self.stage = stage
         self.folder = folder
         self.update = 0
-        for role in stage.roles.values():
-            if role.optimiser.lora:
-                add_adapters(role.module, role.optimiser.lora)
-        self._optimisers = {name: RoleOptimiser(role.module, role.optimiser) for name, role in stage.roles.items()}
-        self._averages = {name: Ema(role.module, role.optimiser.ema) for name, role in stage.roles.items()}
+        self._processes = processes
+        self._roles = {name: RoleState(name, role, stage.loop, processes) for name, role in stage.roles.items()}
         if stage.loop.compile:
             compile_layers(role.module for role in stage.roles.values())
+        if stage.loop.checkpoint_activations:
+            checkpoint_layers(role.module for role in stage.roles.values())
         self._last_good: Path | None = None
         self._watchman = Watchman(stage.loop.diverged)
-        folder.mkdir(parents=True, exist_ok=True)
-        mend_curve(folder / "curve.jsonl")
-        self._board = open_board(folder, stage.loop.tensorboard)
+        if processes.first:
+            folder.mkdir(parents=True, exist_ok=True)
+            mend_curve(folder / "curve.jsonl")
+        processes.wait()
+        self._board = open_board(folder, stage.loop.tensorboard and processes.first)
 
     def resume(self) -> bool:
-        """Take up the newest checkpoint; False if there is none."""
-        found = load_state(self.folder)
+        """Take up the newest checkpoint, by however many processes it was written; False if there is none."""
+        found = find_checkpoint(self.folder, self._processes)
         if found is None:
             return False
-        self._last_good, state = found
-        self.update = state["update"]
-        for name, role in self.stage.roles.items():
-            ours = state["roles"][name]
-            role.module.load_state_dict(ours["module"])
-            self._optimisers[name].load_state_dict(ours["optimiser"])
-            self._averages[name].module.load_state_dict(ours["average"])
-            self._averages[name].updates = ours["average_updates"]
+        self._last_good = found
+        self.update, memories = restore(found, self._roles)
         if isinstance(self.stage, Remembering):
-            self.stage.recall(state["memory"])
+            for memory in memories:
+                self.stage.recall(memory)
         self._watch_again()
         return True
 
@@ -96,85 +99,90 @@ class Run:
                 self.save()
             if self.update % settings.look_every == 0 or self.update == settings.updates:
                 self.look()
-        self._release()
+        averaged = self._averaged()
+        if self._processes.first:
+            self._release(averaged)
+        self._processes.wait()
 
     def _step(self) -> Progress:
         settings = self.stage.loop
         began = time.perf_counter()
         name = self.stage.turn(self.update)
-        role = self.stage.roles[name]
+        role = self._roles[name]
         role.module.train()
-        reports = [self._part(name, part) for part in range(settings.accumulate)]
-        loss = sum(float(report.loss.detach()) for report in reports) / len(reports)
+        for one in self._roles.values():
+            one.spread.gather()
+        mine = [self._part(name, part) for part in self._processes.parts(settings.accumulate)]
+        reports = sorted(chain(*self._processes.exchange(mine)), key=itemgetter("part"))
+        loss = sum(report["loss"] for report in reports) / len(reports)
         alarm = self._watchman.alarm(name, loss)
         if alarm:
             raise TrainingStopped(
                 f"{self.folder}: the loss of {name} {alarm} at update {self.update}; last good checkpoint: "
                 f"{self._last_good or 'none'}; lower the rate or look at the data, then rerun"
             )
-        norm = self._optimisers[name].step(settings.rate_factor(self.update))
-        self._averages[name].update(role.module)
+        role.spread.reduce(role.optimiser.parameters)
+        for one in self._roles.values():
+            one.spread.settle()
+        norm = role.step(settings.rate_factor(self.update))
         self.update += 1
-        rate = sum(report.samples for report in reports) / (time.perf_counter() - began)
-        figures = {"loss": loss, "norm": norm, "samples_per_second": rate, **mean_figures(reports)}
+        rate = sum(report["samples"] for report in reports) / (time.perf_counter() - began)
+        means = mean_figures([report["figures"] for report in reports])
+        figures = {"loss": loss, "norm": norm, "samples_per_second": rate, **means}
         self._record({"update": self.update, "role": name, **figures})
         self._board.write(self.update, {f"{name}/{figure}": value for figure, value in figures.items()})
         return Progress(self.update, settings.updates, loss, name, rate)
 
-    def _part(self, name: str, part: int) -> LossReport:
-        """Loss and gradients of one part of the update."""
+    def _part(self, name: str, part: int) -> dict[str, Any]:
+        """Gradients of one part of the update; what is to be said of it."""
         settings = self.stage.loop
-        with torch.autocast("cpu", torch.bfloat16, enabled=settings.dtype == "bfloat16"):
+        with torch.autocast(self._processes.device.type, torch.bfloat16, enabled=settings.dtype == "bfloat16"):
             report = self.stage.loss(self.update, name, part)
         (report.loss / settings.accumulate).backward()
-        return report
+        loss = float(report.loss.detach())
+        return {"part": part, "loss": loss, "samples": report.samples, "figures": dict(report.figures)}
 
     def save(self) -> None:
         """Write a checkpoint of everything a resumed run needs."""
-        roles: dict[str, Any] = {
-            name: {
-                "module": role.module.state_dict(),
-                "optimiser": self._optimisers[name].state_dict(),
-                "average": self._averages[name].module.state_dict(),
-                "average_updates": self._averages[name].updates,
-            }
-            for name, role in self.stage.roles.items()
-        }
-        state = {"update": self.update, "roles": roles}
-        if isinstance(self.stage, Remembering):
-            state["memory"] = self.stage.memory()
-        self._last_good = save_state(self.folder, self.update, state)
+        parts = self._processes.parts(self.stage.loop.accumulate)
+        memory = self.stage.memory(parts) if isinstance(self.stage, Remembering) else None
+        self._last_good = write_checkpoint(self.folder, self.update, self._roles, memory, self._processes)
 
     def look(self) -> None:
         """Write a sample picture, the loss curve, and the released weights as they stand."""
+        averaged = self._averaged()
+        if not self._processes.first:
+            return
         with torch.no_grad():
-            picture, figures = self.stage.look(self._averaged())
+            plain = {name: self._roles[name].merged(module) for name, module in averaged.items()}
+            picture, figures = self.stage.look(plain)
         picture.save(self.folder / f"look-{self.update:08d}.png")
         self._record({"update": self.update, "look": dict(figures)})
         log.info("update %d: %s", self.update, ", ".join(f"{name} {value:.4g}" for name, value in figures.items()))
         draw_curve(self.folder / "curve.jsonl", self.folder / "curve.png")
-        self._release()
+        self._release(averaged)
 
-    def _release(self) -> None:
-        self.stage.release(self._averaged(), self.folder)
+    def _release(self, averaged: Mapping[str, nn.Module]) -> None:
+        """Leave the weights; ``averaged`` with adapters still beside them where there are any."""
+        plain = {name: self._roles[name].merged(module) for name, module in averaged.items()}
+        self.stage.release(plain, self.folder)
         for name, role in self.stage.roles.items():
             if role.optimiser.lora:
-                export_adapters(self._averages[name].module, self.folder / f"{name}-lora", role.optimiser.lora)
+                export_adapters(averaged[name], self.folder / f"{name}-lora", role.optimiser.lora)
 
-    def _averaged(self) -> dict[str, torch.nn.Module]:
-        """The averaged weights, adapters merged into them."""
-        return {
-            name: merged(average.module) if self.stage.roles[name].optimiser.lora else average.module
-            for name, average in self._averages.items()
-        }
+    def _averaged(self) -> dict[str, nn.Module]:
+        """The averaged weights of every role, whole; all processes must ask."""
+        return {name: role.average.averaged() for name, role in self._roles.items()}
 
     def _record(self, line: dict[str, Any]) -> None:
+        if not self._processes.first:
+            return
         with (self.folder / "curve.jsonl").open("a") as curve:
             curve.write(json.dumps(line) + "\n")
 
 
-def mean_figures(reports: Sequence[LossReport]) -> dict[str, float]:
+def mean_figures(parts: Sequence[Mapping[str, float]]) -> dict[str, float]:
     """Every figure of an update's parts, averaged over the parts that have it."""
-    names = {name for report in reports for name in report.figures}
-    values = {name: [report.figures[name] for report in reports if name in report.figures] for name in sorted(names)}
+    names = {name for figures in parts for name in figures}
+    values = {name: [figures[name] for figures in parts if name in figures] for name in sorted(names)}
     return {name: sum(found) / len(found) for name, found in values.items()}

@@ -18,7 +18,7 @@ def flow_loss(flow: Tensor, x0: Tensor, noise: Tensor, weights: Tensor | None = 
     error = (flow - flow_target(x0, noise)).square()
     if weights is None:
         return error.mean()
-    return (weights * error.flatten(1).mean(1)).mean()
+    return (weights.to(error.device) * error.flatten(1).mean(1)).mean()
 
 
 def regression_loss(noisy: Tensor, flow: Tensor, x0: Tensor, timesteps: Tensor) -> Tensor:
@@ -27,7 +27,7 @@ def regression_loss(noisy: Tensor, flow: Tensor, x0: Tensor, timesteps: Tensor) 
     noisy, flow, x0: [B, F, C, h, w]. timesteps: [B, F]. Zero where every position is clean.
     """
     predicted = x0_from_flow(noisy, flow, timesteps)
-    noisy_frames = timesteps > 0
+    noisy_frames = (timesteps > 0).to(x0.device)
     error = (predicted - x0).square().flatten(2).mean(2)
     return (error * noisy_frames).sum() / noisy_frames.sum().clamp(min=1)
 

@@ -2,30 +2,38 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
 import torch
 from pydantic import Field
 
+from shotstream.codecs.protocols import TextEncoder, VideoCodec
 from shotstream.codecs.video_autoencoder import LightVideoCodec
+from shotstream.codecs.wan_folder import WanFolder, wan_folder
 from shotstream.codecs.weights import load_autoencoder, load_text_encoder
 from shotstream.core.config import Config
 from shotstream.core.errors import InputError
 from shotstream.core.files import fingerprint
 from shotstream.core.geometry import Geometry
-from shotstream.data.world.splits import Split
+from shotstream.core.places import embedding_folder, model_folder
+from shotstream.data.clip_manifest import read_clips
 from shotstream.models.transformer import Transformer
 from shotstream.models.weights import check_names_and_shapes, load_transformer
-from shotstream.training.latent_store import LatentStore, build_latents
+from shotstream.training.latent_store import LatentStore, Source, build_latents
+from shotstream.training.story_sources import ClipStories, WorldStories
+
+Progress = Callable[[int, int], None]
 
 
 class MaterialSettings(Config):
-    """Which codecs, and how many stories are drawn and coded with them."""
+    """Which codecs, and how many stories are drawn (or read) and coded with them."""
 
-    autoencoder: str  # safetensors file, or "bundled"
-    text_encoder: str  # safetensors file, or "bundled"
-    stories: int = Field(default=2000, gt=0)
+    autoencoder: str  # safetensors file, or "bundled"; or a folder with Wan's codecs, or the name of a pulled model
+    text_encoder: str  # the same
+    clips: str | None = None  # a CSV of clips, its last ``held_out_stories`` rows held out; None draws the world
+    stories: int = Field(default=2000, gt=0)  # of clips: at most
     held_out_stories: int = Field(default=32, gt=0)
     seed: int = 1
     decoded_share: float = Field(
@@ -36,32 +44,85 @@ class MaterialSettings(Config):
 class Material:
     """Codecs and stores. ``versions`` names the codecs by their content, for the headers of what is trained on them."""
 
-    def __init__(
-        self, settings: MaterialSettings, geometry: Geometry, store: Path, progress: Callable[[int, int], None]
-    ) -> None:
-        autoencoder, text = (
-            find_weights(settings.autoencoder, "autoencoder"),
-            find_weights(settings.text_encoder, "text_encoder"),
-        )
-        self.versions = {"autoencoder": fingerprint(autoencoder), "text_encoder": fingerprint(text)}
-        self.text = load_text_encoder(text)
-        self.codec = LightVideoCodec(load_autoencoder(autoencoder).to(torch.bfloat16), geometry)
-        self._settings, self._store, self._progress = settings, store, progress
-        self.train = self._latents("train", settings.stories)
-        self.held_out = self._latents("held-out", settings.held_out_stories)
+    def __init__(self, settings: MaterialSettings, geometry: Geometry, store: Path, progress: Progress) -> None:
+        self._store, self._progress = store, progress
+        self.codec, video_version = open_video(settings.autoencoder, geometry)
+        self.text, text_version = open_text(settings.text_encoder)
+        self.versions = {"autoencoder": video_version, "text_encoder": text_version}
+        (train, stories), (held_out, others) = sources(settings, geometry)
+        self.train = self._latents("train", train, stories)
+        self.held_out = self._latents("held-out", held_out, others)
 
-    def _latents(self, split: Split, stories: int) -> LatentStore:
+    def _latents(self, name: str, source: Source, stories: int) -> LatentStore:
         return build_latents(
-            self._store / f"latents-{split}",
+            self._store / f"latents-{name}",
+            source,
             stories=stories,
-            seed=self._settings.seed,
-            split=split,
-            decoded_share=self._settings.decoded_share,
             codec=self.codec,
             codec_version="+".join(self.versions.values()),
             text=self.text,
             progress=self._progress,
         )
+
+
+def sources(settings: MaterialSettings, geometry: Geometry) -> tuple[tuple[Source, int], tuple[Source, int]]:
+    """(source, how many of its stories) to train on, and held out. Raises :class:`InputError`."""
+    seed, share = settings.seed, settings.decoded_share
+    if settings.clips is None:
+        train = WorldStories(seed=seed, split="train", decoded_share=share, geometry=geometry)
+        held_out = WorldStories(seed=seed, split="held-out", decoded_share=share, geometry=geometry)
+        return (train, settings.stories), (held_out, settings.held_out_stories)
+    manifest = Path(settings.clips)
+    clips = read_clips(manifest)
+    first = len(clips) - settings.held_out_stories
+    if first < 1:
+        raise InputError(
+            f"{manifest}: has {len(clips)} rows, of which held_out_stories={settings.held_out_stories} are held out; "
+            "hold fewer out or add clips"
+        )
+    version = fingerprint(manifest)
+    parts = (clips[: min(first, settings.stories)], clips[first:])
+    learnt, kept = (
+        ClipStories(clips=part, version=version, seed=seed, decoded_share=share, geometry=geometry) for part in parts
+    )
+    return (learnt, len(learnt.clips)), (kept, len(kept.clips))
+
+
+def open_video(name: str, geometry: Geometry) -> tuple[VideoCodec, str]:
+    """The video codec ``name`` and what tells it from others. Raises :class:`InputError`, :class:`WeightsError`."""
+    wan = _wan(name)
+    if wan is None:
+        path = find_weights(name, "autoencoder")
+        return LightVideoCodec(load_autoencoder(path).to(torch.bfloat16), geometry), fingerprint(path)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
+    return wan.open_video(geometry, device, dtype, light=False), _version(wan)
+
+
+def open_text(name: str) -> tuple[TextEncoder, str]:
+    """The text encoder ``name`` and what tells it from others. Raises :class:`InputError`, :class:`WeightsError`."""
+    wan = _wan(name)
+    if wan is None:
+        path = find_weights(name, "text_encoder")
+        return load_text_encoder(path), fingerprint(path)
+    gpu = torch.cuda.is_available()
+    device = torch.device("cuda" if gpu else "cpu")
+    return wan.open_text(device, "streamed" if gpu else "cpu", embedding_folder()), _version(wan)
+
+
+def _wan(name: str) -> WanFolder | None:
+    """Wan's codecs in the folder ``name``, or in the pulled model called so."""
+    folder = next((path for path in (Path(name), model_folder(name)) if path.is_dir()), None)
+    if folder is None:
+        return None
+    found = wan_folder(folder)
+    if found is None:
+        raise InputError(f"{folder}: holds no codecs (vae/, text_encoder/, tokenizer/); pull or convert them first")
+    return found
+
+
+def _version(wan: WanFolder) -> str:
+    return hashlib.sha256("".join(fingerprint(path) for path in wan.files).encode()).hexdigest()[:12]
 
 
 def find_weights(name: str, bundled: str) -> Path:

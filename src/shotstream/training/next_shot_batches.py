@@ -8,6 +8,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import torch
@@ -42,6 +43,10 @@ class NextShotBatch:
     caption: Tensor
     target: Tensor
 
+    def to(self, device: torch.device) -> NextShotBatch:
+        """All but the small index tensors on ``device``."""
+        return NextShotBatch(self.context.to(device), self.caption.to(device), self.target.to(device))
+
 
 class _Sample(NamedTuple):
     condition: Tensor  # [K, C, h, w]
@@ -59,8 +64,8 @@ class NextShotSampler:
         self._store, self._geometry, self._settings = store, geometry, settings
 
     def batch(self, draw: random.Random) -> NextShotBatch:
-        lengths = self._settings.lengths
-        length = draw.choices(list(lengths), list(lengths.values()))[0]
+        """Raises :class:`InputError` if no shot is as long as a length that may be drawn."""
+        length = draw.choices(list(self._lengths), list(self._lengths.values()))[0]
         return _batch(
             [
                 self._dropped(draw, self._sample(*self._choose(draw, length), length))
@@ -82,13 +87,28 @@ class NextShotSampler:
             captions.append(shot.caption * (draw.random() >= self._settings.caption_drop))
         return torch.stack(pictures)[:, None], torch.stack(captions)[:, None]
 
+    @cached_property
+    def _lengths(self) -> dict[int, float]:
+        """Lengths that are drawn, and how often. Drawing a shot of one ends, for there are shots that long."""
+        firsts, others = 0, 0
+        for story in range(self._store.stories):
+            firsts = max(firsts, self._store.frames(story, 0))
+            others = max([others, *(self._store.frames(story, shot) for shot in range(1, self._store.shots(story)))])
+        share, lengths = self._settings.first_share, self._settings.lengths
+        longest = min(firsts if share > 0 else others, others if share < 1 else firsts)
+        wanted = max((length for length, part in lengths.items() if part > 0), default=0)
+        if longest < wanted:
+            raise InputError(f"lengths: {wanted} latent frames; the longest shot there is has {longest}")
+        return lengths
+
     def _choose(self, draw: random.Random, length: int) -> tuple[int, int]:
         """A story and one of its shots that is at least ``length`` latent frames long."""
         first = draw.random() < self._settings.first_share
         while True:
             story = draw.randrange(self._store.stories)
-            shot = 0 if first else draw.randrange(1, self._store.shots(story))
-            if self._store.frames(story, shot) >= length:
+            shots = self._store.shots(story)
+            shot = 0 if first or shots == 1 else draw.randrange(1, shots)
+            if (first or shot) and self._store.frames(story, shot) >= length:
                 return story, shot
 
     def _sample(self, story: int, shot: int, length: int) -> _Sample:

@@ -44,9 +44,10 @@ def teacher_look(model: Transformer, preset: Preset, material: Material) -> Look
             guidance=preset.teacher.guidance,
             condition_time=preset.condition_time,
         )
-        return sample_shot(shot, solve, NamedNoise(story, shot=1), (frames, *geometry.latent_shape))
+        shape = (frames, *geometry.latent_shape)
+        return sample_shot(shot, solve, NamedNoise(story, shot=1), shape, model.device)
 
-    return _compare(make, preset, material)
+    return _compare(make, preset, material, model.device)
 
 
 def student_look(model: Transformer, preset: Preset, material: Material) -> Look:
@@ -65,13 +66,14 @@ def student_look(model: Transformer, preset: Preset, material: Material) -> Look
             NamedNoise(story, shot=1),
             blocks=geometry.default_blocks,
             block_shape=(geometry.block_frames, *geometry.latent_shape),
+            device=model.device,
         )
         return torch.cat(list(blocks), dim=1)
 
-    return _compare(make, preset, material)
+    return _compare(make, preset, material, model.device)
 
 
-def _compare(make: Make, preset: Preset, material: Material) -> Look:
+def _compare(make: Make, preset: Preset, material: Material, device: torch.device) -> Look:
     """Rows of (true, made) frames, and the error in latent units."""
     geometry = preset.geometry
     length = geometry.default_blocks * geometry.block_frames
@@ -82,11 +84,11 @@ def _compare(make: Make, preset: Preset, material: Material) -> Look:
         shot = material.held_out.shots(story) - 1
         if material.held_out.frames(story, shot) < length or len(rows) == STORIES:
             continue
-        batch = pick.of(story, shot, length)
+        batch = pick.of(story, shot, length).to(device)
         made = make(batch.context, batch.caption, story)
         errors.append(float((made - batch.target).square().mean()))
         last = geometry.pixel_frames(length) - 1
         shown = [0, last // 2, last]
-        pictures = [to_pictures(material.codec.decode(latents)[0])[shown] for latents in (batch.target, made)]
+        pictures = [to_pictures(material.codec.decode(latents.cpu())[0])[shown] for latents in (batch.target, made)]
         rows.append(np.concatenate([*pictures[0], *pictures[1]], axis=1))
     return Image.fromarray(np.concatenate(rows)), {"latent_error": sum(errors) / len(errors)}

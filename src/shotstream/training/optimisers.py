@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from shotstream.training.settings import OptimiserSettings
+from shotstream.training.sharding import shard_like, whole
 
 _NO_MATRIX = ("embedding", "head", "modulation", "norm", "enter", "out", "classifier")
 
@@ -34,6 +35,10 @@ class RoleOptimiser:
         rest = [parameter for name, parameter in named if not (muon and is_matrix(name, parameter))]
         self._parameters = [parameter for _, parameter in named]
         self._views = [nn.Parameter(_as_matrix(parameter.data)) for parameter in self._matrices]
+        self._names = {id(parameter): name for name, parameter in named}
+        self._names |= {
+            id(view): self._names[id(parameter)] for view, parameter in zip(self._views, self._matrices, strict=True)
+        }
         for view, parameter in zip(self._views, self._matrices, strict=True):
             if view.data_ptr() != parameter.data_ptr():
                 raise RuntimeError(
@@ -46,9 +51,14 @@ class RoleOptimiser:
         if self._views:
             self._optimisers.append(torch.optim.Muon(self._views, lr=settings.matrix_rate, weight_decay=decay))
 
+    @property
+    def parameters(self) -> Sequence[Tensor]:
+        """All that learn."""
+        return self._parameters
+
     def step(self, factor: float) -> float:
         """Clip, step, clear. Returns the gradient norm before clipping."""
-        norm = torch.nn.utils.clip_grad_norm_(self._parameters, self.settings.clip)
+        norm = whole({"norm": torch.nn.utils.clip_grad_norm_(self._parameters, self.settings.clip)})["norm"]
         for view, parameter in zip(self._views, self._matrices, strict=True):
             view.grad = None if parameter.grad is None else _as_matrix(parameter.grad)
         for optimiser in self._optimisers:
@@ -64,5 +74,31 @@ class RoleOptimiser:
         return [optimiser.state_dict() for optimiser in self._optimisers]
 
     def load_state_dict(self, states: Iterable[dict[str, Any]]) -> None:
+        """Take up what :meth:`state_dict` of one process gave; sharded parameters split their moments as they are."""
         for optimiser, state in zip(self._optimisers, states, strict=True):
             optimiser.load_state_dict(state)
+            for parameter, moments in optimiser.state.items():
+                for name, value in moments.items():
+                    moments[name] = shard_like(value, parameter.detach())
+
+    def moments(self) -> dict[str, Tensor]:
+        """What the optimisers remember, by parameter and name: ``blocks.0.ffn.0.weight.exp_avg``. Writing to these
+        tensors writes to the state."""
+        found: dict[str, Tensor] = {}
+        for optimiser in self._optimisers:
+            for group in optimiser.param_groups:
+                for parameter in group["params"]:
+                    state = optimiser.state[parameter]
+                    if not state:  # has not learned yet: the state its first step would begin with
+                        state.update(_first_state(optimiser, parameter))
+                    found |= {f"{self._names[id(parameter)]}.{name}": value for name, value in state.items()}
+        return found
+
+
+def _first_state(optimiser: torch.optim.Optimizer, parameter: Tensor) -> dict[str, Tensor]:
+    if isinstance(optimiser, torch.optim.Muon):
+        return {"momentum_buffer": torch.zeros_like(parameter)}
+    zeros = {
+        name: torch.zeros_like(parameter, memory_format=torch.preserve_format) for name in ("exp_avg", "exp_avg_sq")
+    }
+    return {"step": torch.tensor(0.0), **zeros}

@@ -30,9 +30,14 @@ class Networks:
 
     def __init__(self, preset: Preset, starts: Starts) -> None:
         self._preset = preset
-        self.teacher = self._load(starts.teacher, "teacher").requires_grad_(False).eval()
+        self._teacher = self._load(starts.teacher, "teacher").requires_grad_(False).eval()
         self.student = self._load(starts.student, "student")
         self.critic = self._load(starts.critic or starts.teacher, "critic" if starts.critic else "teacher")
+
+    @property
+    def teacher(self) -> Transformer:
+        """Frozen, on the student's device."""
+        return self._teacher.to(self.student.device)
 
     def _load(self, name: str, bundled: RoleName) -> Transformer:
         model = Transformer(self._preset.transformer)

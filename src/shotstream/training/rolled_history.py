@@ -40,7 +40,7 @@ class RolledHistory:
         geometry = self._codec.geometry
         frames = geometry.pixel_frames(latents.shape[1])
         picks = pickable_frames(frames, geometry.context_frames)
-        videos = self._codec.decode(latents.detach())
+        videos = self._codec.decode(latents.detach().cpu())  # a codec may live elsewhere than the model
         pictures = torch.stack([torch.from_numpy(to_pictures(video[picks])) for video in videos])
         self._shots.append(_MadeShot(frames, pictures, caption.detach()))
 

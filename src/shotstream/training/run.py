@@ -18,6 +18,7 @@ from shotstream.training.loop import Progress as Update
 from shotstream.training.loop import Run
 from shotstream.training.pipeline import PipelineRecipe, run_pipeline
 from shotstream.training.plan import plan
+from shotstream.training.processes import Processes, joined
 from shotstream.training.recipes import Recipe, StageRecipe, describe, read_recipe
 from shotstream.training.stage import Stage
 from shotstream.training.stages.autoencoder import AutoencoderRecipe, AutoencoderStage
@@ -34,32 +35,52 @@ log = logging.getLogger(__name__)
 Report = Callable[[int, int], None]
 
 
-def main(recipe: str, overrides: Sequence[str] = (), *, dry_run: bool = False, out: Path = Path("build/train")) -> None:
+def main(
+    recipe: str,
+    overrides: Sequence[str] = (),
+    *,
+    dry_run: bool = False,
+    devices: int | None = None,
+    out: Path = Path("build/train"),
+) -> None:
     """Train ``recipe`` in ``out``/<recipe name>; data it needs is made once in ``out``/data. Reruns resume.
 
-    dry_run: print the resolved recipe as YAML and, as its comments, what it will cost; train nothing.
+    Started by torchrun, every process calls this, and they train together.
+    dry_run: print the resolved recipe as YAML and, as its comments, what it will cost on each of ``devices``; train
+    nothing.
     """
     settings = read_recipe(recipe, overrides, out)
     if dry_run:
         sys.stdout.write(describe(settings))
-        sys.stdout.writelines(f"# {line}\n" for line in plan(settings))
+        sys.stdout.writelines(f"# {line}\n" for line in plan(settings, devices))
         return
     console = Console(stderr=True)
     logging.basicConfig(
         level=logging.INFO, format="%(message)s", handlers=[RichHandler(console=console, show_path=False)]
     )
-    if isinstance(settings, PipelineRecipe):
-        model = run_pipeline(settings, out, lambda step: run(step, read_recipe(step, (), out), out, console))
-        log.info("the model: %s", model)
-    else:
-        run(recipe, settings, out, console)
+    # The small codecs and the recognisers were only ever trained on CPUs, and draw their noise there.
+    on_cpu = PipelineRecipe | AutoencoderRecipe | TextEncoderRecipe | RecognisersRecipe
+    with joined(gpu=not isinstance(settings, on_cpu)) as processes:
+        if not processes.first:
+            logging.disable(logging.INFO)
+            console = Console(quiet=True)
+        if isinstance(settings, PipelineRecipe):
+            if processes.count > 1:
+                raise InputError(f"{recipe}: a pipeline runs in one process; start its recipes one after the other")
+            model = run_pipeline(
+                settings, out, lambda step: run(step, read_recipe(step, (), out), out, console, processes)
+            )
+            log.info("the model: %s", model)
+        else:
+            run(recipe, settings, out, console, processes)
 
 
-def run(name: str, settings: Recipe, out: Path, console: Console) -> None:
+def run(name: str, settings: Recipe, out: Path, console: Console, processes: Processes) -> None:
     """One recipe, with bars on ``console``."""
     folder = out / Path(name).with_suffix("")
-    folder.mkdir(parents=True, exist_ok=True)
-    write_text(folder / "recipe.yaml", describe(settings))
+    if processes.first:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_text(folder / "recipe.yaml", describe(settings))
     # Each family of recipes has its own data: making nano's must not replace the embedded preset's.
     family = Path(name).parent.name
     store = out / "data" if family in ("", "storyworld") else out / "data" / family
@@ -71,18 +92,24 @@ def run(name: str, settings: Recipe, out: Path, console: Console) -> None:
             bars.update(making, completed=done, total=total, visible=done < total)
 
         if isinstance(settings, TrajectoriesRecipe):
-            make_trajectories(settings, store, folder, made)
+            make_trajectories(settings, store, folder, made, processes)
             log.info("%s: trajectories in %s", name, folder)
             return
         if isinstance(settings, PipelineRecipe):
             raise InputError(f"{name}: a pipeline cannot be a step of another; name its recipes instead")
-        trained = Run(build_stage(settings, store, made), folder)
+        with processes.first_before_others():
+            stage = build_stage(settings, store, made)
+        trained = Run(stage, folder, processes)
         if trained.resume():
             log.info("%s: resumed at update %d", name, trained.update)
         training = bars.add_task(name, total=trained.stage.loop.updates, completed=trained.update)
 
+        losses: dict[str, float] = {}  # every role's last one
+
         def watch(update: Update) -> None:
-            words = f"{name}: {update.role} loss {update.loss:.4f} {update.samples_per_second:.1f} samples/s"
+            losses[update.role] = update.loss
+            said = ", ".join(f"{role} loss {loss:.4f}" for role, loss in losses.items())
+            words = f"{name}: {said} {update.samples_per_second:.1f} samples/s"
             bars.update(training, completed=update.update, description=words)
 
         trained.train(watch)

@@ -89,6 +89,7 @@ def roll_out(
             BatchNoise([NamedNoise(seed, shot=0) for seed in seeds]),
             blocks=frames // preset.geometry.block_frames,
             block_shape=(preset.geometry.block_frames, *preset.geometry.latent_shape),
+            device=model.device,
             gradient=policy,
         )
         return Rollout(torch.cat(list(blocks), dim=1), context, caption)
@@ -127,7 +128,7 @@ def student_loss(
     x0 = made.latents
     with torch.no_grad():
         timesteps = draw_times(settings, preset, len(x0), generator)
-        noisy = add_noise(x0, torch.randn(x0.shape, generator=generator), timesteps)
+        noisy = add_noise(x0, torch.randn(x0.shape, generator=generator).to(x0), timesteps)
         real = x0_from_flow(noisy, score(teacher, preset, made, noisy, timesteps, settings.guidance), timesteps)
         fake = x0_from_flow(noisy, score(critic, preset, made, noisy, timesteps), timesteps)
         gradient = dmd_gradient(x0, real, fake)
@@ -141,7 +142,7 @@ def critic_loss(
     """Unweighted flow matching on what the student makes: the critic's score follows the student's distribution."""
     x0 = made.latents.detach()
     timesteps = draw_times(settings, preset, len(x0), generator)
-    noise = torch.randn(x0.shape, generator=generator)
+    noise = torch.randn(x0.shape, generator=generator).to(x0)
     flow = score(critic, preset, made, add_noise(x0, noise, timesteps), timesteps)
     return LossReport(flow_loss(flow, x0, noise), len(x0))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from shotstream.core.config import Config
 
@@ -42,6 +42,16 @@ class LoopSettings(Config):
     diverged: float = Field(default=10.0, gt=1)  # stop when the loss stays at so many times its lowest level
     tensorboard: bool = False
     compile: bool = False  # fuse the transformer's small operations; needs a C++ compiler on CPU
+    sharded: bool = (
+        False  # over several processes: weights, gradients and moments in shards (FSDP2), else whole in each
+    )
+    checkpoint_activations: bool = False  # keep only what enters a layer, and run it again for the backward pass
+
+    @model_validator(mode="after")
+    def _compiled_or_not(self) -> LoopSettings:
+        if self.compile and (self.sharded or self.checkpoint_activations):
+            raise ValueError("compile does not go together with sharded or checkpoint_activations; choose one")
+        return self
 
     def rate_factor(self, update: int) -> float:
         """The share of the full learning rate at ``update`` (counted from 0)."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -58,11 +58,11 @@ class Stage(Protocol):
 class Remembering(Protocol):
     """A stage that carries more from update to update than its weights; the loop saves and restores it."""
 
-    def memory(self) -> dict[str, Any]:
-        """Tensors, numbers, strings, lists and mappings of these."""
+    def memory(self, parts: Collection[int]) -> dict[str, Any]:
+        """What belongs to ``parts`` of an update: tensors, numbers, strings, lists and mappings of these."""
 
     def recall(self, memory: dict[str, Any]) -> None:
-        """Take up what :meth:`memory` gave."""
+        """Take up what :meth:`memory` gave; called once for every process that has saved."""
 
 
 def names(update: int, part: int) -> tuple[str | int, ...]:

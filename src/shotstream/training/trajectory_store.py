@@ -23,6 +23,7 @@ from torch import Tensor
 from shotstream.core.errors import InputError
 from shotstream.core.files import whole_file, write_text
 from shotstream.sampling.context import ContextFrames
+from shotstream.training.processes import ALONE, Processes
 
 log = logging.getLogger(__name__)
 DESCRIPTION = "trajectories.json"
@@ -53,25 +54,31 @@ class Trajectories:
             self.caption[rows],
         )
 
+    def to(self, device: torch.device) -> Trajectories:
+        """All but timesteps and the small index tensors on ``device``."""
+        return Trajectories(self.states.to(device), self.timesteps, self.context.to(device), self.caption.to(device))
+
 
 Make = Callable[[int], Trajectories]
 
 
 def build_trajectories(
-    folder: Path, *, shards: int, made_by: Mapping[str, Any], make: Make, progress: Callable[[int, int], None]
+    folder: Path,
+    *,
+    shards: int,
+    made_by: Mapping[str, Any],
+    make: Make,
+    progress: Callable[[int, int], None],
+    processes: Processes = ALONE,
 ) -> None:
     """Write ``shards`` files into ``folder``: whole files are kept, missing and damaged ones are (re)made.
 
     made_by: everything the trajectories depend on; files made by something else are thrown away.
-    make: the pairs of a shard's number, always the same ones.
+    make: the pairs of a shard's number, always the same ones, whichever of the ``processes`` makes them.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    description, wanted = folder / DESCRIPTION, json.dumps({**made_by, "shards": shards}, sort_keys=True)
-    if not description.exists() or description.read_text() != wanted:
-        for stale in folder.glob("shard-*.safetensors"):
-            stale.unlink()
-        write_text(description, wanted)
-    for number in range(shards):
+    with processes.first_before_others():
+        _claim(folder, json.dumps({**made_by, "shards": shards}, sort_keys=True))
+    for number in processes.parts(shards):
         path = _shard(folder, number)
         if path.exists() and not is_whole(path):
             log.warning("%s: damaged; made again", path)
@@ -79,6 +86,17 @@ def build_trajectories(
         if not path.exists():
             _write(path, make(number))
         progress(number + 1, shards)
+    processes.wait()
+
+
+def _claim(folder: Path, wanted: str) -> None:
+    """Make ``folder`` one that was made by ``wanted``."""
+    folder.mkdir(parents=True, exist_ok=True)
+    description = folder / DESCRIPTION
+    if not description.exists() or description.read_text() != wanted:
+        for stale in folder.glob("shard-*.safetensors"):
+            stale.unlink()
+        write_text(description, wanted)
 
 
 def is_whole(path: Path) -> bool:

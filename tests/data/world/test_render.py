@@ -8,7 +8,7 @@ import random
 import numpy as np
 import pytest
 
-from shotstream.data.world.camera import SIDE, camera_at, place_of
+from shotstream.data.world.camera import SIDE, Camera, camera_at, place_of
 from shotstream.data.world.motion import SPEEDS, pose_at
 from shotstream.data.world.render import clip_box, render_shot
 from shotstream.data.world.spec import (
@@ -34,6 +34,8 @@ from shotstream.data.world.spec import (
     WorldShot,
     WorldStory,
 )
+from shotstream.data.world.stage import Stage
+from shotstream.data.world.stories import make_story as story_of
 
 SIZE = {"width": 128, "height": 80, "fps": 16}
 
@@ -191,3 +193,29 @@ def test_all_sizes_show_the_same_picture() -> None:
 def test_clip_box() -> None:
     assert clip_box((-10, 0, 10, 10), 20, 20) == ((0.0, 0.0, 0.5, 0.5), 0.5)
     assert clip_box((30, 0, 40, 10), 20, 20)[1] == 0.0
+
+
+def test_what_the_ground_hides_need_not_be_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Frames of moving cameras are the same to the bit as with every layer drawn in full."""
+    stories = [story_of(seed) for seed in range(12)]
+    moving = [(s, i) for s in stories for i, shot in enumerate(s.shots) if shot.framing in ("pan", "zoom")]
+    assert {story.shots[index].framing for story, index in moving} == {"pan", "zoom"}
+
+    def frames() -> list[np.ndarray]:
+        return [
+            render_shot(story, index, frames=range(0, 81, 27), width=256, height=160, fps=16)[0]
+            for story, index in moving
+        ]
+
+    quick = frames()
+    hidden: list[int] = []
+
+    def everything(stage: Stage, camera: Camera) -> int:
+        hidden.append(stage.height - original(stage, camera))
+        return stage.height
+
+    original = Stage._hidden_from
+    monkeypatch.setattr(Stage, "_hidden_from", everything)
+    for one, whole in zip(quick, frames(), strict=True):
+        np.testing.assert_array_equal(one, whole)
+    assert np.mean(hidden) > 20

@@ -31,7 +31,8 @@ from shotstream.data.world.spec import WORLD_VERSION, FrameTruth, WorldShot, Wor
 from shotstream.data.world.splits import Split
 from shotstream.data.world.stories import StoryStyle, make_story
 from shotstream.data.world.truth_json import truth_of
-from shotstream.media.mp4 import FilmWriter, Picture
+from shotstream.media.h264 import Picture
+from shotstream.media.mp4 import FilmWriter
 from shotstream.media.provenance import FilmTags
 
 COLUMNS = ("shot_num_from_caption", "json_path", "video_path", "frame_number")

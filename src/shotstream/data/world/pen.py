@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 
 import numpy as np
 import skia
@@ -17,6 +18,7 @@ from shotstream.data.world.palette import RGB
 Point = tuple[float, float]
 
 
+@lru_cache(maxsize=4096)
 def argb(colour: RGB, alpha: float = 1.0) -> int:
     """A Skia colour from 0..255 components and 0..1 opacity."""
     red, green, blue = (min(255, max(0, round(value))) for value in colour)

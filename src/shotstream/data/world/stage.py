@@ -6,6 +6,7 @@ per layer. Layers meet at the horizon: each scales about it, the deeper the less
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache, partial
@@ -17,7 +18,7 @@ from shotstream.core.randomness import derive
 from shotstream.data.world.camera import SCENERY_MARGIN, Camera
 from shotstream.data.world.palette import RGB, Light
 from shotstream.data.world.pen import Pen, record
-from shotstream.data.world.puppets.sprite import SMOOTH, Sprite, make_sprite
+from shotstream.data.world.puppets.sprite import SMOOTH, Drawing, Sprite, draw_part, make_sprite
 from shotstream.data.world.scenery.places import bands_of
 from shotstream.data.world.scenery.scene import Band, Scene
 from shotstream.data.world.sky import CLOUD_SPEED, HORIZON, draw_cloud, draw_sky
@@ -73,6 +74,30 @@ def _draw_band(canvas: skia.Canvas, band: Band, scene: Scene, tone: Callable[[RG
     band.draw(Pen(canvas, tone), scene)
 
 
+@lru_cache(maxsize=16)
+def draw_clouds(place: Place, light: Light) -> tuple[tuple[Drawing, float, float, float], ...]:
+    """The clouds of a place, where they are at the start of a shot and how fast they drift; kept as the layers are."""
+    rng = np.random.default_rng(derive(place.layout, "clouds"))
+    clouds: list[tuple[Drawing, float, float, float]] = []
+    heavy = light.weather != "clear"
+    for index in range(4):
+        size = float(rng.uniform(0.26, 0.38)) * (1.35 if heavy else 1.0)
+        x = (index - 1.5) * 0.62 + float(rng.uniform(-0.15, 0.15))
+        y = float(rng.uniform(0.08, 0.30))
+        if index % 2 == 0 or heavy or light.time != "night":
+            grown = np.random.default_rng(derive(place.layout, "cloud", index))
+            drawing = draw_part(partial(draw_cloud, light=light, size=size, rng=grown), light.tone, 0.0)
+            clouds.append((drawing, x, y, CLOUD_SPEED * float(rng.uniform(0.7, 1.4))))
+    return tuple(clouds)
+
+
+def solid_rows(image: skia.Image) -> tuple[int, int]:
+    """The rows between which ``image`` is opaque, its ragged edges aside: from its lowest hole to near its foot."""
+    alpha = image.toarray()[:-2, 2:-2, 3]
+    holes = np.flatnonzero((alpha < 255).any(axis=1))
+    return (int(holes[-1]) + 1 if len(holes) else 0), len(alpha)
+
+
 class Stage:
     """``cameras``: where the shot's camera starts and ends."""
 
@@ -85,57 +110,42 @@ class Stage:
         self.reference = cameras[0]
         self.top_zoom = max(camera.zoom for camera in cameras)
         sky, *self.layers, self.front = record_layers(Scene(place, light, aspect, self.half))
-        self.clouds = self._make_clouds(place, light)
+        scale = height * self.top_zoom**SKY_GROWTH
+        self.clouds = [
+            Cloud(make_sprite(drawing, scale), x, y, speed) for drawing, x, y, speed in draw_clouds(place, light)
+        ]
         if self.still:
-            self.sky_image = self._flatten([sky])
+            self.sky_image = self._flatten([sky], skia.kOpaque_AlphaType)
             self.scenery_image = self._flatten(self.layers)
             self.front_image = self._flatten([self.front])
         else:
-            self.moving = [(layer, *self._rasterise(layer)) for layer in [sky, *self.layers, self.front]]
+            self.moving = [(sky, *self._rasterise(sky, skia.kOpaque_AlphaType))]
+            self.moving += [(layer, *self._rasterise(layer)) for layer in [*self.layers, self.front]]
+            self.solid = solid_rows(self.moving[-2][1])
 
-    def _make_clouds(self, place: Place, light: Light) -> list[Cloud]:
-        rng = np.random.default_rng(derive(place.layout, "clouds"))
-        clouds: list[Cloud] = []
-        heavy = light.weather != "clear"
-        for index in range(4):
-            size = float(rng.uniform(0.26, 0.38)) * (1.35 if heavy else 1.0)
-            x = (index - 1.5) * 0.62 + float(rng.uniform(-0.15, 0.15))
-            y = float(rng.uniform(0.08, 0.30))
-            grown = np.random.default_rng(derive(place.layout, "cloud", index))
-            sprite = make_sprite(
-                partial(draw_cloud, light=light, size=size, rng=grown),
-                light.tone,
-                0.0,
-                self.height * self.top_zoom**SKY_GROWTH,
-            )
-            if index % 2 == 0 or heavy or light.time != "night":
-                clouds.append(Cloud(sprite, x, y, CLOUD_SPEED * float(rng.uniform(0.7, 1.4))))
-        return clouds
-
-    def _surface(self, width: int, height: int) -> skia.Surface:
-        info = skia.ImageInfo.Make(width, height, skia.kBGRA_8888_ColorType, skia.kPremul_AlphaType)
-        surface = skia.Surface.MakeRaster(info)
-        surface.getCanvas().clear(0)
-        return surface
-
-    def _flatten(self, layers: list[Layer]) -> skia.Image:
-        surface = self._surface(self.width, self.height)
+    def _flatten(self, layers: list[Layer], kind: skia.AlphaType = skia.kPremul_AlphaType) -> skia.Image:
+        """The layers as the still camera sees them. ``kind``: nothing need be blended with an opaque one."""
+        surface = skia.Surface.MakeRaster(skia.ImageInfo.Make(self.width, self.height, skia.kBGRA_8888_ColorType, kind))
         canvas = surface.getCanvas()
+        canvas.clear(0)
         for layer in layers:
             canvas.setMatrix(seen_through(layer.travel, layer.growth, self.reference, self.width, self.height))
             canvas.drawPicture(layer.picture)
         return surface.makeImageSnapshot()
 
-    def _rasterise(self, layer: Layer) -> tuple[skia.Image, float, float]:
+    def _rasterise(
+        self, layer: Layer, kind: skia.AlphaType = skia.kPremul_AlphaType
+    ) -> tuple[skia.Image, float, float]:
         """The layer's band over the whole scenery, its empty top cut off; pixels per unit; the band's top.
 
-        The image is as sharp as the shot needs.
+        The image is as sharp as the shot needs. ``kind``: nothing need be blended with an opaque one.
         """
         scale = self.height * self.top_zoom ** (layer.growth * (1.0 if self.one_zoom else 0.6))
         width, height = round(2 * self.half * scale), round((layer.bottom - layer.top) * scale) + 1
         pixels = np.zeros((height, width, 4), np.uint8)
-        info = skia.ImageInfo.Make(width, height, skia.kBGRA_8888_ColorType, skia.kPremul_AlphaType)
-        surface = skia.Surface.MakeRasterDirect(info, pixels)
+        surface = skia.Surface.MakeRasterDirect(
+            skia.ImageInfo.Make(width, height, skia.kBGRA_8888_ColorType, kind), pixels
+        )
         canvas = surface.getCanvas()
         canvas.scale(scale, scale)
         canvas.translate(self.half, -layer.top)
@@ -169,10 +179,23 @@ class Stage:
             self._draw_clouds(canvas, camera, time)
             canvas.drawImage(self.scenery_image, 0, 0)
             return
-        for index, layer in enumerate(self.moving[:-1]):
+        sky, *between, ground = self.moving[:-1]
+        canvas.save()
+        canvas.clipRect(skia.Rect.MakeIWH(self.width, self._hidden_from(camera)))
+        self._draw_moving(canvas, camera, *sky)
+        self._draw_clouds(canvas, camera, time)
+        for layer in between:
             self._draw_moving(canvas, camera, *layer)
-            if index == 0:
-                self._draw_clouds(canvas, camera, time)
+        canvas.restore()
+        self._draw_moving(canvas, camera, *ground)
+
+    def _hidden_from(self, camera: Camera) -> int:
+        """The first row of the picture from which on nothing but the opaque ground is to be seen."""
+        layer, _, scale, top = self.moving[-2]
+        matrix = seen_through(layer.travel, layer.growth, camera, self.width, self.height)
+        # A row more on either side: smooth sampling looks at the next one.
+        first, last = (matrix.mapXY(0.0, top + row / scale).y() for row in (self.solid[0] + 1, self.solid[1] - 1))
+        return min(self.height, max(0, math.ceil(first) + 1)) if last >= self.height else self.height
 
     def draw_front(self, canvas: skia.Canvas, camera: Camera) -> None:
         """The foreground, in front of the cast."""

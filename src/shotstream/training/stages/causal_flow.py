@@ -62,6 +62,7 @@ class CausalFlowStage:
 
     def loss(self, update: int, role: str, part: int = 0) -> LossReport:
         batch = self._sampler.batch(random.Random(derive(self.recipe.seed, "batch", *names(update, part))))
+        batch = batch.to(self._model.device)
         generator = stream(self.recipe.seed, "noise", *names(update, part))
         loss = causal_flow_loss(self._model, self.preset, batch, self.recipe.history_noise, generator)
         return LossReport(loss, len(batch.target))

@@ -77,12 +77,16 @@ class CausalInitStage:
         recipe = self.recipe
         draw = random.Random(derive(recipe.seed, "batch", *names(update, part)))
         generator = stream(recipe.seed, "noise", *names(update, part))
-        if draw.random() < recipe.true_share:
-            clips = self._sampler.batch(draw)
+        # One choice per update, the same in all of its parts and processes.
+        choice = draw if part == 0 else random.Random(derive(recipe.seed, "batch", *names(update, 0)))
+        if choice.random() < recipe.true_share:
+            clips = self._sampler.batch(draw).to(self._model.device)
             loss = causal_flow_loss(self._model, self.preset, clips, recipe.history_noise, generator)
             return LossReport(loss, len(clips.target), {"flow_loss": float(loss.detach())})
-        pairs = self._trajectories.batch(draw, recipe.batch)
-        told = torch.tensor([draw.random() >= recipe.caption_drop for _ in range(recipe.batch)]).float()
+        pairs = self._trajectories.batch(draw, recipe.batch).to(self._model.device)
+        told = (
+            torch.tensor([draw.random() >= recipe.caption_drop for _ in range(recipe.batch)]).float().to(pairs.caption)
+        )
         loss = initialisation_loss(self._model, pairs, told, self.preset.geometry.block_frames, generator)
         return LossReport(loss, recipe.batch, {"regression_loss": float(loss.detach())})
 

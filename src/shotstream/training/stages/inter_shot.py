@@ -9,7 +9,7 @@ student itself made and decoded before. Every shot is an update; student and cri
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -108,8 +108,9 @@ class InterShotStage:
         frames = draw.choices(list(recipe.lengths), list(recipe.lengths.values()))[0]
         last = len(self.preset.student.listed) - 1
         exit_step = draw.randint(0, last)
-        caption = self._captions(clip, shot, part)
-        context = history.context(caption)
+        device = self._networks.student.device
+        caption = self._captions(clip, shot, part).to(device)
+        context = history.context(caption).to(device)
         seeds = sample_seeds(recipe.seed, update, part, recipe.batch)
 
         def make(context: ContextFrames, exit_step: int, *, learning: bool) -> Rollout:
@@ -143,12 +144,12 @@ class InterShotStage:
         kept = torch.tensor([draw.random() >= self.recipe.context_drop for _ in range(self.recipe.batch)])
         return replace(
             context,
-            latents=context.latents * kept[:, None, None, None, None],
+            latents=context.latents * kept[:, None, None, None, None].to(context.latents),
             shot_index=context.shot_index.expand(len(kept), -1) * kept[:, None],
         )
 
-    def memory(self) -> dict[str, Any]:
-        return {"histories": {str(part): history.memory() for part, history in self._histories.items()}}
+    def memory(self, parts: Collection[int]) -> dict[str, Any]:
+        return {"histories": {str(part): self._histories[part].memory() for part in parts if part in self._histories}}
 
     def recall(self, memory: dict[str, Any]) -> None:
         for part, shots in memory["histories"].items():

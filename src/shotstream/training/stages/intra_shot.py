@@ -6,7 +6,8 @@ The student rolls out the next shot of a true story; earlier shots are the true 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -69,7 +70,7 @@ class IntraShotStage:
         check_whole_blocks(recipe.samples.lengths, self.preset.geometry)
         self._material = Material(recipe.material, self.preset.geometry, store, progress)
         self._sampler = NextShotSampler(self._material.train, self.preset.geometry, recipe.samples)
-        self._buffer = Buffer(recipe.buffer)
+        self._buffers: dict[int, Buffer] = defaultdict(lambda: Buffer(recipe.buffer))  # by part of an update
 
     def turn(self, update: int) -> str:
         settings = self.recipe.dmd
@@ -88,15 +89,16 @@ class IntraShotStage:
 
     def _for_critic(self, draw: random.Random, update: int, part: int) -> Rollout:
         """A rollout kept, or a new one."""
-        full = 0 < self.recipe.buffer == len(self._buffer)
+        buffer = self._buffers[part]
+        full = 0 < self.recipe.buffer == len(buffer)
         if full and draw.random() < self.recipe.buffer_share:
-            return self._buffer.draw(draw)
+            return buffer.draw(draw)
         return self._roll_out(draw, update, part, learning=False)
 
     def _roll_out(self, draw: random.Random, update: int, part: int, *, learning: bool) -> Rollout:
         # One exit step per update, the same in all of its parts and processes.
         exit_step = random.Random(derive(self.recipe.seed, "exit", update)).randrange(len(self.preset.student.listed))
-        batch = self._sampler.batch(draw)
+        batch = self._sampler.batch(draw).to(self._networks.student.device)
         made = roll_out(
             self._networks.student,
             self.preset,
@@ -108,14 +110,15 @@ class IntraShotStage:
             learning=learning,
             context_gradient=self.recipe.dmd.context_gradient,
         )
-        self._buffer.add(made)
+        self._buffers[part].add(made)
         return made
 
-    def memory(self) -> dict[str, Any]:
-        return {"buffer": self._buffer.memory()}
+    def memory(self, parts: Collection[int]) -> dict[str, Any]:
+        return {"buffers": {str(part): self._buffers[part].memory() for part in parts}}
 
     def recall(self, memory: dict[str, Any]) -> None:
-        self._buffer.recall(memory["buffer"])
+        for part, kept in memory["buffers"].items():
+            self._buffers[int(part)].recall(kept)
 
     def look(self, averaged: Mapping[str, nn.Module]) -> tuple[Image.Image, Mapping[str, float]]:
         return student_look(cast(Transformer, averaged["student"]), self.preset, self._material)

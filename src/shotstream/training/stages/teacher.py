@@ -78,9 +78,9 @@ class TeacherStage:
         generator = stream(self.recipe.seed, "noise", *names(update, part))
         if update < self.recipe.picture_updates:
             return self._picture_loss(draw, generator)
-        batch = self._sampler.batch(draw)
+        batch = self._sampler.batch(draw).to(self._model.device)
         timesteps = self._timesteps(len(batch.target), generator)
-        noise = torch.randn(batch.target.shape, generator=generator)
+        noise = torch.randn(batch.target.shape, generator=generator).to(batch.target)
         noisy = add_noise(batch.target, noise, timesteps)
         flow = next_shot_flow(self._model, batch.context, batch.caption, noisy, timesteps, self.preset.condition_time)
         weights = self.preset.schedule.loss_weights(timesteps) if self.recipe.times == "uniform" else None
@@ -94,9 +94,10 @@ class TeacherStage:
 
     def _picture_loss(self, draw: random.Random, generator: torch.Generator) -> LossReport:
         """Flow matching on single latent frames without memory, placed where a new shot begins."""
-        pictures, captions = self._sampler.pictures(draw, self.recipe.picture_batch)
+        drawn = self._sampler.pictures(draw, self.recipe.picture_batch)
+        pictures, captions = (tensor.to(self._model.device) for tensor in drawn)
         timesteps = self.preset.schedule.draw_logit_normal(len(pictures), generator)
-        noise = torch.randn(pictures.shape, generator=generator)
+        noise = torch.randn(pictures.shape, generator=generator).to(pictures)
         first = torch.tensor([self.preset.geometry.context_frames])
         flow = self._model(
             add_noise(pictures, noise, timesteps), timesteps, captions, positions=first, shot_index=torch.ones(1)

@@ -9,7 +9,7 @@ Axes: N captions · L tokens · D width · A attributes
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -91,7 +91,7 @@ class TextEncoderStage:
     def turn(self, update: int) -> str:
         return "reader"
 
-    def memory(self) -> dict[str, Any]:
+    def memory(self, parts: Collection[int]) -> dict[str, Any]:
         """The tokenizer: learning it again may break ties otherwise, and the weights would read other words."""
         return {"tokenizer": self.tokenizer.to_str()}
 

@@ -28,6 +28,7 @@ from shotstream.sampling.teacher import teacher_shot
 from shotstream.training.material import Material, MaterialSettings, find_weights, start_from
 from shotstream.training.next_shot_batches import NextShotBatch, NextShotSampler, NextShotSettings
 from shotstream.training.presets import FOUR_STEPS, distilled, training_preset
+from shotstream.training.processes import ALONE, Processes
 from shotstream.training.trajectory_store import Trajectories, build_trajectories
 
 
@@ -71,20 +72,28 @@ def _fitting(preset: Preset, steps: int) -> int:
 
 
 def make_trajectories(
-    recipe: TrajectoriesRecipe, store: Path, folder: Path, progress: Callable[[int, int], None]
+    recipe: TrajectoriesRecipe,
+    store: Path,
+    folder: Path,
+    progress: Callable[[int, int], None],
+    processes: Processes = ALONE,
 ) -> None:
-    """Sample the recipe's pairs into ``folder``, as shards; those already there are kept."""
+    """Sample the recipe's pairs into ``folder``, as shards; those already there are kept. Processes share them out."""
     preset = distilled(training_preset(recipe.preset), recipe.student_steps)
     grid, places = student_places(preset, recipe.steps)
     teacher = Transformer(preset.transformer).requires_grad_(False).eval()
     start_from(teacher, recipe.start, "teacher")
-    material = Material(recipe.material, preset.geometry, store, progress)
+    teacher.to(processes.device)
+    with processes.first_before_others():
+        material = Material(recipe.material, preset.geometry, store, progress)
     sampler = NextShotSampler(material.train, preset.geometry, recipe.samples)
 
     def make(number: int) -> Trajectories:
-        batch = sampler.batch(random.Random(derive(recipe.seed, "pairs", number)))
-        noise = torch.randn(batch.target.shape, generator=stream(recipe.seed, "pairs", number, "noise"))
-        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, enabled=recipe.dtype == "bfloat16"):
+        batch = sampler.batch(random.Random(derive(recipe.seed, "pairs", number))).to(teacher.device)
+        noise = torch.randn(batch.target.shape, generator=stream(recipe.seed, "pairs", number, "noise")).to(
+            batch.target
+        )
+        with torch.no_grad(), torch.autocast(teacher.device.type, torch.bfloat16, enabled=recipe.dtype == "bfloat16"):
             states = solve(teacher, preset, batch, noise, grid, recipe.guidance)
         return Trajectories(
             torch.stack([states[place] for place in places], dim=1),
@@ -99,10 +108,11 @@ def make_trajectories(
         made_by={
             "recipe": recipe.model_dump(mode="json", exclude={"start", "material"}),
             "teacher": fingerprint(find_weights(recipe.start, "teacher")),
-            "material": {**recipe.material.model_dump(mode="json"), **material.versions},
+            "material": {**recipe.material.model_dump(mode="json", exclude_none=True), **material.versions},
         },
         make=make,
         progress=progress,
+        processes=processes,
     )
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
+from types import MappingProxyType
 
 import numpy as np
 import skia
@@ -26,7 +27,7 @@ from shotstream.data.world.puppets.bodies import draw_arm, draw_body, draw_curle
 from shotstream.data.world.puppets.build import BUILDS, Coat, coat_of
 from shotstream.data.world.puppets.faces import Mood
 from shotstream.data.world.puppets.heads import draw_head
-from shotstream.data.world.puppets.sprite import Sprite, make_sprite
+from shotstream.data.world.puppets.sprite import Drawing, Sprite, draw_part, make_sprite
 from shotstream.data.world.spec import Character, Colour, Kind
 
 OUTLINE = 0.024
@@ -91,6 +92,19 @@ def _part_drawings(character: Character, coat: Coat, asleep: bool) -> dict[str, 
     return drawings
 
 
+@lru_cache(maxsize=64)
+def _draw_parts(character: Character, light: Light, asleep: bool) -> Mapping[str, Drawing]:
+    """The parts of a character in a light: kept, since the next shots show it again, at another size."""
+    coat = coat_of(character, light)
+    rim: RGB = coat.rim
+
+    def tone(colour: RGB) -> RGB:
+        return colour if colour == rim else light.cast_tone(colour)
+
+    drawings = _part_drawings(character, coat, asleep)
+    return MappingProxyType({name: draw_part(draw, tone, OUTLINE) for name, draw in drawings.items()})
+
+
 @dataclass(slots=True)
 class Placed:
     """Draws parts under a root matrix and gathers their bounds in pixels."""
@@ -109,7 +123,7 @@ class Placed:
         matrix = skia.Matrix.Concat(self.root, local)
         sprite = self.parts[name]
         sprite.draw(self.canvas, matrix)
-        linear = np.array(((matrix[0], matrix[1], matrix[2]), (matrix[3], matrix[4], matrix[5])))
+        linear = np.array(matrix.get9()[:6]).reshape(2, 3)
         self.points.append(linear @ sprite.contour)
 
 
@@ -117,17 +131,11 @@ class Puppet:
     """``scale``: pixels per puppet unit at which the parts are drawn; ``asleep``: which parts are needed."""
 
     def __init__(self, character: Character, light: Light, scale: float, asleep: bool) -> None:
-        coat = coat_of(character, light)
-        rim: RGB = coat.rim
         self.string = 0xFFF4F0FF if light.dark else 0xFF5A5068
         self.build = BUILDS[character.kind]
-
-        def tone(colour: RGB) -> RGB:
-            return colour if colour == rim else light.cast_tone(colour)
-
         self.parts = {
-            name: make_sprite(draw, tone, OUTLINE, scale * self.build.size)
-            for name, draw in _part_drawings(character, coat, asleep).items()
+            name: make_sprite(drawing, scale * self.build.size)
+            for name, drawing in _draw_parts(character, light, asleep).items()
         }
 
     def draw(

@@ -1,4 +1,4 @@
-"""Body parts as small images: drawn once per shot with the pen, then only placed, turned and scaled."""
+"""Body parts as small images: drawn once with the pen, made into an image per shot, then placed, turned and scaled."""
 
 from __future__ import annotations
 
@@ -13,6 +13,15 @@ from shotstream.data.world.pen import Pen, record
 
 LARGE = 6000  # pixels
 SMOOTH = skia.SamplingOptions(skia.FilterMode.kLinear)
+
+
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """A part as the pen drew it, of no size yet. ``reach``: its bounds in the part's own units."""
+
+    picture: skia.Picture
+    reach: skia.Rect
+    contour: np.ndarray
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +49,8 @@ class Sprite:
         canvas.resetMatrix()
 
 
-def make_sprite(draw: Callable[[Pen], None], tone: Callable[[RGB], RGB], outline: float, scale: float) -> Sprite:
-    """Draws a part once. ``scale``: pixels per unit."""
+def draw_part(draw: Callable[[Pen], None], tone: Callable[[RGB], RGB], outline: float) -> Drawing:
+    """What ``draw`` draws, kept."""
     pens: list[Pen] = []
 
     def run(canvas: skia.Canvas) -> None:
@@ -49,8 +58,14 @@ def make_sprite(draw: Callable[[Pen], None], tone: Callable[[RGB], RGB], outline
         draw(pens[0])
 
     picture = record(run)
+    points = np.asarray(pens[0].contour, dtype=np.float64).reshape(-1, 2).T
+    return Drawing(picture, pens[0].reach, np.concatenate([points, np.ones((1, points.shape[1]))]))
+
+
+def make_sprite(drawing: Drawing, scale: float) -> Sprite:
+    """The part as an image. ``scale``: pixels per unit."""
     margin = 2 / scale
-    reach = pens[0].reach.makeOutset(margin, margin)
+    reach = drawing.reach.makeOutset(margin, margin)
     info = skia.ImageInfo.Make(
         max(1, int(reach.width() * scale) + 2),
         max(1, int(reach.height() * scale) + 2),
@@ -62,9 +77,6 @@ def make_sprite(draw: Callable[[Pen], None], tone: Callable[[RGB], RGB], outline
     canvas.clear(0)
     canvas.scale(scale, scale)
     canvas.translate(-reach.left(), -reach.top())
-    canvas.drawPicture(picture)
-    points = np.asarray(pens[0].contour, dtype=np.float64).reshape(-1, 2).T
+    canvas.drawPicture(drawing.picture)
     placement = skia.Matrix.MakeAll(1 / scale, 0, reach.left(), 0, 1 / scale, reach.top(), 0, 0, 1)
-    return Sprite(
-        surface.makeImageSnapshot(), picture, placement, np.concatenate([points, np.ones((1, points.shape[1]))])
-    )
+    return Sprite(surface.makeImageSnapshot(), drawing.picture, placement, drawing.contour)
