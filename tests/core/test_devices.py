@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import pytest
 import torch
 
-from shotstream.core.devices import DTYPES, pick_device, pick_dtype
+from shotstream.core.devices import DTYPES, free_bytes, pick_device, pick_dtype
 from shotstream.core.errors import InputError
 
 
@@ -37,3 +40,10 @@ def test_what_is_not_here_is_refused(name):
 def test_unknown_number_formats_are_refused(name):
     with pytest.raises(InputError, match="use auto, float32 or bfloat16"):
         pick_dtype(name, torch.device("cpu"))
+
+
+@pytest.mark.skipif(not Path("/proc/meminfo").is_file(), reason="only Linux says")
+def test_free_memory_is_some_of_what_there_is():
+    everything = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    free = free_bytes(torch.device("cpu"))
+    assert free is not None and 0 < free <= everything

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import subprocess
 import sys
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from shotstream.core.errors import InputError, StorageError
-from shotstream.core.files import ready_to_write, whole_file, write_bytes, write_text
+from shotstream.core.files import fingerprint, ready_to_write, whole_file, write_bytes, write_text
 
 
 def names(folder: Path) -> list[str]:
@@ -94,3 +95,19 @@ def test_a_disk_without_room(tmp_path: Path) -> None:
     assert done.stderr.startswith(str(tmp_path / "a")), done.stderr
     assert len(done.stderr.splitlines()) == 1
     assert names(tmp_path) == []
+
+
+def test_fingerprints_tell_files_apart_small_and_large(tmp_path: Path) -> None:
+    small = tmp_path / "small"
+    small.write_bytes(b"fox")
+    assert fingerprint(small) == hashlib.sha256(b"fox").hexdigest()[:12]
+    prints = set()
+    for size, place in ((70 << 20, None), (70 << 20, 0), (70 << 20, (70 << 20) - 1), ((70 << 20) + 1, None)):
+        path = tmp_path / "large"
+        with path.open("wb") as file:
+            file.truncate(size)
+            if place is not None:
+                file.seek(place)
+                file.write(b"!")
+        prints.add(fingerprint(path))
+    assert len(prints) == 4

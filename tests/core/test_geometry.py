@@ -41,3 +41,11 @@ def test_lengths_that_are_no_clip_are_refused(frames: int) -> None:
 def test_sizes_that_do_not_divide_name_both_numbers() -> None:
     with pytest.raises(ValidationError, match="width 250 is not a multiple of 32"):
         Geometry(width=250, height=160, spatial=16, latent_channels=48)
+
+
+def test_other_sizes_are_of_whole_tokens() -> None:
+    assert WAN.sized(480, 832).tokens_per_frame == WAN.tokens_per_frame
+    assert (WAN.sized(512, 288).rows, WAN.sized(512, 288).columns) == (18, 32)
+    for width, height in ((500, 288), (512, 290), (0, 288), (-16, 16)):
+        with pytest.raises(InputError, match="must be multiples of 16; the nearest is"):
+            WAN.sized(width, height)

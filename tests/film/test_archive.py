@@ -107,7 +107,7 @@ def changed(key: str, value: object) -> Callable[[Entries], None]:
         (lambda entries: entries.update({"film.json": b"\xff\xfe"}), "not a film's description"),
         (lambda entries: entries.update({"takes/00000.mp4": b"not a video"}), "00000.mp4: damaged footage"),
         (changed("format", "other"), "its format is 'other'"),
-        (changed("version", 2), "version 2, this program reads 1; update"),
+        (changed("version", 3), "version 3, this program reads 1 to 2; update"),
         (changed("width", 62), "holds 21 frames of 64x32, not 21 of 62x32"),
         (changed("fps", 25), "the film is 64x32 at 25 frames/s, the model makes 64x32 at 16"),
         (changed("extra", 1), "extra: Extra inputs are not permitted"),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import json
+import errno
+import shutil
 
 import numpy as np
 import pytest
@@ -131,7 +132,8 @@ def test_a_folder_has_everything_at_every_moment(engine, tmp_path):
     next(iter(running))
     running.change("It sleeps.")
     running.extend()
-    again = Film.reopen(engine, tmp_path / "fox")  # as after a crash
+    shutil.copytree(tmp_path / "fox", tmp_path / "crashed")  # what is on the disk at this moment
+    again = Film.reopen(engine, tmp_path / "crashed")
     assert again.record == film.record
     assert [take.state for take in again.queue] == ["planned"]
     np.testing.assert_array_equal(again.queue[0].wait().frames, running.wait().frames)
@@ -142,29 +144,33 @@ def test_a_film_file_is_opened_into_a_folder(film, engine, tmp_path):
     film.save(tmp_path / "a.film")
     Film.reopen(engine, tmp_path / "a.film", tmp_path / "kept").close()
     assert Film.reopen(engine, tmp_path / "kept").record == film.record
+    (tmp_path / "a.film").write_bytes(b"no film")
+    for _ in range(2):  # what could not be opened leaves its folder free
+        with pytest.raises(InputError, match="not a film file"):
+            Film.reopen(engine, tmp_path / "a.film", tmp_path / "other")
     with pytest.raises(InputError, match="is not empty"):
         Film.new(engine, "A red fox.", 0, tmp_path / "kept")
+
+
+def full_after(taken: int):
+    """A disk that takes so many bytes of a line, and no more."""
+
+    def write(file, data: bytes) -> None:
+        file.write(data[:taken])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    return write
 
 
 def test_what_cannot_be_written_down_did_not_happen(engine, tmp_path, monkeypatch):
     film = Film.new(engine, "A red fox.", 7, tmp_path / "fox")
 
-    def full(path, text):
-        raise StorageError(f"{path}: the disk is full; make room")
-
-    monkeypatch.setattr("shotstream.film.folder.write_text", full)
-    with pytest.raises(StorageError, match="disk is full"):
-        film.shot("It walks.")
+    with monkeypatch.context() as patch:
+        patch.setattr("shotstream.film.journal._write", full_after(20))
+        with pytest.raises(StorageError, match=r"journal\.jsonl: the disk is full; make room"):
+            film.shot("It walks.")
     assert film.record.shots == ()
-
-
-def test_a_damaged_folder_says_so(engine, tmp_path):
-    film = Film.new(engine, "A red fox.", 7, tmp_path / "fox")
-    film.shot("It walks.").wait()
-    (tmp_path / "fox" / "takes" / "00000.mp4").unlink()
-    with pytest.raises(InputError, match=r"takes/00000.mp4 is missing"):
-        Film.reopen(engine, tmp_path / "fox")
-    record = json.loads((tmp_path / "fox" / "film.json").read_text())
-    (tmp_path / "fox" / "film.json").write_text(json.dumps({**record, "version": 9}))
-    with pytest.raises(InputError, match="version 9"):
-        Film.reopen(engine, tmp_path / "fox")
+    film.shot("It sits.")
+    film.close()
+    again = Film.reopen(engine, tmp_path / "fox")
+    assert (again.repairs, [shot.caption for shot in again.shots]) == ((), ["It sits."])

@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 
 from shotstream.core.errors import InputError, StorageError
-from shotstream.media.mp4 import Picture, write_film
+from shotstream.media.h264 import Picture
+from shotstream.media.mp4 import write_film
 from shotstream.media.provenance import SOURCE_TYPE, XMP_BOX, FilmTags
 from shotstream.media.video import iterate_frames, read_info, read_video
 
@@ -158,7 +159,8 @@ from pathlib import Path
 import numpy as np
 from shotstream.core.errors import StorageError
 from shotstream.core.story import Shot, Story
-from shotstream.media.mp4 import Picture, write_film
+from shotstream.media.h264 import Picture
+from shotstream.media.mp4 import write_film
 from shotstream.media.provenance import FilmTags
 story = Story(global_caption="g", shots=(Shot(caption="c"),))
 tags = FilmTags(title="t", story=story, seed=0, model="m", model_version="1")

@@ -84,3 +84,21 @@ def test_a_fused_pass_rolls_too(model, context, caption, blocks) -> None:
 def test_a_window_of_one_block_says_so(model, context, caption, blocks) -> None:
     with pytest.raises(ValueError, match="cannot roll"):
         play(short(model, context, caption, 1), blocks)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("guidance", [1.0, 2.0])
+def test_caches_in_main_memory_hold_the_same(model, context, caption, blocks, guidance) -> None:
+    """Through a full window and beyond it, and through a change of the prompt."""
+    here, there = (
+        StreamingShot(model, context, max_frames=12, guidance=guidance, cache_place=place)
+        for place in ("device", "host")
+    )
+    for shot in (here, there):
+        shot.read(caption)
+    assert torch.equal(play(here, blocks), play(there, blocks))
+    for shot in (here, there):
+        shot.change(2 * caption)
+    assert torch.equal(here.flow(blocks[0], 500), there.flow(blocks[0], 500))
+    for ours, theirs in zip(here.shot_cache.tensors(), there.shot_cache.tensors(), strict=True):
+        assert all(torch.equal(a, b) for a, b in zip(ours, theirs, strict=True))

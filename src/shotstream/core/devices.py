@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import torch
 
 from shotstream.core.errors import InputError
@@ -55,3 +58,16 @@ def _fast_bfloat16(device: torch.device) -> bool:
         found = torch.cpu.get_capabilities()
         return bool(found.get("avx512_bf16") or found.get("amx_bf16"))
     return False
+
+
+def free_bytes(device: torch.device) -> int | None:
+    """Memory that is free on ``device`` now; for a CPU, main memory. None where the system does not say."""
+    if device.type == "cuda":
+        return int(torch.cuda.mem_get_info(device)[0])
+    if device.type == "mps":
+        return torch.mps.recommended_max_memory() - torch.mps.driver_allocated_memory()
+    told = Path("/proc/meminfo")
+    if not told.is_file():
+        return None
+    found = re.search(r"^MemAvailable:\s+(\d+) kB", told.read_text(encoding="ascii"), re.MULTILINE)
+    return int(found[1]) * 1024 if found else None

@@ -12,6 +12,9 @@ from pathlib import Path
 
 from shotstream.core.errors import InputError, StorageError
 
+_HASHED_WHOLE = 64 << 20  # bytes
+_SAMPLES, _SAMPLE = 64, 1 << 18  # how many, and bytes each
+
 
 def ready_to_write(path: Path, *, force: bool) -> None:
     """Find out before any work whether ``path`` can be written.
@@ -19,7 +22,7 @@ def ready_to_write(path: Path, *, force: bool) -> None:
     Raises :class:`InputError` if it exists and ``force`` is false, or is no plain file, and
     :class:`StorageError` if its folder is missing or closed to us.
     """
-    with _explained(path):
+    with explained(path):
         target = Path(os.path.realpath(path))
         if target.is_dir():
             raise InputError(f"{path}: is a folder; name a file in it")
@@ -39,18 +42,18 @@ def whole_file(path: Path) -> Iterator[Path]:
     A link is followed: the file it points to is replaced. Raises :class:`StorageError` when the disk
     refuses (no room, no permission), inside the body too.
     """
-    with _explained(path):
+    with explained(path):
         target = Path(os.path.realpath(path))
         temporary = _temporary(target)
         _create(temporary)
         try:
             yield temporary
-            _sync(temporary)
+            sync(temporary)
             os.replace(temporary, target)
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
-        _sync(target.parent)
+        sync(target.parent)
 
 
 def write_bytes(path: Path, data: bytes) -> None:
@@ -65,9 +68,32 @@ def write_text(path: Path, text: str) -> None:
 
 
 def fingerprint(path: Path) -> str:
-    """The first twelve hex digits of a file's SHA-256: which exact content this is. Raises OSError."""
+    """Twelve hex digits that tell a file's content from any other's. Raises OSError.
+
+    They are the first of its SHA-256; of a file beyond 64 MB, whose reading a person would wait for, they stand for
+    its size and evenly spaced samples.
+    """
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()[:12]
+        size = os.fstat(file.fileno()).st_size
+        if size <= _HASHED_WHOLE:
+            return hashlib.file_digest(file, "sha256").hexdigest()[:12]
+        digest = hashlib.sha256(str(size).encode())
+        for sample in range(_SAMPLES):
+            file.seek((size - _SAMPLE) * sample // (_SAMPLES - 1))
+            digest.update(file.read(_SAMPLE))
+        return digest.hexdigest()[:12]
+
+
+def make_folder(path: Path) -> None:
+    """Make the folder ``path``, and those around it, if they are missing; they survive a crash from then on.
+
+    Raises :class:`StorageError`.
+    """
+    with explained(path):
+        missing = [folder for folder in (path, *path.parents) if not folder.exists()]
+        path.mkdir(parents=True, exist_ok=True)
+        for folder in missing:
+            sync(folder.parent)
 
 
 def _temporary(path: Path) -> Path:
@@ -79,7 +105,7 @@ def _create(path: Path) -> None:
     os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
     """Push a file, or a folder's list of names, down to the disk. Windows cannot open folders: nothing to do there."""
     if os.name == "nt" and path.is_dir():
         return
@@ -91,7 +117,7 @@ def _sync(path: Path) -> None:
 
 
 @contextmanager
-def _explained(path: Path) -> Iterator[None]:
+def explained(path: Path) -> Iterator[None]:
     """Turn what the operating system says about ``path`` into one line with a mend."""
     try:
         yield

@@ -38,6 +38,14 @@ class Geometry(Config):
                 )
         return self
 
+    def sized(self, width: int, height: int) -> Geometry:
+        """The same for pictures of another size. Raises :class:`InputError` unless whole tokens fill it."""
+        cell = self.spatial * self.patch
+        if min(width, height) < cell or width % cell or height % cell:
+            near = " x ".join(str(max(1, round(size / cell)) * cell) for size in (width, height))
+            raise InputError(f"size {width}x{height}: both must be multiples of {cell}; the nearest is {near}")
+        return self.model_copy(update={"width": width, "height": height})
+
     @property
     def latent_height(self) -> int:
         return self.height // self.spatial

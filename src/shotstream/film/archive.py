@@ -13,8 +13,9 @@ from pathlib import Path
 from shotstream.core.errors import InputError
 from shotstream.core.files import whole_file
 from shotstream.film.edit import edit_of
-from shotstream.film.footage import check_footage
-from shotstream.film.record import MAX_TAKES, FilmRecord, TakeRecord, read_record
+from shotstream.film.footage import check_footage, checksum
+from shotstream.film.record import MAX_TAKES, FilmRecord, TakeRecord
+from shotstream.film.record_file import read_record
 from shotstream.film.store import TakeStore
 from shotstream.film.zip_guard import copy_entry, opened_zip, read_entry
 from shotstream.media.exports.storyboard import draw_board
@@ -30,7 +31,7 @@ def pack(record: FilmRecord, store: TakeStore, path: Path) -> None:
     """Write the film to ``path``, whole or not at all. Raises :class:`StorageError`."""
     with whole_file(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as archive:
         archive.writestr(zipfile.ZipInfo(RECORD, _EPOCH), record.model_dump_json(indent=1))
-        for take in made_takes(record):
+        for take in {take.footage: take for take in record.all_takes() if take.made}.values():
             with store.path(take).open("rb") as source, archive.open(_info(take, source.seek(0, 2)), "w") as target:
                 source.seek(0)
                 while piece := source.read(1 << 20):
@@ -44,23 +45,28 @@ def unpack(path: Path, folder: Path | None = None) -> tuple[FilmRecord, TakeStor
     """The film in the file ``path``: its record, and its footage in ``folder``, or in a store of its own.
 
     Everything is checked first: see :func:`shotstream.film.zip_guard.opened_zip`, the record's own rules, and that
-    every take is footage of the size and length the record states. Raises :class:`InputError`, one line.
+    every take is the footage the record states. Raises :class:`InputError`, one line.
     """
     with opened_zip(path, most_entries=2 * MAX_TAKES) as archive:
         try:
             record = read_record(read_entry(archive, RECORD, MAX_RECORD_BYTES), RECORD)
             store = TakeStore.of(record, folder)
-            for take in made_takes(record):
-                copy_entry(archive, take.video, store.path(take))
-                check_footage(store.path(take), store.shape(take))
+            for take in record.all_takes():
+                if take.made:
+                    _unpack_take(archive, take, store)
         except InputError as fault:
             raise InputError(f"{path}: {fault}") from fault
-    return record, store
+    return store.summed(record), store
 
 
-def made_takes(record: FilmRecord) -> list[TakeRecord]:
-    """The takes that have footage."""
-    return [take for take in record.takes() if take.state != "planned"]
+def _unpack_take(archive: zipfile.ZipFile, take: TakeRecord, store: TakeStore) -> None:
+    """Write the footage of ``take``, if no other take that shows it came before; refuse what it should not be."""
+    if not store.path(take).exists():
+        with whole_file(store.path(take)) as temporary:
+            copy_entry(archive, take.video, temporary)
+    check_footage(store.path(take), store.shape(take))
+    if take.crc32 and take.crc32 != checksum(store.path(take)):
+        raise InputError(f"{take.video}: damaged footage (its checksum is another); fetch the film again")
 
 
 def _info(take: TakeRecord, size: int) -> zipfile.ZipInfo:

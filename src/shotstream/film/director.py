@@ -11,7 +11,7 @@ import torch
 from shotstream.core.context_budget import ContextFrame
 from shotstream.core.geometry import Geometry
 from shotstream.film.film import Film
-from shotstream.film.measures import TimedSampler
+from shotstream.film.timed_sampler import TimedSampler
 from shotstream.sampling.context import FinishedShot
 from shotstream.sampling.director import Block, ShotDirector, ShotPlan
 from shotstream.sampling.noise import NamedNoise
@@ -76,6 +76,10 @@ class Director:
     def known_words(self) -> frozenset[str]:
         """Every word the model was trained on; empty if it reads any word."""
         return self._words
+
+    def cache_bytes(self) -> int:
+        """Bytes of keys and values of the shots being made or prepared."""
+        return self._shots.cache_bytes
 
     def warm_up(self) -> None:
         """Make and drop one block behind a grey past, so that what follows runs at its usual speed."""

@@ -12,7 +12,7 @@ from shotstream.core.story import MAX_SECONDS, MIN_SECONDS, Shot, Story
 from shotstream.film.record import FilmRecord, ShotRecord, TakeRecord
 from shotstream.film.store import TakeStore
 from shotstream.media.exports.edit import Edit, EditShot, Prompt
-from shotstream.media.mp4 import Picture
+from shotstream.media.h264 import Picture
 from shotstream.media.provenance import FilmTags
 
 

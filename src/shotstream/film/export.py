@@ -10,7 +10,7 @@ from shotstream.film.archive import pack
 from shotstream.film.edit import edit_of
 from shotstream.media.exports.formats import write_export
 from shotstream.media.exports.storyboard import write_board as write_edits_board
-from shotstream.media.mp4 import Picture
+from shotstream.media.h264 import Picture
 
 if TYPE_CHECKING:
     from shotstream.film.film import Film

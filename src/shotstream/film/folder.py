@@ -1,79 +1,291 @@
 """A film kept in a folder while it is made: the one place that writes it down.
 
-film.json            the record, whole, replaced at every change
-takes/00000.mp4 ...  the footage of every made take, there before the record says so
+journal.jsonl        every event, in order (:mod:`shotstream.film.events`); what is accepted is in it
+takes/00000.mp4 ...  the footage of every made take, there before the journal says so
+.lock                held by the program that has the film open
 """
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Protocol
+from weakref import WeakValueDictionary
 
-from shotstream.core.errors import InputError, StorageError
-from shotstream.core.files import write_text
-from shotstream.film.archive import RECORD, made_takes
-from shotstream.film.footage import check_footage
-from shotstream.film.record import FilmRecord, read_record
+from filelock import FileLock, Timeout
+from pydantic import ValidationError
+
+from shotstream.core.errors import InputError
+from shotstream.core.files import explained, make_folder
+from shotstream.film.events import EVENT, Event, Founded, Lost
+from shotstream.film.folder_v1 import OLD_RECORD, old_record
+from shotstream.film.footage import checksum
+from shotstream.film.history import History
+from shotstream.film.journal import Journal, Scan, repaired, scan
+from shotstream.film.record import FilmRecord
+from shotstream.film.record_file import check_version, said
 from shotstream.film.store import TakeStore
+
+JOURNAL = "journal.jsonl"
+_LOCK = ".lock"
+_OPEN: WeakValueDictionary[Path, FilmFolder] = WeakValueDictionary()  # in this program
+
+
+class OpenElsewhereError(InputError):
+    """Another program has the film open."""
 
 
 class Ledger(Protocol):
-    """Where a film's changes are written down."""
+    """Where a film's events are written down."""
 
-    def write(self, record: FilmRecord) -> None:
-        """Make ``record`` durable. Raises :class:`StorageError`; the film is then as it was."""
+    def write(self, event: Event) -> None:
+        """Make ``event`` durable. Raises :class:`StorageError`; the film is then as it was."""
+
+    def refuse_if_closed(self) -> None:
+        """Raise :class:`StorageError` if nothing can be written any more: the footage is somebody else's by now."""
+
+    def restart(self, founded: Founded) -> None:
+        """Forget all events; the film begins with ``founded``. Raises :class:`StorageError`."""
+
+    def close(self) -> None:
+        """Nothing more will be written."""
 
 
 class NoLedger:
     """A film that lives as long as the program, or until it is saved."""
 
-    def write(self, record: FilmRecord) -> None:
+    def write(self, event: Event) -> None:
         """Nothing is written."""
+
+    def refuse_if_closed(self) -> None:
+        """It never is."""
+
+    def restart(self, founded: Founded) -> None:
+        """Nothing is written."""
+
+    def close(self) -> None:
+        """There is nothing to close."""
+
+
+class ReadOnly:
+    """A film to look at."""
+
+    def write(self, event: Event) -> None:
+        raise InputError("this is a snapshot of a film; change the film itself")
+
+    def refuse_if_closed(self) -> None:
+        """It never was open."""
+
+    def restart(self, founded: Founded) -> None:
+        raise InputError("this is a snapshot of a film; clean the film itself")
+
+    def close(self) -> None:
+        """There is nothing to close."""
 
 
 class FilmFolder:
-    """The ledger of a film in ``folder``."""
+    """The ledger of a film in ``folder``. ``history``: what it held when opened; ``repairs``: what was mended then."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, lock: FileLock, journal: Journal, history: History) -> None:
         self.folder = folder
-        self.takes = folder / "takes"
+        self._lock, self._journal = lock, journal
+        self.history = history
+        self.repairs: tuple[str, ...] = ()
+        _OPEN[folder.resolve()] = self
 
     @classmethod
-    def new(cls, folder: Path) -> FilmFolder:
-        """Begin in ``folder``, made if missing. Raises :class:`InputError` if there is anything in it."""
-        kept = cls(folder)
+    def new(cls, folder: Path, founded: Founded) -> FilmFolder:
+        """Begin in ``folder``, which :func:`empty_folder` has made. Raises as :meth:`open` does."""
+        lock = _locked(folder)
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-            if any(folder.iterdir()):
-                raise InputError(f"{folder}: is not empty; a new film needs a folder of its own")
-            kept.takes.mkdir()
-        except OSError as fault:
-            raise StorageError(f"{folder}: cannot hold a film ({fault.strerror or fault})") from fault
+            journal = Journal.create(folder / JOURNAL, _text(founded))
+        except BaseException:
+            lock.release()
+            raise
+        return cls(folder, lock, journal, History(founded))
+
+    @classmethod
+    def open(cls, folder: Path) -> FilmFolder:
+        """The film in ``folder``, mended if need be: see ``repairs``. Open in this program already, it is closed there.
+
+        Raises :class:`InputError` if there is none, it is open elsewhere, of a later version or past mending;
+        :class:`StorageError` if the disk refuses.
+        """
+        if not holds_film(folder):
+            raise InputError(f"{folder}: no film is kept here (it has no {JOURNAL}); check the name")
+        lock = _locked(folder)
+        try:
+            moved = _migrated(folder)
+            found = scan(folder / JOURNAL)
+            history = _history(folder / JOURNAL, found)
+            journal, cut = repaired(folder / JOURNAL, found)
+        except BaseException:
+            lock.release()
+            raise
+        kept = cls(folder, lock, journal, history)
+        try:
+            kept.repairs = (*moved, *([cut] if cut else []), *kept._mend_footage())
+        except BaseException:
+            kept.close()
+            raise
         return kept
 
-    def write(self, record: FilmRecord) -> None:
-        write_text(self.folder / RECORD, record.model_dump_json(indent=1))
+    def write(self, event: Event) -> None:
+        self._journal.append(_text(event))
 
-    def read(self) -> FilmRecord:
-        """The film as it was written last. Raises :class:`InputError` if it is none, or footage is missing."""
-        record = self.record()
-        store = self.store(record)
-        for take in made_takes(record):
-            if not store.path(take).is_file():
-                raise InputError(f"{self.folder}: {take.video} is missing; the film is damaged")
-            check_footage(store.path(take), store.shape(take))
-        return record
+    def refuse_if_closed(self) -> None:
+        self._journal.refuse_if_closed()
 
-    def record(self) -> FilmRecord:
-        """The record alone. Raises :class:`InputError` if there is none."""
-        path = self.folder / RECORD
+    def restart(self, founded: Founded) -> None:
+        self._journal.close()
         try:
-            return read_record(path.read_bytes(), str(path))
-        except FileNotFoundError as fault:
-            raise InputError(f"{self.folder}: no film is kept here (it has no {RECORD}); check the name") from fault
-        except OSError as fault:
-            raise StorageError(f"{path}: cannot be read ({fault.strerror or fault})") from fault
+            self._journal = Journal.create(self.folder / JOURNAL, _text(founded))
+        except BaseException:
+            found = scan(self.folder / JOURNAL)
+            self._journal = Journal(self.folder / JOURNAL, found.end, found.chain)
+            raise
 
-    def store(self, record: FilmRecord) -> TakeStore:
+    @property
+    def closed(self) -> bool:
+        return self._journal.closed
+
+    def close(self) -> None:
+        self._journal.close()
+        self._lock.release()
+
+    def store(self) -> TakeStore:
         """Where the film's takes live."""
-        return TakeStore.of(record, self.takes)
+        return TakeStore.of(self.history.record, takes_of(self.folder))
+
+    def _mend_footage(self) -> list[str]:
+        """Sweep away what was being written, and let takes whose footage is damaged be made again; says which."""
+        _sweep(self.folder)
+        store = self.store()
+        bad = [id for id, sum in self.history.footage.items() if not _whole(store.file(id), sum)]
+        if not bad:
+            return []
+        shots = {take.footage: index for index, shot in enumerate(self.history.record.shots) for take in shot.takes}
+        lost = Lost(footage=tuple(bad))
+        self.write(lost)
+        self.history.add(lost)
+        places = {id: f" of shot {shots[id]}" if id in shots else "" for id in bad}
+        return [f"the footage of take {id}{places[id]} is missing or damaged; it will be made again" for id in bad]
+
+
+def empty_folder(folder: Path) -> Path:
+    """Make ``folder`` ready for a new film; returns where its takes go. Raises :class:`InputError` if it is in use."""
+    make_folder(folder)
+    with explained(folder):
+        if any(entry.name != _LOCK for entry in folder.iterdir()):
+            raise InputError(f"{folder}: is not empty; a new film needs a folder of its own")
+    make_folder(takes_of(folder))
+    return takes_of(folder)
+
+
+def open_here(folder: Path) -> bool:
+    """Does this program have the film in ``folder`` open?"""
+    return folder.resolve() in _OPEN and not _OPEN[folder.resolve()].closed
+
+
+def takes_of(folder: Path) -> Path:
+    """Where the footage of the film in ``folder`` is."""
+    return folder / "takes"
+
+
+def holds_film(folder: Path) -> bool:
+    """Is a film kept in ``folder``?"""
+    return any((folder / name).is_file() for name in (JOURNAL, OLD_RECORD))
+
+
+def last_change(folder: Path) -> float:
+    """When the film in ``folder`` was changed last, in seconds since 1970. Raises :class:`StorageError`."""
+    path = folder / (JOURNAL if (folder / JOURNAL).is_file() else OLD_RECORD)
+    with explained(path):
+        return path.stat().st_mtime
+
+
+def usage(folder: Path) -> int:
+    """Bytes of all files of the film in ``folder``; those that go away meanwhile do not count."""
+    return sum(_size(path) for path in (*folder.glob("*"), *takes_of(folder).glob("*")))
+
+
+def peek(folder: Path) -> FilmRecord:
+    """The film in ``folder`` as it stands, read without opening it: another program may be at work on it.
+
+    Raises :class:`InputError` if there is none, :class:`StorageError`.
+    """
+    if not holds_film(folder):
+        raise InputError(f"{folder}: no film is kept here (it has no {JOURNAL}); check the name")
+    if not (folder / JOURNAL).is_file():
+        return old_record(folder)
+    return _history(folder / JOURNAL, scan(folder / JOURNAL)).record
+
+
+def _locked(folder: Path) -> FileLock:
+    """Make the film in ``folder`` ours: any other handle on it that this program has is closed."""
+    before = _OPEN.get(folder.resolve())
+    if before is not None:
+        before.close()
+    lock = FileLock(str(folder / _LOCK), timeout=0, thread_local=False)
+    with explained(folder):
+        try:
+            lock.acquire()
+        except Timeout as fault:
+            raise OpenElsewhereError(f"{folder}: the film is open in another program; close it there first") from fault
+    return lock
+
+
+def _migrated(folder: Path) -> list[str]:
+    """Bring a film of an older version to this one; a step that was interrupted is finished. Says so, if it did."""
+    said = []
+    if not (folder / JOURNAL).is_file():
+        record = old_record(folder)
+        summed = TakeStore.of(record, takes_of(folder)).summed(record)
+        Journal.create(folder / JOURNAL, _text(Founded(record=summed))).close()
+        said = ["the film was kept by an older version; it has a journal now"]
+    with explained(folder):
+        (folder / OLD_RECORD).unlink(missing_ok=True)
+    return said
+
+
+def _history(path: Path, found: Scan) -> History:
+    if not found.lines:
+        raise InputError(f"{path}: damaged from its first record on; put back a copy of the film")
+    check_version(found.lines[0], str(path))
+    lines = iter(enumerate(found.lines))
+    number, line = next(lines)
+    try:
+        history = History(Founded.model_validate_json(line))
+        for number, line in lines:  # noqa: B007
+            history.add(EVENT.validate_json(line))
+        FilmRecord.model_validate_json(history.record.model_dump_json())
+    except ValidationError as fault:
+        raise InputError(f"{path}: record {number}: {said(fault)}; written by a later version?") from fault
+    except InputError as fault:
+        raise InputError(f"{path}: record {number} does not fit those before ({fault})") from fault
+    return history
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what was being written when a program died."""
+    with explained(folder):
+        for part in (*folder.glob(".*.part"), *takes_of(folder).glob(".*.part")):
+            part.unlink(missing_ok=True)
+
+
+def _whole(path: Path, sum: str) -> bool:
+    """Is the footage at ``path`` the one that was written? Without a checksum nobody knows."""
+    try:
+        return bool(sum) and checksum(path) == sum
+    except OSError:
+        return False
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size if path.is_file() else 0
+    except FileNotFoundError:
+        return 0
+
+
+def _text(event: Event) -> bytes:
+    return event.model_dump_json().encode()

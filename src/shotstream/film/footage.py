@@ -6,9 +6,11 @@ read back is the same uint8 numbers. Frames condition later shots, so "nearly th
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from fractions import Fraction
+from itertools import chain
 from pathlib import Path
 
 import av
@@ -22,15 +24,15 @@ _LOSSLESS = {"qp": "0", "preset": "ultrafast", "g": "1", "threads": "1"}
 Footage = tuple[av.container.InputContainer, VideoStream]
 
 
-def write_footage(path: Path, frames: np.ndarray, fps: int) -> None:
-    """Write uint8 [T, height, width, 3] RGB to ``path``, whole or not at all. Raises :class:`StorageError`."""
+def write_footage(path: Path, blocks: Sequence[np.ndarray], fps: int) -> None:
+    """Write blocks of uint8 [t, height, width, 3] RGB to ``path``, whole or not. Raises :class:`StorageError`."""
     with whole_file(path) as temporary:
         try:
             with av.open(str(temporary), "w", format="mp4") as container:
                 stream = container.add_stream("libx264rgb", rate=fps, options=_LOSSLESS)
-                stream.height, stream.width, stream.pix_fmt = *frames.shape[1:3], "rgb24"
+                stream.height, stream.width, stream.pix_fmt = *blocks[0].shape[1:3], "rgb24"
                 stream.codec_context.time_base = Fraction(1, fps)
-                for index, pixels in enumerate(frames):
+                for index, pixels in enumerate(chain.from_iterable(blocks)):
                     picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="rgb24")
                     picture.pts, picture.time_base = index, Fraction(1, fps)
                     container.mux(stream.encode(picture))
@@ -64,6 +66,15 @@ def check_footage(path: Path, shape: tuple[int, int, int]) -> None:
     """
     with _opened(path, shape):
         pass
+
+
+def checksum(path: Path) -> str:
+    """CRC-32 of the file, in hex: the one a zip states, quick enough to ask of a whole film. Raises OSError."""
+    sum = 0
+    with path.open("rb") as file:
+        while piece := file.read(1 << 20):
+            sum = zlib.crc32(piece, sum)
+    return f"{sum:08x}"
 
 
 @contextmanager

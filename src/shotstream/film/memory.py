@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 
 import numpy as np
 
@@ -36,11 +37,11 @@ class PastTake:
         return self.store.frames(self.take, frames)
 
 
-def past_of(record: FilmRecord, store: TakeStore, index: int) -> list[PastTake]:
-    """The chosen takes of the shots before shot ``index``; shots that have none are not there yet."""
+def past_of(record: FilmRecord, store: TakeStore, index: int, first: int = 0) -> list[PastTake]:
+    """The chosen takes of shots ``first`` to ``index``, without the last; shots that have none are not there yet."""
     return [
         PastTake(before, _ended_under(record, shot, shot.choice), shot.choice, store)
-        for before, shot in enumerate(record.shots[:index])
+        for before, shot in enumerate(record.shots[first:index], first)
         if shot.choice is not None
     ]
 
@@ -57,21 +58,55 @@ def _ended_under(record: FilmRecord, shot: ShotRecord, take: TakeRecord) -> str:
 
 def would_see(record: FilmRecord, store: TakeStore, engine: Engine, index: int) -> tuple[SeenFrame, ...]:
     """The condition frames of shot ``index``, were it made now."""
-    past = past_of(record, store, index)
-    chosen = engine.remembers(past, prompt_of(record, index))
+    return _seen(past_of(record, store, index), engine, prompt_of(record, index))
+
+
+class Staleness:
+    """Which shots are stale. Remembers what each would see, so that only shots behind a change are looked at again."""
+
+    def __init__(self, store: TakeStore, engine: Engine) -> None:
+        self._store, self._engine = store, engine
+        self._record: FilmRecord | None = None
+        self._seen: list[tuple[SeenFrame, ...]] = []
+        self._stale: tuple[int, ...] = ()
+
+    def of(self, record: FilmRecord) -> tuple[int, ...]:
+        """Shots whose chosen take saw other frames than it would see now, or frames of a stale shot; in film order.
+
+        A locked shot may be stale itself, but its frames are there to stay: those that saw them need not be remade.
+        """
+        if record is not self._record:
+            self._look(record)
+            self._stale = self._judge(record)
+            self._record = record
+        return self._stale
+
+    def _look(self, record: FilmRecord) -> None:
+        """Bring what each shot would see up to date."""
+        before = () if self._record is None else self._record.shots
+        same = sum(1 for _ in takewhile(lambda pair: pair[0] is pair[1], zip(record.shots, before, strict=False)))
+        self._seen = self._seen[:same]
+        past = past_of(record, self._store, same)
+        for index in range(same, len(record.shots)):
+            self._seen.append(_seen(past, self._engine, prompt_of(record, index)))
+            past += past_of(record, self._store, index + 1, first=index)
+
+    def _judge(self, record: FilmRecord) -> tuple[int, ...]:
+        stale: list[int] = []
+        passing: set[int] = set()  # takes of stale shots, which will be others once these are remade
+        for index, (shot, seen) in enumerate(zip(record.shots, self._seen, strict=True)):
+            if shot.choice is None:
+                continue
+            if shot.choice.saw != seen or any(frame.take in passing for frame in seen):
+                stale.append(index)
+                if not shot.locked:
+                    passing.add(shot.choice.id)
+        return tuple(stale)
+
+
+def _seen(past: Sequence[PastTake], engine: Engine, prompt: str) -> tuple[SeenFrame, ...]:
+    chosen = engine.remembers(past, prompt)
     return tuple(SeenFrame(take=past[frame.shot].take.id, frame=frame.frame) for frame in chosen)
-
-
-def stale_shots(record: FilmRecord, store: TakeStore, engine: Engine) -> tuple[int, ...]:
-    """Shots whose chosen take saw other frames than it would see now, or frames of a stale shot; in film order."""
-    stale: list[int] = []
-    for index, shot in enumerate(record.shots):
-        if shot.choice is None:
-            continue
-        seen = would_see(record, store, engine, index)
-        if shot.choice.saw != seen or any(record.find(frame.take)[0] in stale for frame in seen):
-            stale.append(index)
-    return tuple(stale)
 
 
 def refuse_gap(record: FilmRecord, index: int) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from shotstream.core.context_budget import ContextFrame
@@ -17,10 +17,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """The take being made, and the plan its maker looks at before every block."""
+    """The take being made, the plan its maker looks at before every block, and the caption of each block so far."""
 
     take: Take
     plan: ShotPlan
+    captions: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)

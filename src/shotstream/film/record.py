@@ -1,43 +1,47 @@
-"""The record of a film: everything it is but its pixels, as plain data. What is saved is this, and the footage.
+"""The record of a film: everything it is but its pixels, as plain data. A film file holds this, and the footage.
 
-Records never change; a command on a film makes a new one. A take is known by its ``id``, which stays its own
-wherever its shot goes; ``saw`` lists the frames that conditioned it.
+Records never change; an event on a film makes a new one (:mod:`shotstream.film.fold`). A take is known by its
+``id``, which stays its own wherever its shot goes; ``saw`` lists the frames that conditioned it.
 """
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from shotstream.core.config import Config
 from shotstream.core.errors import InputError
-from shotstream.core.story import Caption, Seed, describe
+from shotstream.core.story import Caption, Seed
 
-FORMAT = "shotstream film"
-VERSION = 1
 MAX_SHOTS = 10_000
 MAX_TAKES = 10_000
 MAX_TAKE_FRAMES = 20_000
 MAX_SIDE = 4096  # pixels
 MAX_BLOCKS = 1000  # of one shot
+MAX_BRANCHES = 100
 
 Blocks = Annotated[int, Field(gt=0, le=MAX_BLOCKS)]
+BlockFrames = tuple[Annotated[int, Field(gt=0, le=1000)], ...]
 Side = Annotated[int, Field(gt=0, le=MAX_SIDE)]
+Id = Annotated[int, Field(ge=0)]
+BranchName = Annotated[str, Field(min_length=1, max_length=80, pattern=r"\S")]
+Checksum = Annotated[str, Field(pattern=r"^([0-9a-f]{8})?$")]
 
 
 class SeenFrame(Config):
     """A condition frame: pixel frame ``frame`` (from 0) of the take with id ``take``."""
 
-    take: int = Field(ge=0)
+    take: Id
     frame: int = Field(ge=0)
 
 
 class Change(Config):
     """From block ``block`` (from 0) on, the take was made under ``caption`` instead."""
 
-    block: int = Field(ge=0, le=1000)
+    block: int = Field(ge=0, le=MAX_BLOCKS)
     caption: Caption
 
 
@@ -45,25 +49,40 @@ class TakeRecord(Config):
     """One making of a shot. ``seed`` names all its noise; ``block_frames`` are its blocks' lengths in pixel frames.
 
     ``changes``: what the director asked for in mid-shot, in order; made again, the take heeds them again.
+    ``blocks``: how many it is to be made of, where that is not the shot's number. ``shows``: the take whose footage
+    it shares, where that is not its own. ``crc32``: of the footage file, in hex.
     """
 
-    id: int = Field(ge=0)
+    id: Id
     seed: Seed
     state: Literal["planned", "finished", "cut"] = "planned"
-    block_frames: tuple[Annotated[int, Field(gt=0, le=1000)], ...] = Field(default=(), max_length=1000)
+    blocks: Blocks | None = None
+    block_frames: BlockFrames = Field(default=(), max_length=1000)
     saw: tuple[SeenFrame, ...] = Field(default=(), max_length=1000)
     changes: tuple[Change, ...] = Field(default=(), max_length=1000)
     model: str = ""
     model_version: str = ""
+    shows: Id | None = None
+    crc32: Checksum = ""
+
+    @property
+    def made(self) -> bool:
+        """Is there footage of it?"""
+        return self.state != "planned"
 
     @property
     def frames(self) -> int:
         return sum(self.block_frames)
 
     @property
+    def footage(self) -> int:
+        """The number of its footage: its own id, or that of the take it was copied from."""
+        return self.id if self.shows is None else self.shows
+
+    @property
     def video(self) -> str:
         """Name of its footage inside a film file."""
-        return f"takes/{self.id:05d}.mp4"
+        return f"takes/{self.footage:05d}.mp4"
 
     def changed(self, block: int, caption: str) -> TakeRecord:
         """The same take, under ``caption`` from ``block`` on."""
@@ -72,7 +91,7 @@ class TakeRecord(Config):
 
     @model_validator(mode="after")
     def _made_of_frames(self) -> TakeRecord:
-        if (self.state == "planned") != (not self.block_frames):
+        if self.made != bool(self.block_frames):
             raise ValueError(f"take {self.id} is {self.state} with {self.frames} frames")
         if self.frames > MAX_TAKE_FRAMES:
             raise ValueError(f"take {self.id} has {self.frames} frames; at most {MAX_TAKE_FRAMES}")
@@ -80,26 +99,48 @@ class TakeRecord(Config):
 
 
 class ShotRecord(Config):
-    """One shot: what it shows, how many blocks are asked for, its takes, and the id of the chosen one."""
+    """One shot: what it shows, how many blocks are asked for, its takes, and the id of the chosen one.
+
+    ``locked``: it stays as it is; nothing new is made of it.
+    """
 
     caption: Caption
     blocks: Blocks
     seed: Seed | None = None
     takes: tuple[TakeRecord, ...] = Field(min_length=1)
     chosen: int | None = None
+    locked: bool = False
 
     @property
     def choice(self) -> TakeRecord | None:
         """The chosen take; None while there is none."""
-        return next((take for take in self.takes if take.id == self.chosen), None)
+        return None if self.chosen is None else self.take(self.chosen)
+
+    @property
+    def planned(self) -> tuple[TakeRecord, ...]:
+        """Takes that are still to be made."""
+        return tuple(take for take in self.takes if not take.made)
+
+    def take(self, id: int) -> TakeRecord | None:
+        return next((take for take in self.takes if take.id == id), None)
+
+    def blocks_of(self, take: TakeRecord) -> int:
+        """How many blocks ``take`` is to have."""
+        return self.blocks if take.blocks is None else take.blocks
 
     def caption_at(self, take: TakeRecord, block: int) -> str:
         """What ``take`` is made under when it comes to ``block``: the shot's caption, or its latest change."""
         return next((change.caption for change in reversed(take.changes) if change.block <= block), self.caption)
 
+    def with_take(self, take: TakeRecord) -> ShotRecord:
+        """The same shot with ``take`` in the place of the one with its id, else as the newest."""
+        if self.take(take.id) is None:
+            return self.model_copy(update={"takes": (*self.takes, take)})
+        return self.model_copy(update={"takes": tuple(take if old.id == take.id else old for old in self.takes)})
+
     @model_validator(mode="after")
     def _chosen_is_made(self) -> ShotRecord:
-        if self.chosen is not None and (self.choice is None or self.choice.state == "planned"):
+        if self.chosen is not None and (self.choice is None or not self.choice.made):
             raise ValueError(f"the chosen take {self.chosen} is none of the shot's made takes")
         return self
 
@@ -113,79 +154,94 @@ def _unique_ids(shots: tuple[ShotRecord, ...]) -> tuple[ShotRecord, ...]:
     return shots
 
 
+Shots = Annotated[tuple[ShotRecord, ...], AfterValidator(_unique_ids), Field(max_length=MAX_SHOTS)]
+
+
+def place_of(shots: tuple[ShotRecord, ...], id: int) -> tuple[int, TakeRecord] | None:
+    """Index of the shot among ``shots`` that take ``id`` is a take of, and the take; the latest shots come first."""
+    for index in range(len(shots) - 1, -1, -1):
+        for take in shots[index].takes:
+            if take.id == id:
+                return index, take
+    return None
+
+
+class BranchRecord(Config):
+    """One way a film may go: its shots, from the first. Branches share the takes they have in common."""
+
+    id: Id
+    name: BranchName
+    shots: Shots = ()
+
+
 class FilmRecord(Config):
-    """A whole film: sizes in pixels, frames per second, and its shots in order."""
+    """A whole film: sizes in pixels, frames per second, and its shots in order: those of the branch it is on.
+
+    ``others``: its other branches, the oldest first.
+    """
 
     format: Literal["shotstream film"] = "shotstream film"
-    version: Literal[1] = 1
+    version: Literal[2] = 2
     synthetic: Literal[True] = True  # made by a generative model, for every reader of the file
     width: Side
     height: Side
     fps: int = Field(gt=0, le=240)
     global_caption: Caption
     seed: Seed
-    shots: Annotated[tuple[ShotRecord, ...], AfterValidator(_unique_ids)] = Field(default=(), max_length=MAX_SHOTS)
+    branch: Id = 0
+    branch_name: BranchName = "main"
+    shots: Shots = ()
+    others: tuple[BranchRecord, ...] = Field(default=(), max_length=MAX_BRANCHES - 1)
+
+    @property
+    def branches(self) -> tuple[BranchRecord, ...]:
+        """Every branch, the oldest first."""
+        here = BranchRecord.model_construct(id=self.branch, name=self.branch_name, shots=self.shots)
+        return tuple(sorted((here, *self.others), key=lambda branch: branch.id))
 
     def takes(self) -> list[TakeRecord]:
-        """Every take of every shot."""
+        """Every take of every shot of this branch."""
         return [take for shot in self.shots for take in shot.takes]
+
+    def all_takes(self) -> list[TakeRecord]:
+        """Every take of every branch, each once, by id."""
+        found = {take.id: take for branch in self.branches for shot in branch.shots for take in shot.takes}
+        return [found[id] for id in sorted(found)]
+
+    def has(self, id: int) -> bool:
+        """Is take ``id`` in this branch?"""
+        return place_of(self.shots, id) is not None
 
     def find(self, id: int) -> tuple[int, TakeRecord]:
         """Index of the shot that take ``id`` is a take of, and the take. Raises :class:`InputError` if it has gone."""
-        for index, shot in enumerate(self.shots):
-            for take in shot.takes:
-                if take.id == id:
-                    return index, take
-        raise InputError(f"take {id} is no longer in the film")
+        found = place_of(self.shots, id)
+        if found is None:
+            raise InputError(f"take {id} is no longer in the film")
+        return found
 
-    def next_id(self) -> int:
-        return max((take.id for take in self.takes()), default=-1) + 1
+    def shot(self, index: int) -> ShotRecord:
+        """Shot ``index``, from 0. Raises :class:`InputError` if there is none."""
+        if not 0 <= index < len(self.shots):
+            raise InputError(f"there is no shot {index}; the film has {len(self.shots)}, counted from 0")
+        return self.shots[index]
+
+    def with_shots(self, shots: tuple[ShotRecord, ...]) -> FilmRecord:
+        return self.model_copy(update={"shots": shots})
 
     def with_shot(self, index: int, shot: ShotRecord) -> FilmRecord:
-        """The same film with another shot at ``index`` (at the end, if there is none)."""
-        return self.model_copy(update={"shots": (*self.shots[:index], shot, *self.shots[index + 1 :])})
+        """The same film with another shot at ``index``."""
+        return self.with_shots((*self.shots[:index], shot, *self.shots[index + 1 :]))
 
-    def with_take(self, index: int, take: TakeRecord, *, choose: bool) -> FilmRecord:
-        """The same film with ``take`` in shot ``index``: in the place of the one with its id, else as the newest."""
-        shot = self.shots[index]
-        others = [take if old.id == take.id else old for old in shot.takes]
-        takes = tuple(others) if take in others else (*shot.takes, take)
-        chosen = take.id if choose else shot.chosen
-        return self.with_shot(index, shot.model_copy(update={"takes": takes, "chosen": chosen}))
+    def everywhere(self, change: Callable[[tuple[ShotRecord, ...]], tuple[ShotRecord, ...]]) -> FilmRecord:
+        """The same film with the shots of every branch as ``change`` answers."""
+        others = tuple(branch.model_copy(update={"shots": change(branch.shots)}) for branch in self.others)
+        return self.model_copy(update={"shots": change(self.shots), "others": others})
 
-    def without_take(self, index: int, id: int) -> FilmRecord:
-        """The same film without take ``id`` of shot ``index``; without the shot, if it had no other."""
-        shot = self.shots[index]
-        takes = tuple(take for take in shot.takes if take.id != id)
-        kept = (shot.model_copy(update={"takes": takes}),) if takes else ()
-        return self.model_copy(update={"shots": (*self.shots[:index], *kept, *self.shots[index + 1 :])})
-
-
-class _Header(Config):
-    """The two keys every version of the format has."""
-
-    model_config = ConfigDict(extra="ignore")
-
-    format: str
-    version: int
-
-
-def read_record(data: bytes, name: str) -> FilmRecord:
-    """The film described by JSON ``data``; ``name`` is what errors call it. Raises :class:`InputError`, one line."""
-    try:
-        header = _Header.model_validate_json(data)
-    except ValidationError as fault:
-        raise InputError(f"{name}: not a film's description ({_said(fault)}); is this a film file?") from fault
-    if header.format != FORMAT:
-        raise InputError(f"{name}: its format is {header.format[:40]!r}, not {FORMAT!r}; give a film file")
-    if header.version != VERSION:
-        raise InputError(f"{name}: film file version {header.version}, this program reads {VERSION}; update shotstream")
-    try:
-        return FilmRecord.model_validate_json(data)
-    except ValidationError as fault:
-        raise InputError(f"{name}: {_said(fault)}; the file is damaged") from fault
-
-
-def _said(fault: ValidationError) -> str:
-    first = fault.errors(include_url=False, include_input=False)[0]
-    return f"{describe(tuple(first['loc']))}: {first['msg'].removeprefix('Value error, ')}"
+    @model_validator(mode="after")
+    def _branches_are_told_apart(self) -> FilmRecord:
+        branches = self.branches
+        if min(len({one.id for one in branches}), len({one.name for one in branches})) < len(branches):
+            raise ValueError("two branches have the same id or name")
+        if len(self.all_takes()) > MAX_TAKES:
+            raise ValueError(f"{len(self.all_takes())} takes; at most {MAX_TAKES}")
+        return self

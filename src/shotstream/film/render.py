@@ -3,25 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from time import perf_counter
+from typing import NamedTuple
 
 import numpy as np
 
+from shotstream.core.process_memory import peak_memory_bytes
 from shotstream.core.story import Story
 from shotstream.film.director import Director
 from shotstream.film.export import picture, write_board
 from shotstream.film.film import Film
-from shotstream.film.measures import peak_memory_bytes
 from shotstream.film.report import Progress, RenderReport, ShotReport
+from shotstream.film.unfinished import film_of
 from shotstream.media.mp4 import FilmWriter, write_film
 from shotstream.media.provenance import FilmTags
 from shotstream.sampling.overlap import one_behind
 
 OnProgress = Callable[[Progress], None]
+Tell = Callable[[int, int], None]  # shot, blocks done
+
+
+class Spent(NamedTuple):
+    """Seconds: in all, and of these in denoising."""
+
+    seconds: float
+    denoising: float
 
 
 def ignore(progress: Progress) -> None:
@@ -43,23 +52,27 @@ def render(
 
     seed: instead of the story's. keep_shots: when interrupted, leave a film of the finished shots; else nothing.
     overlap: a shot goes into the MP4 while the next one is made.
-    Speeds exclude one warm-up block; ``end_to_end_fps`` counts everything from the first shot's request until the
-    last frame has gone into the MP4. Raises :class:`StorageError` when the disk refuses.
+    Shots that an interrupted render of the same story has made are picked up (:mod:`shotstream.film.unfinished`); the
+    film is the same to the byte. Speeds are of the shots made now and exclude one warm-up block; ``end_to_end_fps``
+    counts everything from their first request until the last frame has gone into the MP4. Raises
+    :class:`StorageError` when the disk refuses.
     """
     named = story if seed is None else story.model_copy(update={"seed": seed})
     board = output.with_suffix(".png") if storyboard else None
     director.warm_up()
-    denoised, started = director.denoise_seconds, perf_counter()
-    with closing(director.open(global_caption=named.global_caption, seed=named.seed)) as film:
+    with film_of(director, named) as film:
         tags = _tags(director, named, output)
         with write_film(output, picture(director.geometry), tags, keep_shots=keep_shots) as mp4:
-            made = (_make_shot(film, named, index, on_progress) for index in range(len(named.shots)))
+            tell = _teller(film, named, on_progress)
+            again = [_picked_up(film, index, mp4, tell) for index in range(_made_shots(film))]
+            denoised, started = director.denoise_seconds, perf_counter()
+            made = (_make_shot(film, named, index, tell) for index in range(len(again), len(named.shots)))
             write = partial(_write_shot, mp4)
             shots = list(one_behind(write, made) if overlap else map(write, made))
-            seconds, denoising = perf_counter() - started, director.denoise_seconds - denoised
+            spent = Spent(perf_counter() - started, director.denoise_seconds - denoised)
         if board is not None:
             write_board(film, board)
-    return _report(director, named, output, board, shots, seconds, denoising)
+    return _report(director, named, output, board, again, shots, spent)
 
 
 def unknown_words(director: Director, story: Story) -> list[str]:
@@ -79,23 +92,46 @@ class _MadeShot:
     first: float
 
 
-def _make_shot(film: Film, story: Story, index: int, on_progress: OnProgress) -> _MadeShot:
-    """Make shot ``index``, telling of every block."""
-    shot = story.shots[index]
-    blocks = shot.blocks(film.geometry)
+def _teller(film: Film, story: Story, on_progress: OnProgress) -> Tell:
+    """Reports how many blocks of a shot there are."""
 
-    def tell(blocks_done: int) -> None:
+    def tell(index: int, blocks_done: int) -> None:
+        shot = story.shots[index]
+        blocks = shot.blocks(film.geometry)
         on_progress(
             Progress(shot=index, shots=len(story.shots), caption=shot.caption, blocks_done=blocks_done, blocks=blocks)
         )
 
-    tell(0)
+    return tell
+
+
+def _made_shots(film: Film) -> int:
+    """How many shots at the film's beginning an interrupted render has made."""
+    return next((index for index, shot in enumerate(film.record.shots) if shot.choice is None), len(film.record.shots))
+
+
+def _picked_up(film: Film, index: int, mp4: FilmWriter, tell: Tell) -> ShotReport:
+    """Write shot ``index``, which is there already."""
+    shot = film.record.shots[index]
+    assert shot.choice is not None
+    tell(index, 0)
+    made = _MadeShot(index, shot.caption, film.store.frames(shot.choice), perf_counter(), 0.0)
+    written = _write_shot(mp4, made)
+    tell(index, len(shot.choice.block_frames))
+    return written.model_copy(update={"seconds": 0.0})
+
+
+def _make_shot(film: Film, story: Story, index: int, tell: Tell) -> _MadeShot:
+    """Make shot ``index``, telling of every block."""
+    shot = story.shots[index]
+    tell(index, 0)
     requested, first = perf_counter(), 0.0
     made = []
-    for block in film.shot(shot.caption, shot.seconds, shot.seed):
+    planned = index < len(film.record.shots)  # by a render that was interrupted before it was made
+    for block in film.queue[0] if planned else film.shot(shot.caption, shot.seconds, shot.seed):
         first = first or perf_counter() - requested
         made.append(block.frames)
-        tell(block.index + 1)
+        tell(index, block.index + 1)
     return _MadeShot(index, shot.caption, np.concatenate(made), requested, first)
 
 
@@ -128,11 +164,11 @@ def _report(
     story: Story,
     output: Path,
     board: Path | None,
+    again: list[ShotReport],
     shots: list[ShotReport],
-    seconds: float,
-    denoising: float,
+    spent: Spent,
 ) -> RenderReport:
-    frames = sum(shot.frames for shot in shots)
+    made = sum(shot.frames for shot in shots)
     return RenderReport(
         output=str(output),
         storyboard=None if board is None else str(board),
@@ -142,11 +178,12 @@ def _report(
         dtype=str(director.dtype).removeprefix("torch."),
         seed=story.seed,
         **director.geometry.model_dump(include={"width", "height", "fps"}),
-        frames=frames,
-        shots=tuple(shots),
+        frames=made + sum(shot.frames for shot in again),
+        shots=(*again, *shots),
+        picked_up=len(again),
         unknown_words=tuple(unknown_words(director, story)),
-        end_to_end_fps=frames / seconds,
-        denoise_fps=frames / denoising,
-        seconds_to_first_frame=shots[0].seconds_to_first_frame,
+        end_to_end_fps=made / spent.seconds if made else 0.0,
+        denoise_fps=made / spent.denoising if made else 0.0,
+        seconds_to_first_frame=shots[0].seconds_to_first_frame if shots else 0.0,
         peak_memory_bytes=peak_memory_bytes(director.device),
     )

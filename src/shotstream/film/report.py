@@ -30,7 +30,10 @@ class ShotReport(Config):
 
 
 class RenderReport(Config):
-    """A finished film. Speeds (frames per second) exclude loading the model and one warm-up block; sizes are bytes."""
+    """A finished film. Speeds (frames per second) exclude loading the model and one warm-up block; sizes are bytes.
+
+    ``picked_up``: how many shots an interrupted render had made; times and speeds leave them out.
+    """
 
     output: str
     storyboard: str | None
@@ -44,6 +47,7 @@ class RenderReport(Config):
     fps: int
     frames: int
     shots: tuple[ShotReport, ...]
+    picked_up: int = 0
     unknown_words: tuple[str, ...]
     end_to_end_fps: float
     denoise_fps: float

@@ -13,7 +13,7 @@ from shotstream.film.record import TakeRecord
 from shotstream.sampling.director import Block
 
 if TYPE_CHECKING:
-    from shotstream.film.film import Film
+    from shotstream.film.editor import Editor
 
 TakeState = Literal["planned", "running", "finished", "cut"]
 
@@ -33,7 +33,7 @@ class Take:
     then. Iteration may be left and taken up again; only one take of a film runs at a time.
     """
 
-    def __init__(self, film: Film, id: int) -> None:
+    def __init__(self, film: Editor, id: int) -> None:
         self._film = film
         self.id = id
         self._maker: Iterator[Block] | None = None
@@ -46,7 +46,7 @@ class Take:
             index += 1
 
     def __repr__(self) -> str:
-        return f"<take {self.id} of shot {self.shot}: {self.state}, {sum(self._lengths())} frames>"
+        return f"<take {self.id} of shot {self.shot}: {self.state}, {self.frame_count} frames>"
 
     @property
     def record(self) -> TakeRecord:
@@ -97,7 +97,7 @@ class Take:
         trained on, its window rolls. The shot is that long from now on. Raises :class:`InputError` if it does not run.
         """
         self._refuse_unless_running("extended")
-        self._film.lengthen(self, len(self._made), blocks)
+        self._film.maker.lengthen(self, len(self._made), blocks)
         return self
 
     def change(self, caption: str) -> Take:
@@ -106,7 +106,7 @@ class Take:
         Raises :class:`InputError` if it does not run or the caption is none.
         """
         self._refuse_unless_running("changed")
-        self._film.rewrite(self, len(self._made), caption)
+        self._film.maker.rewrite(self, len(self._made), caption)
         return self
 
     def stop(self) -> Take:
@@ -116,6 +116,16 @@ class Take:
             return self.cut()
         self._forget()
         return self
+
+    def abandon(self) -> None:
+        """Let go of a running take and of what it has; it is planned again, if it still is in the film."""
+        if self.state == "running":
+            self._forget()
+
+    @property
+    def frame_count(self) -> int:
+        """How many frames there are so far."""
+        return sum(self._lengths())
 
     @property
     def blocks_made(self) -> int:
@@ -149,8 +159,8 @@ class Take:
         """
         try:
             if self._maker is None:
-                self._maker = self._film.begin(self)
-            self._film.direct(self, len(self._made))
+                self._maker = self._film.maker.begin(self)
+            self._film.maker.direct(self, len(self._made))
             block = next(self._maker, None)
             if block is None:
                 self._end("finished")
@@ -162,10 +172,10 @@ class Take:
         return True
 
     def _end(self, state: Literal["finished", "cut"]) -> None:
-        self._film.keep(self, state, self._made)
+        self._film.maker.keep(self, state, self._made)
         self._forget()
 
     def _forget(self) -> None:
         """Let go of the maker and of frames in memory."""
         self._maker, self._made = None, []
-        self._film.ended(self)
+        self._film.maker.ended(self)

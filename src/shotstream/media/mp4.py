@@ -10,29 +10,19 @@ from typing import TYPE_CHECKING
 
 import av
 import numpy as np
-from av.video.frame import PictureType
-from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc
 
-from shotstream.core.config import Config
 from shotstream.core.errors import InputError
 from shotstream.core.files import whole_file
+from shotstream.media.h264 import Picture, add_h264_stream, encode
 from shotstream.media.provenance import FilmTags, append_mark
-from shotstream.media.video import EXACT
 
 if TYPE_CHECKING:
     from av.container.core import Chapter
 
-# crf 16 is visually clean. The same film is the same bytes: one thread, so that cores do not count, and no
+# crf 15 is visually clean: on films of the world 42.1 dB of luma, as is preset medium at crf 16, in half its time and a
+# sixth more bytes. The same film is the same bytes: one thread, so that cores do not count, and no
 # macroblock tree, whose AVX-512 code in x264 gives one of two or three answers from run to run.
-_X264 = {"crf": "16", "preset": "medium", "threads": "1", "x264-params": "mbtree=0"}
-
-
-class Picture(Config):
-    """Size and rate of a film: pixels, pixels, frames per second."""
-
-    width: int
-    height: int
-    fps: int
+_X264 = {"crf": "15", "preset": "veryfast", "threads": "1", "x264-params": "mbtree=0"}
 
 
 @contextmanager
@@ -108,25 +98,11 @@ class FilmWriter:
         flags = {"movflags": "+faststart+use_metadata_tags", "fflags": "+bitexact"}
         self._container = av.open(str(path), "w", format="mp4", options=flags)
         self._container.metadata.update(tags.as_metadata())
-        stream = self._container.add_stream("libx264", rate=self.picture.fps, options=_X264)
-        stream.width, stream.height, stream.pix_fmt = self.picture.width, self.picture.height, "yuv420p"
-        context = stream.codec_context
-        context.time_base = Fraction(1, self.picture.fps)
-        context.color_range, context.colorspace = ColorRange.MPEG, Colorspace.ITU709
-        context.color_primaries, context.color_trc = ColorPrimaries.BT709, ColorTrc.BT709
-        self._stream = stream
+        self._stream = add_h264_stream(self._container, self.picture, _X264)
 
     def _encode(self, frames: np.ndarray) -> None:
-        for index, pixels in enumerate(frames):
-            picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="rgb24").reformat(
-                format="yuv420p",
-                dst_colorspace=Colorspace.ITU709,
-                dst_color_range=ColorRange.MPEG,
-                interpolation=EXACT,
-            )
-            picture.pts, picture.time_base = self.frames + index, Fraction(1, self.picture.fps)
-            picture.pict_type = PictureType.NONE if index else PictureType.I
-            self._container.mux(self._stream.encode(picture))
+        for packets in encode(self._stream, frames, self.frames, self.picture.fps):
+            self._container.mux(packets)
 
     def _close(self) -> None:
         self._container.mux(self._stream.encode(None))

@@ -66,6 +66,15 @@ def read_video(path: Path, first: int = 0, last: int | None = None) -> np.ndarra
     return np.stack(frames)
 
 
+def count_frames(path: Path) -> int:
+    """How many frames ``path`` really holds, by its packets: none is decoded. Raises :class:`InputError`."""
+    with _opened(path) as container:
+        try:
+            return sum(1 for packet in container.demux(video=0) if packet.size)
+        except av.FFmpegError as fault:
+            raise InputError(f"{path}: damaged video ({fault.strerror}); make or fetch it again") from fault
+
+
 def read_info(path: Path) -> FilmInfo:
     """Size, rate, length, chapters and metadata of ``path``. Raises :class:`InputError` if it is no video."""
     with _opened(path) as container:

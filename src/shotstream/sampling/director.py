@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from weakref import WeakSet
 
 import numpy as np
 import torch
@@ -16,6 +17,7 @@ from torch import Tensor
 from shotstream.codecs.protocols import StreamDecoder, TextEncoder, VideoCodec
 from shotstream.core.context_budget import ContextPolicy, dynamic_sampling
 from shotstream.core.flow import FlowSchedule
+from shotstream.models.caches import CachePlace
 from shotstream.models.presets import SamplerSettings
 from shotstream.models.transformer import Transformer
 from shotstream.sampling.branches import Branches
@@ -74,6 +76,7 @@ class ShotDirector:
         policy: ContextPolicy = dynamic_sampling,
         fuse: bool = True,
         shot_type: type[StreamingShot] = StreamingShot,
+        cache_place: CachePlace = "device",
     ) -> None:
         budget = codec.geometry.context_frames
         self.model = model
@@ -86,6 +89,13 @@ class ShotDirector:
         self.reader = PromptReader(model, self.text_encoder, Branches(settings.guidance), kept=budget + 2)
         self.fuse = fuse
         self.shot_type = shot_type
+        self.cache_place = cache_place
+        self._alive: WeakSet[StreamingShot] = WeakSet()
+
+    @property
+    def cache_bytes(self) -> int:
+        """Bytes of keys and values of every shot that is being made or prepared."""
+        return sum(shot.bytes for shot in self._alive)
 
     def prepare(self, past: Sequence[FinishedShot], prompt: str) -> StreamingShot:
         """Recall the past and run the context pass.
@@ -95,14 +105,17 @@ class ShotDirector:
         """
         geometry = self.codec.geometry
         with torch.no_grad():
-            return self.shot_type(
+            shot = self.shot_type(
                 self.model,
                 self.memory.recall(past, prompt).to(self.model.device),
                 max_frames=geometry.max_blocks * geometry.block_frames,
                 guidance=self.settings.guidance,
                 fuse=self.fuse,
                 captions=self.reader.read(self.memory.prompts(past, prompt)),
+                cache_place=self.cache_place,
             )
+        self._alive.add(shot)
+        return shot
 
     def read_ahead(self, prompt: str) -> None:
         """Read a prompt that may be asked for: a person is typing it, or it waits in a queue."""
@@ -148,9 +161,14 @@ class ShotDirector:
 
 @torch.no_grad()
 def _decoded(decoder: StreamDecoder, made: tuple[int, Tensor]) -> Block:
-    """Latents [1, f, C, h, w] of the ``made[0]``-th block as pictures."""
+    """Latents [1, f, C, h, w] of the ``made[0]``-th block as pictures. Raises FloatingPointError for NaN, infinity."""
     index, latents = made
-    return Block(index=index, frames=to_pictures(decoder.push(latents)[0]), latents=latents[0])
+    pixels = decoder.push(latents)[0]
+    if not (latents.isfinite().all() and pixels.isfinite().all()):
+        raise FloatingPointError(
+            f"block {index} came out as NaN or infinity: damaged weights or memory, or too few bits"
+        )
+    return Block(index=index, frames=to_pictures(pixels), latents=latents[0])
 
 
 def full_prompt(global_caption: str, caption: str) -> str:

@@ -8,7 +8,16 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from shotstream.models.caches import CaptionCache, ContextCache, GradientMemory, KeyValueMemory, ShotCache, Storage
+from shotstream.models.caches import (
+    CachePlace,
+    CaptionCache,
+    ContextCache,
+    GradientMemory,
+    HostMemory,
+    KeyValueMemory,
+    ShotCache,
+    Storage,
+)
 from shotstream.models.layers import product_dtype
 from shotstream.models.rope import rotary_angles, rotation, time_shift
 from shotstream.models.transformer import Transformer
@@ -41,8 +50,10 @@ class StreamingShot:
         gradient: GradientPolicy = NEVER,
         fuse: bool = False,
         captions: CaptionCache | None = None,
+        cache_place: CachePlace = "device",
     ) -> None:
         self.model = model
+        self.cache_place = cache_place
         self.branches = Branches(guidance)
         self.gradient = gradient
         self.fuse = fuse and not gradient.anywhere
@@ -57,6 +68,11 @@ class StreamingShot:
         self._size = context.latents.shape
         self._turn = self.turn_of(0, max_frames)
         self.context_flow = self._write_context(context, captions)
+
+    @property
+    def bytes(self) -> int:
+        """Of its keys and values, both caches."""
+        return self.context_cache.bytes
 
     def read(self, caption: Tensor | CaptionCache) -> None:
         """Set the prompt of the blocks to come, [B, W, text_dim] or its keys and values; it may change in between."""
@@ -173,7 +189,8 @@ class StreamingShot:
         config = self.model.config
         if self.gradient.anywhere:
             return GradientMemory(config.layers)
-        return KeyValueMemory.allocate(
+        kind = HostMemory if self.cache_place == "host" else KeyValueMemory
+        return kind.allocate(
             config,
             batch=self.branches.count * len(latents),
             capacity=self._tokens(latents) + max_frames * self._tokens(latents[:, :1]),

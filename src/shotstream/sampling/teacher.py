@@ -94,7 +94,13 @@ def teacher_shot(
     return shot
 
 
-def sample_shot(shot: ShotFlow, sampler: Sampler, noise: NoiseSource, shape: tuple[int, int, int, int]) -> Tensor:
-    """Latents [B, F, C, h, w] of a whole shot in one block; ``shape`` is (F, C, h, w)."""
-    (latents,) = rollout(shot, sampler, noise, blocks=1, block_shape=shape)
+def sample_shot(
+    shot: ShotFlow,
+    sampler: Sampler,
+    noise: NoiseSource,
+    shape: tuple[int, int, int, int],
+    device: torch.device | None = None,
+) -> Tensor:
+    """Latents [B, F, C, h, w] of a whole shot in one block, on ``device``; ``shape`` is (F, C, h, w)."""
+    (latents,) = rollout(shot, sampler, noise, blocks=1, block_shape=shape, device=device)
     return latents

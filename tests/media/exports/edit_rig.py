@@ -7,7 +7,7 @@ from PIL import Image
 
 from shotstream.core.story import Shot, Story
 from shotstream.media.exports.edit import Edit, EditShot, Prompt
-from shotstream.media.mp4 import Picture
+from shotstream.media.h264 import Picture
 from shotstream.media.provenance import FilmTags
 
 PICTURE = Picture(width=96, height=64, fps=16)

@@ -15,7 +15,7 @@ from shotstream.core.errors import InputError
 from shotstream.media.exports.edit import Edit
 from shotstream.media.exports.edl import timecode, timecode_rate
 from shotstream.media.exports.formats import write_export
-from shotstream.media.mp4 import Picture
+from shotstream.media.h264 import Picture
 from shotstream.media.video import read_info
 
 

@@ -22,7 +22,7 @@ from shotstream.media.exports.contact_sheet import COLUMNS, DPI, contact_sheet
 from shotstream.media.exports.edit import Edit, Prompt
 from shotstream.media.exports.formats import FORMATS, format_of, write_export
 from shotstream.media.exports.script import write_script
-from shotstream.media.mp4 import Picture
+from shotstream.media.h264 import Picture
 from shotstream.media.story_file import read_story
 
 CUES = [

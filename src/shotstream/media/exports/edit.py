@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from shotstream.core.errors import InputError
-from shotstream.media.mp4 import Picture
+from shotstream.media.h264 import Picture
 from shotstream.media.provenance import FilmTags
 
 Read = Callable[[Sequence[int] | None], np.ndarray]  # frames by number (None: all) as uint8 [n, height, width, 3]

@@ -1,0 +1,87 @@
+"""A folder of stories becomes a folder of films: what is left to do, and one renderer that does it story by story.
+
+Resumable: films appear whole, so one that is there is done; one that was interrupted is picked up
+(:mod:`shotstream.film.unfinished`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from shotstream.core.config import Config
+from shotstream.core.errors import InputError, ShotStreamError, StorageError
+from shotstream.film.director import Director
+from shotstream.film.render import render
+from shotstream.film.report import RenderReport
+from shotstream.media.film_paths import ready_for_film
+from shotstream.media.story_file import read_story
+
+SUFFIXES = (".yaml", ".yml", ".json")
+
+
+class Job(Config):
+    """One story and the film it shall become. ``older``: the film is there, but older than the story."""
+
+    story: str
+    film: str
+    there: bool = False
+    older: bool = False
+
+
+class Done(Config):
+    """How a job ended: with a report, or with a line about what is wrong."""
+
+    job: Job
+    report: RenderReport | None = None
+    fault: str = ""
+
+
+def jobs_of(folder: Path, films: Path) -> list[Job]:
+    """A job for every story in ``folder``, by name. Raises :class:`InputError` if there is none, or two would become
+    the same film; :class:`StorageError`."""
+    try:
+        stories = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES and path.is_file())
+    except OSError as fault:
+        raise StorageError(f"{folder}: cannot be read ({fault.strerror})") from fault
+    if not stories:
+        raise InputError(f"{folder}: holds no story ({', '.join(SUFFIXES)})")
+    by_film: dict[Path, Path] = {}
+    for story in stories:
+        film = films / f"{story.stem}.mp4"
+        if film in by_film:
+            raise InputError(f"{folder}: {by_film[film].name} and {story.name} would be the same film; rename one")
+        by_film[film] = story
+    return [_job(story, film) for film, story in by_film.items()]
+
+
+def _job(story: Path, film: Path) -> Job:
+    there = film.exists()
+    older = there and film.stat().st_mtime < story.stat().st_mtime
+    return Job(story=str(story), film=str(film), there=there, older=older)
+
+
+class Renderer:
+    """Renders jobs one after the other with one model, loaded with ``load`` when the first one needs it."""
+
+    def __init__(
+        self, load: Callable[[], Director], *, seed: int | None = None, storyboard: bool = True, force: bool = False
+    ) -> None:
+        self._load, self._seed, self._storyboard, self._force = load, seed, storyboard, force
+        self._director: Director | None = None
+
+    def render(self, job: Job) -> Done:
+        """What is wrong with one story is said, and does not end the others; what is wrong with us is raised."""
+        film = Path(job.film)
+        try:
+            story = read_story(job.story)
+            ready_for_film(film, storyboard=False, force=self._force)
+        except ShotStreamError as fault:
+            return Done(job=job, fault=str(fault))
+        if self._director is None:
+            self._director = self._load()
+        try:
+            report = render(self._director, story, film, seed=self._seed, storyboard=self._storyboard)
+        except (InputError, StorageError) as fault:
+            return Done(job=job, fault=str(fault))
+        return Done(job=job, report=report)

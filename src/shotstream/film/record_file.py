@@ -1,0 +1,62 @@
+"""Reading a film's record as it was written by this program or an older one."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from pydantic import ConfigDict, ValidationError
+
+from shotstream.core.config import Config
+from shotstream.core.errors import InputError
+from shotstream.core.story import describe
+from shotstream.film.record import FilmRecord
+
+FORMAT = "shotstream film"
+VERSION = 2
+
+
+class _Header(Config):
+    """The two keys every version of the format has."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    format: str
+    version: int
+
+
+def read_record(data: bytes, name: str) -> FilmRecord:
+    """The film described by JSON ``data``; ``name`` is what errors call it. Raises :class:`InputError`, one line."""
+    version = check_version(data, name)
+    try:
+        if version == VERSION:
+            return FilmRecord.model_validate_json(data)
+        return FilmRecord.model_validate_json(json.dumps(_from_version_1(json.loads(data))))
+    except ValidationError as fault:
+        raise InputError(f"{name}: {said(fault)}; the file is damaged") from fault
+
+
+def check_version(data: bytes, name: str) -> int:
+    """The version of the film described by JSON ``data``. Raises :class:`InputError` if it is none we can read."""
+    try:
+        header = _Header.model_validate_json(data)
+    except ValidationError as fault:
+        raise InputError(f"{name}: not a film's description ({said(fault)}); is this a film file?") from fault
+    if header.format != FORMAT:
+        raise InputError(f"{name}: its format is {header.format[:40]!r}, not {FORMAT!r}; give a film file")
+    if not 1 <= header.version <= VERSION:
+        raise InputError(
+            f"{name}: film file version {header.version}, this program reads 1 to {VERSION}; update shotstream"
+        )
+    return header.version
+
+
+def said(fault: ValidationError) -> str:
+    """The first thing that is wrong, in a few words."""
+    first = fault.errors(include_url=False, include_input=False)[0]
+    return f"{describe(tuple(first['loc']))}: {first['msg'].removeprefix('Value error, ')}"
+
+
+def _from_version_1(record: dict[str, Any]) -> dict[str, Any]:
+    """Version 2 knows branches, locks, shared footage and checksums; a film that has none of them reads the same."""
+    return {**record, "version": VERSION}
