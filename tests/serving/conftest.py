@@ -6,8 +6,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from page_rig import ARGUMENTS, CHROMIUM, PATIENCE, opened
 from starlette.testclient import TestClient
 from studio_rig import Painter, Server, client_of
+
+from shotstream.api import load
 
 
 @pytest.fixture
@@ -38,3 +41,27 @@ def server_of(tmp_path: Path) -> Iterator[Callable[[Callable[[], object]], Serve
     yield make
     for server in servers:
         server.stop()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[object]:
+    if CHROMIUM is None:
+        pytest.skip("no chromium on this machine")
+    sync_api = pytest.importorskip("playwright.sync_api")
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS, timeout=PATIENCE * 1000)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def server(server_of: Callable[..., Server], tiny_model: Path) -> Server:
+    """A studio with a real, tiny model."""
+    return server_of(lambda: load(tiny_model, device="cpu"))
+
+
+@pytest.fixture
+def page(browser, server: Server) -> Iterator[object]:
+    """An empty page of ``server``."""
+    with opened(browser, server.url) as page:
+        yield page

@@ -13,12 +13,14 @@ import numpy as np
 import torch
 import uvicorn
 from starlette.testclient import TestClient
+from starlette.types import ASGIApp
 
 from shotstream.core.context_budget import PastShot, dynamic_sampling
 from shotstream.core.geometry import Geometry
 from shotstream.core.randomness import derive
 from shotstream.sampling.director import Block
 from shotstream.serving.app import make_app
+from shotstream.serving.server import free_socket, listening_config
 
 PORT = 7860
 GEOMETRY = Geometry(width=64, height=32, spatial=8, latent_channels=4, default_blocks=2)
@@ -41,6 +43,9 @@ class Painter:
 
     def known_words(self) -> frozenset[str]:
         return frozenset(("a", "fox", "it", "walks", "sits", "the", "forest"))
+
+    def cache_bytes(self) -> int:
+        return 12345
 
     def remembers(self, past, prompt):
         return dynamic_sampling([PastShot(one.frame_count, one.prompt) for one in past], 6, prompt)
@@ -73,7 +78,7 @@ def client_of(load: Callable[[], object], films: Path) -> Iterator[TestClient]:
         yield client
 
 
-def until(true: Callable[[], object], seconds: float = 30) -> None:
+def until(true: Callable[[], object], seconds: float = 120) -> None:
     """Wait for something that another thread brings about."""
     end = time.monotonic() + seconds
     while not true():
@@ -91,13 +96,15 @@ class Server:
             self.port = free.getsockname()[1]
         self.start()
 
+    def app(self) -> ASGIApp:
+        return make_app(self.load, self.films, self.port)
+
     def start(self) -> None:
-        app = make_app(self.load, self.films, self.port)
-        config = uvicorn.Config(
-            app, port=self.port, log_level="error", ws="websockets-sansio", timeout_graceful_shutdown=1
-        )
+        config = listening_config(self.app())
+        config.log_level, config.timeout_graceful_shutdown = "error", 1
         self._server = uvicorn.Server(config)
-        self._thread = threading.Thread(target=self._server.run)
+        listening = free_socket("127.0.0.1", self.port)
+        self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [listening]})
         self._thread.start()
         until(lambda: self._server.started)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from typing import Any
 
@@ -102,6 +103,52 @@ def test_directing_while_it_plays(viewer, painter) -> None:
     assert film["shots"][1]["stale"]
     assert viewer.ask("choose", shot=0, take=first["takes"][0]["id"])["type"] == "accepted"
     assert viewer.ask("remake", shot=1)["type"] == "accepted"
+
+
+def test_the_film_is_edited_while_it_is_made(viewer, painter) -> None:
+    for caption in ("it walks", "it sits"):
+        viewer.ask("shoot", caption=caption, seconds=0.6)
+    viewer.made(2)
+    viewer.ask("pause")
+    inserted = viewer.ask("insert", at=1, caption="the forest", seconds=0.6)["take"]
+    film = viewer.made(3)
+    assert not film["paused"] and film["shots"][1]["chosen"] == inserted
+    assert [shot["stale"] for shot in film["shots"]] == [False, False, True]
+    viewer.ask("lock", shot=0, locked=True)
+    assert viewer.ask("retake", shot=0)["code"] == "refused"
+    assert viewer.ask("remake_stale")["type"] == "accepted"
+    film = viewer.until(lambda one: one["type"] == "film" and len(one["shots"][2]["takes"]) == 2 and not one["queue"])
+    film = viewer.until(lambda one: one["type"] == "film" and one["running"] is None)
+    assert [shot["stale"] for shot in film["shots"]] == [False] * 3 and film["shots"][0]["locked"]
+    for type, fields, shots in (
+        ("move", {"shot": 2, "to": 1}, 3),
+        ("duplicate", {"shot": 0}, 4),
+        ("delete", {"shot": 3}, 3),
+        ("branch", {"name": "other", "after": 0}, 1),
+        ("switch", {"branch": "main"}, 3),
+        ("drop", {"branch": "other"}, 3),
+        ("undo", {}, 3),
+        ("redo", {}, 3),
+    ):
+        ref = viewer.send(type, **fields)
+        film = viewer.until(lambda one: one["type"] == "film")
+        assert len(film["shots"]) == shots, type
+        assert viewer.until(lambda one, ref=ref: one.get("ref") == ref)["type"] == "accepted"
+        if type == "switch":
+            assert film["branches"][1] == {"name": "other", "shots": 1, "shared": 1}
+    main = {"name": "main", "shots": 3, "shared": 3}
+    assert (film["branch"], film["branches"], film["undo"]) == ("main", [main], "drop")
+
+
+def test_undo_takes_back_the_shot_that_is_being_made(viewer, painter) -> None:
+    viewer.ask("shoot", caption="it walks", seconds=5.06)
+    viewer.until(lambda one: one["type"] == "film" and one["running"] is not None)
+    assert viewer.ask("undo")["type"] == "accepted"
+    film = [one for one in viewer.heard if one["type"] == "film"][-1]
+    assert (film["shots"], film["running"], film["redo"]) == ([], None, "insert")
+    viewer.ask("redo")
+    viewer.until(lambda one: one["type"] == "film" and one["running"] is not None)
+    viewer.ask("cut")
 
 
 def test_refusals_come_by_name_and_change_nothing(viewer, client, film) -> None:
@@ -215,18 +262,18 @@ def test_a_worker_that_cannot_go_on_says_so(tmp_path, caplog) -> None:
 
 
 def test_a_full_disk_is_told_and_the_film_waits(client, film, monkeypatch) -> None:
-    from shotstream.core.errors import StorageError
-
-    def full(path, text):
-        raise StorageError("film.json: the disk is full; make room")
+    def full(file, data):
+        file.write(data[:9])
+        raise OSError(errno.ENOSPC, "No space left on device")
 
     with client.websocket_connect(WS) as socket:
         viewer = Viewer(socket, film)
         viewer.hello()
         with monkeypatch.context() as patch:
-            patch.setattr("shotstream.film.folder.write_text", full)
+            patch.setattr("shotstream.film.journal._write", full)
             answer = viewer.ask("shoot", caption="it walks")
-        assert (answer["code"], answer["text"]) == ("storage", "film.json: the disk is full; make room")
+        assert answer["code"] == "storage"
+        assert answer["text"].endswith("journal.jsonl: the disk is full; make room")
         assert viewer.ask("shoot", caption="it walks", seconds=0.6)["type"] == "accepted"
         assert len(viewer.made(1)["shots"]) == 1
 

@@ -2,101 +2,14 @@
 
 from __future__ import annotations
 
-import re
-import shutil
-from collections.abc import Callable, Iterator
-from pathlib import Path
-
 import pytest
+from page_rig import STORY, begin, idle, picture, serious, shoot, state_of, wait
 from studio_rig import Server
 
-from shotstream.api import load
 from shotstream.media.video import read_info
 
-CHROMIUM = shutil.which("chromium")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine")
-sync_api = pytest.importorskip("playwright.sync_api")
 axe_playwright = pytest.importorskip("axe_playwright_python.sync_playwright")
-ARGUMENTS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-EXPECTED = re.compile("ERR_CONN|Failed to load resource")  # a server that is away, a file that is refused
 LONGEST = "5.0625"
-STORY = "a red fox in the forest"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[object]:
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def server(server_of: Callable[..., Server], tiny_model: Path) -> Server:
-    return server_of(lambda: load(tiny_model, device="cpu"))
-
-
-@pytest.fixture
-def page(browser, server: Server) -> Iterator[object]:
-    """An empty page; whatever the browser complains about fails the test."""
-    context = browser.new_context(viewport={"width": 1280, "height": 860}, color_scheme="dark")
-    context.set_default_timeout(30_000)
-    page = context.new_page()
-    faults: list[str] = []
-    page.on("pageerror", lambda fault: faults.append(str(fault)))
-    page.on(
-        "console",
-        lambda said: faults.append(said.text) if said.type == "error" and not EXPECTED.search(said.text) else None,
-    )
-    page.goto(server.url)
-    wait(page, "document.getElementById('model').textContent.startsWith('tiny')")
-    yield page
-    context.close()
-    assert faults == []
-
-
-def wait(page, expression: str) -> None:
-    """Until ``expression`` holds. Playwright's own waiting evaluates text in the page, which its policy forbids."""
-    for _ in range(400):
-        if page.evaluate(expression):
-            return
-        page.wait_for_timeout(50)
-    raise AssertionError(f"it did not happen: {expression}; the page says: {page.inner_text('#said')}")
-
-
-def shoot(page, caption: str) -> None:
-    page.get_by_label("What happens next?").fill(caption)
-    page.keyboard.press("Control+Enter")
-    wait(page, "document.getElementById('prompt').value === ''")
-
-
-def begin(page, caption: str, seconds: str = "") -> None:
-    page.get_by_label("Who, where, and how it looks").fill(STORY)
-    shoot(page, caption)
-    if seconds:
-        page.get_by_label("Shot length").select_option(seconds)
-
-
-def idle(page, shots: int) -> None:
-    """Every shot is made and nothing waits."""
-    wait(
-        page,
-        f"document.querySelectorAll('.strip .shot img').length === {shots} && document.getElementById('stop').disabled",
-    )
-
-
-def state_of(page, server: Server) -> dict:
-    film = page.evaluate("location.hash.slice(1)")
-    return page.request.get(f"{server.url}api/films/{film}").json()
 
 
 def lengthen(page, server: Server) -> None:
@@ -106,26 +19,17 @@ def lengthen(page, server: Server) -> None:
     assert page.request.post(f"{server.url}api/films/{film}/commands", data=data).status == 202
 
 
-def picture(page) -> str:
-    return page.evaluate("document.getElementById('canvas').toDataURL()")
-
-
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_has_nothing_serious_to_say(page, server, scheme: str) -> None:
     """Contrast, labels, roles and focus, on the empty page and with a film, at a desk's and at a phone's width."""
     axe = axe_playwright.Axe()
-
-    def serious() -> list[str]:
-        found = axe.run(page).response["violations"]
-        return [f"{one['id']}: {one['nodes'][0]['html']}" for one in found if one["impact"] in ("serious", "critical")]
-
-    page.emulate_media(color_scheme=scheme)
-    assert serious() == []
+    page.emulate_media(color_scheme=scheme, reduced_motion="reduce")  # colours as they are, not on their way
+    assert serious(axe, page) == []
     begin(page, "wide shot. it walks", "0.5625")
     idle(page, 1)
-    assert serious() == []
+    assert serious(axe, page) == []
     page.set_viewport_size({"width": 390, "height": 844})
-    assert serious() == []
+    assert serious(axe, page) == []
 
 
 def test_five_shots_from_an_empty_page(page, server, tmp_path) -> None:
@@ -138,14 +42,18 @@ def test_five_shots_from_an_empty_page(page, server, tmp_path) -> None:
     assert int(page.evaluate("document.documentElement.dataset.firstFrame")) > 0
     wait(page, "document.getElementById('meter-fps').textContent.includes('frames/s')")
     with page.expect_download() as download:
-        page.get_by_role("link", name="MP4").click()
+        page.get_by_role("button", name="Export…").click()
+        page.locator("[data-format=mp4]").click()
     download.value.save_as(tmp_path / "film.mp4")
     assert len(read_info(tmp_path / "film.mp4").chapters) == 5
+    page.get_by_role("button", name="Close").click()
     before = picture(page)
     page.get_by_role("button", name="Shot 1: wide shot. it walks").click()
+    wait(page, "document.getElementById('scrub').value === '0'")
+    wait(page, f"document.getElementById('canvas').toDataURL() !== {before!r}")
+    page.get_by_role("button", name="Play").click()
     wait(page, "document.getElementById('scrub').value > 0")
-    assert picture(page) != before
-    page.get_by_role("button", name="Pause").click()
+    page.get_by_role("button", name="Pause", exact=True).click()
 
 
 def test_directing_while_it_plays_then_reload_and_restart(page, server) -> None:
@@ -175,7 +83,7 @@ def test_directing_while_it_plays_then_reload_and_restart(page, server) -> None:
     page.get_by_label("Position in the film").fill("5")
     page.reload()
     film = state_of(page, server)
-    wait(page, "document.querySelectorAll('.strip .shot img').length === 2")
+    wait(page, "document.querySelectorAll('.strip .see img').length === 2")
     server.stop()
     wait(page, "document.getElementById('model').textContent.includes('not there')")
     server.start()
@@ -202,7 +110,7 @@ def test_two_viewers_at_once(page, server) -> None:
     idle(page, 1)
     other = page.context.new_page()
     other.goto(page.url)
-    wait(other, "document.querySelectorAll('.strip .shot img').length === 1")
+    wait(other, "document.querySelectorAll('.strip .see img').length === 1")
     shoot(other, "it sits")
     for one in (page, other):
         wait(one, "document.getElementById('subtitle').textContent === 'it sits'")
@@ -224,7 +132,7 @@ def test_with_the_keyboard_alone(page, server) -> None:
     page.keyboard.press("r")
     page.get_by_role("button", name="Take 2 of shot 1").wait_for()
     page.keyboard.press(" ")
-    page.get_by_role("button", name="Pause").wait_for()
+    page.get_by_role("button", name="Pause", exact=True).wait_for()
     page.keyboard.press(" ")
     seen = set()
     page.evaluate("document.activeElement.blur(); scrollTo(0, 0)")
@@ -253,16 +161,18 @@ def test_a_story_and_a_film_are_opened_and_others_are_told_why_not(page, server,
     page.locator("#file").set_input_files(tmp_path / "fox.yaml")
     idle(page, 1)
     with page.expect_download() as download:
-        page.get_by_role("link", name="Film file").click()
+        page.get_by_role("button", name="Export…").click()
+        page.locator("[data-format=film]").click()
     download.value.save_as(tmp_path / "good.film")
-    page.get_by_role("button", name="New").click()
+    page.get_by_role("button", name="Close").click()
+    page.get_by_role("button", name="New", exact=True).click()
     assert page.locator("#empty").is_visible()
     page.get_by_role("button", name="Open…").click()
     page.locator("#file").set_input_files(tmp_path / "good.film")
     idle(page, 1)
 
 
-@pytest.mark.parametrize("width", [390, 768, 1280])
+@pytest.mark.parametrize("width", [360, 768, 1280])
 def test_nothing_is_wider_than_the_window_and_everything_has_a_name(page, server, width) -> None:
     page.set_viewport_size({"width": width, "height": 800})
     begin(page, "it walks")

@@ -9,6 +9,7 @@ import jsonschema
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from shotstream.serving import edit_commands as edit
 from shotstream.serving import protocol
 from shotstream.serving.connection import BURST, MAX_STRIKES, Attach, Close, Do, State, advance
 from shotstream.serving.protocol import Hello, Refused, parse
@@ -24,6 +25,12 @@ COMMANDS = st.one_of(
     st.builds(protocol.Remove, take=st.integers(0, 9)),
     st.builds(protocol.Position, take=st.integers(0, 9), frame=st.integers(0, 9)),
     st.sampled_from([protocol.Stop(), protocol.Resume(), protocol.Remake(shot=0)]),
+    st.builds(edit.Insert, at=st.integers(0, 9), caption=st.just("x"), seconds=st.none() | st.just(2.0)),
+    st.builds(edit.Move, shot=st.integers(0, 9), to=st.integers(0, 9)),
+    st.builds(edit.Lock, shot=st.integers(0, 9), locked=st.booleans()),
+    st.builds(edit.Branch, name=st.text(min_size=1, max_size=80), after=st.integers(-1, 9)),
+    st.sampled_from([edit.Delete(shot=0), edit.Duplicate(shot=1), edit.Switch(branch="a"), edit.Drop(branch="a")]),
+    st.sampled_from([edit.RemakeStale(), edit.Undo(), edit.Redo(), edit.Pause()]),
 )
 HELLOS = st.builds(Hello, version=st.sampled_from([1, 1, 2]), film=st.just(FILM), ref=st.integers(0, 99))
 REFUSALS = st.just(Refused(code="malformed", text="?"))

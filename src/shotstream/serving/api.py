@@ -21,7 +21,7 @@ from shotstream.media.text_file import MAX_BYTES
 from shotstream.serving.desk import Desk
 from shotstream.serving.exports import Id, add_exports
 from shotstream.serving.frames import Picture, jpeg, pack
-from shotstream.serving.http_types import CheckText, Listed, NewFilm
+from shotstream.serving.http_types import CheckText, Clean, Cleaned, Listed, NewFilm
 from shotstream.serving.hub import Outbox
 from shotstream.serving.protocol import Accepted, AnyCommand, FilmView, ModelView, Shoot, schema
 from shotstream.serving.safety import UPLOADS
@@ -83,6 +83,11 @@ def _add_films(api: APIRouter, desk: Desk) -> None:
     @api.post("/films/{id}/commands", status_code=202, summary="Any command of the live socket")
     async def command(id: Id, command: AnyCommand) -> Accepted:
         return await _done(desk, id, command)
+
+    @api.post("/films/{id}/clean", summary="Forget what undo would need, and remove footage that is in no branch")
+    async def clean(id: Id, what: Clean) -> Cleaned:
+        freed = await desk.ask(lambda studio: studio.session(id).clean(unchosen=what.unchosen))
+        return Cleaned(bytes=freed)
 
     @api.post(UPLOADS.removeprefix("/api"), status_code=201, summary="Open a film file or a story, sent as the body")
     async def opened(request: Request) -> FilmView:

@@ -28,7 +28,7 @@ from shotstream.media.exports.formats import format_named, format_of
 from shotstream.media.story_file import read_story
 from shotstream.serving import protocol
 from shotstream.serving.frames import unpack
-from shotstream.serving.http_types import Listed
+from shotstream.serving.http_types import Listed, Problem
 
 USUAL = "http://127.0.0.1:7860"
 POLL = 0.2  # seconds between two looks at what is being made
@@ -45,14 +45,16 @@ class StudioError(ShotStreamError):
 
 
 class StudioClient:
-    """One connection to the studio at ``url``; ``timeout``: seconds any one answer may take.
+    """One connection to the studio at ``url``; ``timeout``: seconds any one answer may take; ``token``: of a studio
+    that asks for one, sent with every request. A proxy is not used; https is checked against this machine's list.
 
     Every method raises :class:`StudioError` when the studio refuses or does not answer.
     """
 
-    def __init__(self, url: str = USUAL, *, timeout: float = 120) -> None:
+    def __init__(self, url: str = USUAL, *, timeout: float = 120, token: str | None = None) -> None:
         self.url = url.rstrip("/")
-        self._http = httpx.Client(base_url=self.url, timeout=timeout, trust_env=False)  # no proxy: it is this machine
+        headers = {} if token is None else {"authorization": f"Bearer {token}"}
+        self._http = httpx.Client(base_url=self.url, timeout=timeout, trust_env=False, headers=headers)
 
     def __enter__(self) -> StudioClient:
         return self
@@ -200,15 +202,12 @@ class RemoteFilm:
 
 
 def _refusal(answer: httpx.Response) -> StudioError:
-    """What the studio said no with: its own words, or what the framework found wrong with the request."""
+    """What the studio said no with; or that something else has answered, a proxy for example."""
     try:
-        said = answer.json()
+        said = Problem.model_validate_json(answer.content)
     except ValueError:
-        said = {}
-    if "text" in said:
-        return StudioError(said["code"], said["text"])
-    faults = [f"{fault['loc'][-1]}: {fault['msg']}" for fault in said.get("detail", []) if isinstance(fault, dict)]
-    return StudioError("malformed", "; ".join(faults) or f"the studio answered {answer.status_code}")
+        said = Problem(code="malformed", text=f"{answer.url.host} answered {answer.status_code}")
+    return StudioError(said.code, said.text)
 
 
 def _wait(look: Callable[[], T | None], seconds: float, said: str) -> T:

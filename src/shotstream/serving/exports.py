@@ -16,6 +16,7 @@ from starlette.background import BackgroundTask
 from starlette.concurrency import run_in_threadpool
 
 from shotstream.core.errors import InputError
+from shotstream.film.compare import export_comparison
 from shotstream.film.edit import edit_of
 from shotstream.film.film import Film
 from shotstream.media.exports.formats import FORMATS, write_export
@@ -37,6 +38,10 @@ def add_exports(api: APIRouter, desk: Desk) -> None:
     @api.get("/films/{id}/film.film", response_class=FileResponse, summary="The whole film as one file, to go on with")
     async def whole(id: Id) -> FileResponse:
         return await _sent(desk, id, _saved)
+
+    @api.get("/films/{id}/shots/{shot}/compare.mp4", response_class=FileResponse, summary="A shot's takes side by side")
+    async def compare(id: Id, shot: Annotated[int, InPath(ge=0, le=1_000_000)]) -> FileResponse:
+        return await _sent(desk, id, lambda film, folder: _compared(film, folder, shot))
 
     @api.get("/films/{id}/exports/{name}", response_class=FileResponse, summary="The film in any format of exports")
     async def export(id: Id, name: FormatName, shot: ShotNumber = None) -> FileResponse:
@@ -62,6 +67,11 @@ async def _sent(desk: Desk, id: str, write: Callable[[Film, Path], tuple[Path, s
 def _saved(film: Film, folder: Path) -> tuple[Path, str]:
     film.save(folder / "film.film")
     return folder / "film.film", ZIP
+
+
+def _compared(film: Film, folder: Path, shot: int) -> tuple[Path, str]:
+    export_comparison(film, shot, folder / "compare.mp4")
+    return folder / "compare.mp4", FORMATS["mp4"].kind
 
 
 def _exported(film: Film, folder: Path, name: str, shot: int | None) -> tuple[Path, str]:

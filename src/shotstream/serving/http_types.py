@@ -8,7 +8,14 @@ from pydantic import Field
 
 from shotstream.core.config import Config
 from shotstream.core.story import MAX_CAPTION, Seed
-from shotstream.serving.protocol import MAX_PROMPT, Prompt
+from shotstream.serving.wire_types import MAX_PROMPT, Prompt
+
+
+class Problem(Config):
+    """What every request that is refused is answered with. ``code``: why, in one word (docs/protocol.md)."""
+
+    code: str
+    text: str
 
 
 class NewFilm(Config):
@@ -23,6 +30,18 @@ class CheckText(Config):
 
     text: Annotated[str, Field(max_length=MAX_PROMPT)]
     previous: Annotated[str, Field(max_length=MAX_CAPTION)] | None = None
+
+
+class Clean(Config):
+    """What is to go: with ``unchosen``, takes that no branch has chosen, too."""
+
+    unchosen: bool = False
+
+
+class Cleaned(Config):
+    """Bytes that are free now."""
+
+    bytes: int
 
 
 class Listed(Config):

@@ -6,7 +6,8 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Sequence
 
-from shotstream.serving.protocol import ModelChanged, ModelView, ServerMessage
+from shotstream.serving.metrics import Metrics
+from shotstream.serving.protocol import ModelChanged, ModelView, Notice, ServerMessage
 from shotstream.serving.session import Timed
 
 MOST_WAITING = 256  # messages of one viewer; pictures are bounded by dropping
@@ -23,16 +24,18 @@ class Outbox:
         self.dropped = 0
         self.overrun = asyncio.Event()
 
-    def put(self, letter: Letter) -> None:
+    def put(self, letter: Letter) -> bool:
+        """Take ``letter``; False: there was no room for it."""
         if isinstance(letter, Timed):
             if self._pictures >= MOST_PICTURES:
                 self.dropped += 1
-                return
+                return False
             self._pictures += 1
         elif self._letters.qsize() - self._pictures >= MOST_WAITING:
             self.overrun.set()
-            return
+            return False
         self._letters.put_nowait(letter)
+        return True
 
     def empty(self) -> bool:
         return self._letters.empty()
@@ -44,9 +47,11 @@ class Outbox:
 
 
 class Hub:
-    """Who watches which film. ``tell`` and ``show`` come from the worker's thread, the rest from the event loop."""
+    """Who watches which film, and what is counted of it. ``tell``, ``show`` and ``measured`` come from the worker's
+    thread, the rest from the event loop."""
 
     def __init__(self) -> None:
+        self.metrics = Metrics()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._outboxes: dict[str, set[Outbox]] = defaultdict(set)
 
@@ -72,13 +77,20 @@ class Hub:
         return film in self._outboxes
 
     def tell(self, film: str, message: ServerMessage) -> None:
+        if isinstance(message, Notice):
+            self.metrics.noticed(message)
         self._call(film, [message])
 
     def show(self, film: str, pictures: list[Timed]) -> None:
         self._call(film, pictures)
 
+    def measured(self, frames: int, seconds: float, first: float | None) -> None:
+        self.metrics.block(frames, seconds, first)
+
     def model(self, model: ModelView) -> None:
         """Tell everybody where the model stands."""
+        if model.state == "loading":
+            self.metrics.loading()
         for film in list(self._outboxes):
             self._call(film, [ModelChanged(model=model)])
 
@@ -89,4 +101,5 @@ class Hub:
     def _post(self, film: str, letters: Sequence[Letter]) -> None:
         for letter in letters:
             for outbox in self._outboxes.get(film, ()):
-                outbox.put(letter)
+                if not outbox.put(letter) and isinstance(letter, Timed):
+                    self.metrics.dropped()

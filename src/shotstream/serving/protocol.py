@@ -10,23 +10,12 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, TypeAdapter, ValidationError
 
 from shotstream.core.config import Config
-from shotstream.core.story import MAX_SEED
+from shotstream.serving.edit_commands import EditCommand
+from shotstream.serving.wire_types import MAX_PROMPT, FilmId, Index, Message, Prompt, Seconds, SeedNumber
 
 VERSION = 1
 MAX_MESSAGE = 16 * 1024  # characters of one message
-MAX_PROMPT = 2_000  # characters of a caption typed on the page
 MAX_QUEUE = 50  # planned takes of one film
-
-FilmId = Annotated[str, Field(pattern=r"^[0-9a-f]{12}$")]
-Prompt = Annotated[str, Field(min_length=1, max_length=MAX_PROMPT)]
-Index = Annotated[int, Field(strict=True, ge=0, le=1_000_000)]
-SeedNumber = Annotated[int, Field(strict=True, ge=0, le=MAX_SEED)]
-
-
-class Message(Config):
-    """What every client message has: ``ref`` comes back in the answer."""
-
-    ref: Index = 0
 
 
 class Hello(Message):
@@ -42,7 +31,7 @@ class Shoot(Message):
 
     type: Literal["shoot"] = "shoot"
     caption: Prompt
-    seconds: Annotated[float, Field(ge=0.3, le=5.5, allow_inf_nan=False)] | None = None
+    seconds: Seconds | None = None
     seed: SeedNumber | None = None
 
 
@@ -116,7 +105,7 @@ class Position(Message):
     frame: Index
 
 
-Command = Shoot | Cut | Extend | Change | Retake | Remake | Choose | Remove | Stop | Resume | Position
+Command = Shoot | Cut | Extend | Change | Retake | Remake | Choose | Remove | Stop | Resume | Position | EditCommand
 ClientMessage = Annotated[Hello | Command, Field(discriminator="type")]
 AnyCommand = Annotated[Command, Field(discriminator="type")]
 
@@ -190,10 +179,23 @@ class ShotView(Config):
     takes: tuple[TakeView, ...]
     chosen: int | None
     stale: bool
+    locked: bool
+
+
+class BranchView(Config):
+    """One way the film goes. ``shared``: how many of its first shots show the same as those of the one it is on."""
+
+    name: str
+    shots: int
+    shared: int
 
 
 class FilmView(Config):
-    """A film as it stands; sent whole at every change. ``queue``: planned takes, in order."""
+    """A film as it stands; sent whole at every change. ``queue``: planned takes, in order.
+
+    ``branch``: the one the film is on, among ``branches``. ``undo``, ``redo``: the kind of event these would take
+    back or bring back (``insert``, ``plan``, ``move``, ...).
+    """
 
     type: Literal["film"] = "film"
     id: str
@@ -207,6 +209,10 @@ class FilmView(Config):
     running: int | None
     paused: bool
     position: Point | None
+    branch: str
+    branches: tuple[BranchView, ...]
+    undo: str | None
+    redo: str | None
 
 
 class Welcome(Config):
@@ -243,11 +249,12 @@ class Meters(Config):
 
 
 class Notice(Config):
-    """Something a person should know."""
+    """Something a person should know. ``position``: in the queue for a seat, with ``waiting``; 1 is next."""
 
     type: Literal["notice"] = "notice"
-    code: Literal["take_failed", "worker_restarted"]
+    code: Literal["take_failed", "worker_restarted", "repaired", "waiting", "moved"]
     text: str
+    position: int | None = None
 
 
 ServerMessage = Welcome | FilmView | ModelChanged | Meters | Accepted | Refused | Notice

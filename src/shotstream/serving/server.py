@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import socket
 import webbrowser
+from pathlib import Path
 from typing import Any
 
 import uvicorn
+from starlette.types import ASGIApp
 
 from shotstream.core.errors import InputError
+from shotstream.serving.protocol import MAX_MESSAGE
+
+MOST_CONNECTIONS = 1024  # at once; more are told 503
+IDLE = 60  # seconds a connection may be silent; a busy machine needs more than the usual five
 
 
 def free_socket(host: str, port: int) -> socket.socket:
@@ -22,6 +28,30 @@ def free_socket(host: str, port: int) -> socket.socket:
         listening.close()
         raise InputError(f"--port {port}: cannot be used ({fault.strerror}); give another") from fault
     return listening
+
+
+def listening_config(app: ASGIApp, certificate: Path | None = None, key: Path | None = None) -> uvicorn.Config:
+    """How the studio is served. Nothing is logged of a request. Raises :class:`InputError` for TLS files of no use."""
+    if (certificate is None) != (key is None):
+        raise InputError("--tls-certificate and --tls-key belong together; give both")
+    config = uvicorn.Config(
+        app,
+        log_level="warning",
+        access_log=False,
+        ws="websockets-sansio",
+        ws_max_size=4 * MAX_MESSAGE,
+        server_header=False,
+        limit_concurrency=MOST_CONNECTIONS,
+        timeout_keep_alive=IDLE,
+        ssl_certfile=certificate,
+        ssl_keyfile=key,
+    )
+    try:
+        config.load()
+    except OSError as fault:  # ssl.SSLError is one
+        said = fault.strerror or fault
+        raise InputError(f"{certificate}, {key}: no certificate and key in PEM that fit together ({said})") from fault
+    return config
 
 
 class Server(uvicorn.Server):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from shotstream.core.errors import InputError
 from shotstream.film.film import Film
@@ -13,11 +13,13 @@ from shotstream.film.take import Take, TakeBlock
 from shotstream.serving import protocol
 from shotstream.serving.frames import Picture, jpeg
 from shotstream.serving.library import Library
+from shotstream.serving.orders import carry_out
 from shotstream.serving.pacing import Lead, Playhead
 from shotstream.serving.protocol import MAX_QUEUE, FilmView, Meters, Point, RefusalCode
 from shotstream.serving.views import film_view
 
 Clock = Callable[[], float]
+P = TypeVar("P", bound=Take | None)
 MEASURED_BLOCKS = 8  # the speed shown is that of so many latest blocks
 
 
@@ -37,6 +39,9 @@ class Audience(Protocol):
     def tell(self, film: str, message: protocol.ServerMessage) -> None: ...
 
     def show(self, film: str, pictures: list[Timed]) -> None: ...
+
+    def measured(self, frames: int, seconds: float, first: float | None) -> None:
+        """A block was made; ``first``: the seconds from a command to it, if it is its shot's first."""
 
 
 class RefusedError(Exception):
@@ -60,8 +65,13 @@ class Session:
         self._costs: deque[tuple[int, float]] = deque(maxlen=MEASURED_BLOCKS)
         self._first_frame: float | None = None
         self._position = library.position(id)
-        self.paused = False
+        self.held = False  # until a person says resume: the next take has failed
         self.failures = 0  # of the take that comes next, in a row
+
+    @property
+    def paused(self) -> bool:
+        """Is nothing begun from the queue?"""
+        return self.held or self.film.paused
 
     @property
     def busy(self) -> bool:
@@ -81,10 +91,11 @@ class Session:
 
         Raises :class:`RefusedError`, :class:`InputError` or :class:`StorageError`; then nothing has changed.
         """
+        about = carry_out(self, command)
         if isinstance(command, protocol.Position):
-            self._stand(Point(take=command.take, frame=command.frame))
             return None
-        about = self._make_so(command)
+        if self._take is not None and self.film.running is not self._take:
+            self.forget()  # its shot has gone
         self._audience.tell(self.id, self.view())
         self._audience.tell(self.id, self.meters())
         return about
@@ -101,6 +112,7 @@ class Session:
     def step(self) -> None:
         """Make one block, or end the take that has no more. What the model raises goes on; the take is planned."""
         if self._take is None:
+            self._library.refuse_if_full()
             self._take = self.film.queue[0]
             self._blocks = iter(self._take)
         take, started = self._take, self._clock()
@@ -120,6 +132,7 @@ class Session:
         if before == 0:
             wanted = max(self._asked.pop(take.id, started), min(self._playhead.end, now))
             self._first_frame = max(0.0, now - wanted)
+        self._audience.measured(len(pictures), now - started, None if before else self._first_frame)
         self._show(take, shot, block, pictures, now)
 
     def forget(self) -> None:
@@ -127,7 +140,7 @@ class Session:
         self._take, self._blocks = None, iter(())
 
     def _show(self, take: Take, shot: int, block: TakeBlock, pictures: list[bytes], now: float) -> None:
-        first = len(take.frames) - len(pictures)
+        first = take.frame_count - len(pictures)
         due = self._playhead.schedule(len(pictures), now)
         timed = [
             Timed(at, Picture(take.id, first + index, shot, data, live=True))
@@ -140,61 +153,53 @@ class Session:
     def _ended(self) -> None:
         self.forget()
         self.failures = 0
+        self._library.measure(self.id)
         self._audience.tell(self.id, self.view())
         self.film.prepare()
 
-    def _make_so(self, command: protocol.Command) -> Take | None:
-        film = self.film
-        match command:
-            case protocol.Shoot():
-                return self._planned(lambda: film.shot(command.caption, command.seconds, command.seed))
-            case protocol.Retake():
-                return self._planned(lambda: film.retake(command.shot, command.seed))
-            case protocol.Remake():
-                return self._planned(lambda: film.remake(command.shot))
-            case protocol.Choose():
-                take = film.take(film.record.find(command.take)[1].id)
-                film.choose(command.shot, take)
-                return take
-            case protocol.Remove():
-                film.remove(film.take(film.record.find(command.take)[1].id))
-                return None
-            case protocol.Stop():
-                self.paused = True
-                return self._end_running(lambda take: take.stop()) if self.film.running else None
-            case protocol.Resume():
-                self.paused, self.failures = False, 0
-                return None
-            case protocol.Cut():
-                return self._end_running(lambda take: take.cut())
-            case protocol.Extend():
-                return self._running().extend(command.blocks)
-            case protocol.Change():
-                return self._running().change(command.caption)
-            case protocol.Position():
-                return None
-
-    def _planned(self, plan: Callable[[], Take]) -> Take:
+    def plan(self, plan: Callable[[], P]) -> P:
+        """Plan a take with ``plan``, and go on with the queue if it was held."""
         if len(self.film.queue) >= MAX_QUEUE:
             raise RefusedError("queue_full", f"{MAX_QUEUE} shots are waiting; let some be made first")
+        self._library.refuse_if_full()
         take = plan()
-        self.paused = False
-        self._asked[take.id] = self._clock()
+        self.resume()
+        if take is not None:
+            self._asked[take.id] = self._clock()
         return take
 
-    def _running(self) -> Take:
+    def running(self) -> Take:
+        """The take being made. Raises :class:`RefusedError` if there is none."""
         take = self.film.running
         if take is None:
             raise RefusedError("nothing_running", "no shot is being made; shoot one first")
         return take
 
-    def _end_running(self, end: Callable[[Take], Take]) -> Take:
+    def end_running(self, end: Callable[[Take], Take]) -> Take:
         """End the take, and be ready for the next: what is planned comes at the next block's time."""
-        take = end(self._running())
+        take = end(self.running())
         self._ended()
         return take
 
-    def _stand(self, position: Point) -> None:
+    def stop(self) -> Take | None:
+        """End the running take, if there is one, and hold the queue."""
+        self.film.pause()
+        return self.end_running(Take.stop) if self.film.running else None
+
+    def resume(self) -> None:
+        """Go on with the queue."""
+        self.film.resume()
+        self.held, self.failures = False, 0
+
+    def clean(self, *, unchosen: bool) -> int:
+        """Make room; returns the bytes freed. Raises :class:`StorageError`."""
+        freed = self.film.clean(unchosen=unchosen)
+        self._library.measure(self.id)
+        self._audience.tell(self.id, self.view())
+        return freed
+
+    def stand(self, position: Point) -> None:
+        """Note where the viewer stands."""
         _, take = self.film.record.find(position.take)
         if position.frame >= max(1, take.frames):
             raise InputError(f"take {position.take} has {take.frames} frames")

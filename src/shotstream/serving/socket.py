@@ -115,6 +115,7 @@ class Live:
             if isinstance(letter, Timed):
                 wait = self.lateness.wait(letter.due, self.desk.clock())
                 if wait is None:
+                    self.desk.hub.metrics.dropped()
                     continue
                 if wait:
                     await asyncio.sleep(wait)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import shutil
 from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
@@ -11,19 +13,23 @@ from shotstream.core.story import Story
 from shotstream.film.engine import Engine
 from shotstream.film.film import Film
 from shotstream.serving.library import Library
+from shotstream.serving.metrics import Occupied
 from shotstream.serving.protocol import MAX_QUEUE, Notice
 from shotstream.serving.session import Audience, Clock, RefusedError, Session
 
 MOST_OPEN = 32  # films in memory at once
 MOST_FAILURES = 2  # of one take in a row before its film waits for a person
+_log = logging.getLogger(__name__)
 
 
 class StudioEngine(Engine, Protocol):
-    """A model that can be warmed up and asked about words."""
+    """A model that can be warmed up and asked about words, and what its caches hold."""
 
     def warm_up(self) -> None: ...
 
     def known_words(self) -> frozenset[str]: ...
+
+    def cache_bytes(self) -> int: ...
 
 
 class Studio:
@@ -36,16 +42,18 @@ class Studio:
 
     def create(self, global_caption: str, seed: int) -> Session:
         """A new film. Raises :class:`InputError`."""
+        self.library.refuse_if_full()
         id = self.library.new_id()
         return self._opened(id, Film.new(self.engine, global_caption, seed, self.library.folder(id)))
 
     def open_file(self, path: Path) -> Session:
         """A film of its own from a film file. Raises :class:`InputError`."""
+        self.library.refuse_if_full()
         id = self.library.new_id()
         try:
             return self._opened(id, Film.reopen(self.engine, path, self.library.folder(id)))
         except ShotStreamError:
-            _remove(self.library.folder(id))
+            shutil.rmtree(self.library.folder(id), ignore_errors=True)
             raise
 
     def open_story(self, story: Story) -> Session:
@@ -62,7 +70,11 @@ class Studio:
         if id not in self._sessions:
             if not self.library.has(id):
                 raise RefusedError("no_such_film", "there is no such film")
-            self._opened(id, Film.reopen(self.engine, self.library.folder(id)))
+            film = Film.reopen(self.engine, self.library.folder(id))
+            self._opened(id, film)
+            for said in film.repairs:
+                _log.warning("film %s: %s", id, said)
+                self._audience.tell(id, Notice(code="repaired", text=said))
         return self._sessions[id]
 
     def due(self) -> float | None:
@@ -83,6 +95,17 @@ class Studio:
         except Exception:
             urgent.failures += 1
             raise
+
+    def occupied(self) -> Occupied:
+        """What the films hold."""
+        sessions = self._sessions.values()
+        return Occupied(
+            films=len(sessions),
+            busy=sum(session.busy for session in sessions),
+            queued=sum(len(session.film.queue) for session in sessions),
+            cache_bytes=self.engine.cache_bytes(),
+            disk_bytes=self.library.used(),
+        )
 
     def failures(self) -> dict[str, int]:
         """How often each film's next take has failed in a row."""
@@ -111,9 +134,15 @@ class Studio:
             if session.film.running is not None:
                 with suppress(ShotStreamError):
                     session.film.running.stop()
+        self.release()
+
+    def release(self) -> None:
+        """Let go of all films as they are on the disk."""
+        for session in self._sessions.values():
+            session.film.close()
 
     def _pause(self, session: Session, said: str) -> None:
-        session.paused = True
+        session.held = True
         session.forget()
         self._audience.tell(session.id, Notice(code="take_failed", text=said))
         self._audience.tell(session.id, session.view())
@@ -121,15 +150,6 @@ class Studio:
     def _opened(self, id: str, film: Film) -> Session:
         idle = [one for one in self._sessions if not self._sessions[one].busy and not self._audience.watched(one)]
         for old in idle[: max(0, len(self._sessions) - MOST_OPEN + 1)]:
-            del self._sessions[old]
+            self._sessions.pop(old).film.close()
         self._sessions[id] = Session(id, film, self.library, self._audience, self._clock)
         return self._sessions[id]
-
-
-def _remove(folder: Path) -> None:
-    """Remove what an import that failed has left."""
-    for path in (*folder.glob("takes/*"), folder / "film.json"):
-        path.unlink(missing_ok=True)
-    for path in (folder / "takes", folder):
-        if path.is_dir():
-            path.rmdir()

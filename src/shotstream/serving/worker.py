@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import queue
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from shotstream.serving.library import Library
@@ -18,6 +20,14 @@ T = TypeVar("T")
 MOST_JOBS = 256
 MOST_RESTARTS = 5
 _log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """What a studio that died leaves: how often each film's next take has failed, and which films were open."""
+
+    failures: dict[str, int] = field(default_factory=dict)
+    at_work: list[str] = field(default_factory=list)
 
 
 class Worker:
@@ -65,8 +75,7 @@ class Worker:
         return future
 
     def _run(self) -> None:
-        failures: dict[str, int] = {}
-        at_work: list[str] = []
+        left = Left()
         for _ in range(MOST_RESTARTS + 1):
             try:
                 studio = self._begin()
@@ -74,11 +83,16 @@ class Worker:
                 _log.exception("the model cannot be loaded")
                 return self._give_up(f"the model cannot be loaded: {fault}")
             try:
-                studio.inherit(failures, at_work)
+                studio.inherit(left.failures, left.at_work)
                 return self._serve(studio)
             except Exception:  # noqa: BLE001  a studio outlives its model
                 _log.exception("the worker died; it is started again")
-                failures, at_work = studio.failures(), studio.at_work()
+                left = Left(studio.failures(), studio.at_work())
+                studio.release()
+            # What died goes before the next is loaded: if it died for want of memory, two would not fit at all.
+            del studio
+            self.engine = None
+            gc.collect()
         self._give_up("the model keeps failing; restart the studio")
 
     def _begin(self) -> Studio:

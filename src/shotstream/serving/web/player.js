@@ -1,32 +1,36 @@
-// Shows frames: live ones as they arrive, made ones by its own clock.
+// The playhead: shows live frames as they arrive, made ones by its own clock. Events: `moved`, `shown`, `taken` (by hand).
 
-import { unpack } from "./wire.js";
+import { Painter } from "./frames.js";
 
-const KEPT = 24; // takes whose frames stay in memory
+export class Player extends EventTarget {
+  segments = []; // of the film: {shot, take, frames, start}
+  length = 0;
+  place = 0; // the frame of the film on the screen
+  following = true; // show live frames as they come
+  playing = false;
+  clock = null; // where it was begun to play, and when
+  shown = []; // when frames were shown, for the meter
 
-export class Player {
-  constructor(canvas, { moved }) {
-    this.canvas = canvas;
-    this.context = canvas.getContext("2d");
-    this.moved = moved;
-    this.takes = new Map(); // take -> {blobs: [], whole: false}
-    this.segments = []; // of the film: {shot, take, frames, start}
-    this.place = 0; // the frame of the film on the screen
-    this.following = true; // show live frames as they come
-    this.playing = false;
-    this.shown = []; // when frames were shown, for the meter
-    this.drawn = 0;
-    this.order = 0;
+  constructor(canvas, frames) {
+    super();
+    this.frames = frames;
+    this.painter = new Painter(canvas);
+  }
+
+  tell(name) {
+    this.dispatchEvent(new Event(name));
+  }
+
+  /** Another film, or none. */
+  open(film) {
+    Object.assign(this, { segments: [], length: 0, place: 0, playing: false, following: true });
+    if (film) this.painter.size(film.width, film.height);
+    else this.painter.clear();
+    this.tell("moved");
   }
 
   /** The film as it stands: chosen takes, and the one being made in the place of its shot. */
   load(film) {
-    if (film.id !== this.film) {
-      Object.assign(this, { film: film.id, place: 0, playing: false, following: true, segments: [] });
-      this.takes.clear();
-      this.canvas.width = film.width;
-      this.canvas.height = film.height;
-    }
     this.fps = film.fps;
     const here = this.here();
     let start = 0;
@@ -38,7 +42,13 @@ export class Player {
       start += take.frames;
     });
     this.length = start;
+    const stood = this.place;
     if (here) this.place = this.placeOf(here.take, here.frame) ?? Math.min(this.place, Math.max(0, start - 1));
+    if (this.clock) this.clock.from += this.place - stood;
+    this.tell("moved");
+    const live = this.following && film.running !== null;
+    if (this.length && !this.playing && !live && this.here().take !== here?.take) this.draw();
+    if (!this.length) this.painter.clear();
   }
 
   here() {
@@ -51,34 +61,26 @@ export class Player {
     return segment && segment.start + Math.min(frame, segment.frames - 1);
   }
 
-  /** A picture from the wire. */
+  /** A picture from the wire, kept already. */
   see(picture) {
-    const kept = this.keep(picture.take);
-    kept.blobs[picture.frame] = picture.blob;
     if (!this.following || this.playing) return;
-    this.draw(picture.blob);
+    this.paint(picture.blob);
     this.place = this.placeOf(picture.take, picture.frame) ?? this.place;
-    this.moved();
+    this.tell("moved");
   }
 
-  keep(take) {
-    const kept = this.takes.get(take) ?? { blobs: [], whole: false };
-    this.takes.delete(take);
-    this.takes.set(take, kept);
-    if (this.takes.size > KEPT) this.takes.delete(this.takes.keys().next().value);
-    return kept;
+  /** What the playhead stands on. */
+  async draw() {
+    const at = this.here();
+    const blob = at && (await this.frames.get(at.take, at.frame));
+    if (blob) await this.paint(blob);
   }
 
-  async draw(blob) {
-    const order = ++this.order;
-    const bitmap = await createImageBitmap(blob);
-    if (order < this.drawn) return bitmap.close();
-    this.drawn = order;
-    this.context.drawImage(bitmap, 0, 0, this.canvas.width, this.canvas.height);
-    bitmap.close();
+  async paint(blob) {
+    if (!(await this.painter.draw(blob))) return;
     const now = performance.now();
     this.shown = [...this.shown.filter((at) => now - at < 2000), now];
-    this.canvas.dispatchEvent(new CustomEvent("shown"));
+    this.tell("shown");
   }
 
   /** Frames shown a second, lately. */
@@ -88,28 +90,12 @@ export class Player {
     return recent.length > 4 ? ((recent.length - 1) * 1000) / (recent.at(-1) - recent[0]) : null;
   }
 
-  /** The picture of a frame of a made take; fetched once. */
-  async blob(take, frame) {
-    const kept = this.keep(take);
-    if (!kept.blobs[frame] && !kept.whole) {
-      kept.loading ??= fetch(`/api/films/${this.film}/takes/${take}/frames`).then(async (answer) => {
-        if (!answer.ok) return;
-        for (const picture of unpack(await answer.arrayBuffer())) kept.blobs[picture.frame] = picture.blob;
-        kept.whole = true;
-      }).finally(() => { kept.loading = null; });
-      await kept.loading;
-    }
-    return kept.blobs[frame] ?? kept.blobs.findLast((one, index) => one && index <= frame);
-  }
-
   async seek(place) {
-    this.place = Math.max(0, Math.min(this.length - 1, Math.round(place)));
+    this.playing = false;
     this.following = false;
-    const at = this.here();
-    this.moved();
-    if (!at) return;
-    const blob = await this.blob(at.take, at.frame);
-    if (blob) await this.draw(blob);
+    this.place = Math.max(0, Math.min(this.length - 1, Math.round(place)));
+    this.tell("moved");
+    await this.draw();
   }
 
   async play() {
@@ -117,33 +103,39 @@ export class Player {
     if (this.place >= this.length - 1) this.place = 0;
     this.playing = true;
     this.following = false;
-    const fps = this.fps;
-    let [from, began] = [this.place, performance.now()];
-    while (this.playing) {
-      const wanted = from + Math.floor(((performance.now() - began) * fps) / 1000);
+    const clock = (this.clock = { from: this.place, began: performance.now() }); // who plays again has another one
+    while (this.playing && this.clock === clock) {
+      const wanted = clock.from + Math.floor(((performance.now() - clock.began) * this.fps) / 1000);
       if (wanted >= this.length) break;
-      if (wanted !== this.place || wanted === from) {
-        this.place = wanted;
-        const at = this.here();
-        const asked = performance.now();
-        const blob = await this.blob(at.take, at.frame);
-        if (performance.now() - asked > 100) [from, began] = [wanted, performance.now()]; // it had to be fetched
-        if (blob) await this.draw(blob);
-        this.moved();
-        const next = this.segments.find((one) => one.start > this.place);
-        if (next && next.start - this.place < fps) this.blob(next.take, 0);
-      }
-      await new Promise((resolve) => setTimeout(resolve, 4 + Math.max(0, began + ((this.place - from + 1) * 1000) / fps - performance.now())));
+      if (wanted !== this.place || wanted === clock.from) await this.step(wanted, clock);
+      const due = clock.began + ((this.place - clock.from + 1) * 1000) / this.fps;
+      await new Promise((resolve) => setTimeout(resolve, 4 + Math.max(0, due - performance.now())));
     }
-    const ended = this.playing;
+    if (this.clock !== clock) return;
+    if (this.playing) this.following = true; // it came to the end
     this.playing = false;
-    if (ended) this.following = true;
-    this.moved();
+    this.tell("moved");
+  }
+
+  /** Frame `wanted` of the film, and the beginning of the next shot made ready. */
+  async step(wanted, clock) {
+    this.place = wanted;
+    const asked = performance.now();
+    await this.draw();
+    if (performance.now() - asked > 100) Object.assign(clock, { from: this.place, began: performance.now() }); // it had to be fetched
+    this.tell("moved");
+    const next = this.segments.find((one) => one.start > this.place);
+    if (next && next.start - this.place < this.fps) this.frames.get(next.take, 0);
+  }
+
+  toggle() {
+    if (this.playing) this.pause();
+    else this.play();
   }
 
   pause() {
     this.playing = false;
-    this.moved();
+    this.tell("moved");
   }
 
   /** Show what is being made. */
@@ -151,14 +143,6 @@ export class Player {
     this.playing = false;
     this.following = true;
     this.place = Math.max(0, this.length - 1);
-    this.moved();
-  }
-
-  clear() {
-    this.segments = [];
-    this.takes.clear();
-    this.film = null;
-    this.length = this.place = 0;
-    this.context.clearRect(0, 0, this.canvas.width, this.canvas.height);
+    this.tell("moved");
   }
 }

@@ -1,6 +1,6 @@
 // Unknown words are underlined as they are typed, with what the model does know instead.
 
-import { node } from "./strip.js";
+import { node } from "./dom.js";
 
 /** Watch `field`; `check(text)` resolves to {unknown: [{start, stop, instead}], hint}. */
 export function watchWords(field, mirror, list, hint, check) {

@@ -1,0 +1,149 @@
+"""The replicas of one studio: started, watched, replaced when they die; their films go on elsewhere."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import dataclass, field
+
+import httpx
+
+from shotstream.core.errors import InputError
+from shotstream.serving.fleet.gathered import FleetMetrics
+from shotstream.serving.fleet.placement import Placement
+from shotstream.serving.fleet.processes import Launcher, Replica
+
+LOOK = 0.25  # seconds between two looks at every replica
+PATIENCE = 30.0  # seconds for an answer; a film may be opened meanwhile
+MOST_STARTS = 6  # of one slot in a row that never became ready
+_log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Slot:
+    """A place for a replica; ``name`` tells its replicas apart. ``starts``: since one was last ready."""
+
+    index: int
+    replica: Replica | None = None
+    launching: asyncio.Future[Replica] | None = None
+    generation: int = 0
+    starts: int = 0
+
+    @property
+    def name(self) -> str:
+        return f"{self.index}.{self.generation}"
+
+
+@dataclass(slots=True)
+class Crew:
+    """``slots`` replicas made by ``launch``; ``token``: what they ask for. Lives in one event loop."""
+
+    launch: Launcher
+    slots: list[Slot]
+    token: str
+    placement: Placement
+    metrics: FleetMetrics = field(default_factory=FleetMetrics)
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
+    orphans: set[str] = field(default_factory=set)  # films whose replica died, and that go on nowhere yet
+    _http: httpx.AsyncClient | None = None
+    _tasks: list[asyncio.Task[None]] = field(default_factory=list)
+
+    async def start(self) -> None:
+        self._http = httpx.AsyncClient(trust_env=False, timeout=PATIENCE, headers=self.key, limits=httpx.Limits())
+        self._tasks = [asyncio.create_task(self._keep(slot)) for slot in self.slots]
+
+    async def stop(self) -> None:
+        """End every replica; each finishes its block and saves."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        launched = [slot.launching for slot in self.slots if slot.replica is None and slot.launching is not None]
+        found = await asyncio.gather(*launched, return_exceptions=True)  # nothing that was started is left behind
+        there = [slot.replica for slot in self.slots if slot.replica is not None]
+        there += [replica for replica in found if not isinstance(replica, BaseException)]
+        await asyncio.gather(*(asyncio.to_thread(replica.end) for replica in there))
+        await self.http.aclose()
+
+    @property
+    def http(self) -> httpx.AsyncClient:
+        assert self._http is not None
+        return self._http
+
+    @property
+    def key(self) -> dict[str, str]:
+        return {"authorization": f"Bearer {self.token}"}
+
+    @property
+    def hopeless(self) -> bool:
+        """Has every slot given up?"""
+        return all(task.done() for task in self._tasks)
+
+    def url(self, name: str) -> str:
+        """Where the replica ``name`` answers. Raises KeyError if it has gone."""
+        found = {slot.name: slot.replica for slot in self.slots if slot.replica is not None}
+        return found[name].url
+
+    def tell(self) -> None:
+        """Places may have become free: let in who can be let in, and tell everybody who waits."""
+        self.placement.advance()
+        self.changed.set()
+        self.changed = asyncio.Event()
+
+    async def _keep(self, slot: Slot) -> None:
+        """Fill one slot, again and again; give up when nothing ever becomes ready in it."""
+        while slot.starts < MOST_STARTS:
+            slot.starts += 1
+            slot.generation += 1
+            try:
+                slot.launching = asyncio.ensure_future(asyncio.to_thread(self.launch, slot.index))
+                slot.replica = await asyncio.shield(slot.launching)
+            except (InputError, OSError):
+                _log.exception("replica %s does not start", slot.name)
+                await asyncio.sleep(1)
+                continue
+            await self._watch(slot, slot.replica)
+            await self._lost(slot)
+        _log.error("slot %d is given up: no replica became ready in it", slot.index)
+
+    async def _watch(self, slot: Slot, replica: Replica) -> None:
+        """Until it is dead."""
+        while await asyncio.to_thread(replica.alive):
+            if slot.name not in self.placement.replicas and await self._ready(replica.url):
+                slot.starts = 0
+                self.placement.join(slot.name)
+                self.tell()
+            if slot.name in self.placement.replicas and self.orphans:
+                await self._adopt()
+            await asyncio.sleep(LOOK)
+
+    async def _lost(self, slot: Slot) -> None:
+        replica, slot.replica, slot.launching = slot.replica, None, None
+        films = self.placement.lose(slot.name)
+        self.metrics.died(len(films))
+        self.orphans.update(films)
+        _log.warning("replica %s has died; its %d films go on elsewhere", slot.name, len(films))
+        self.tell()
+        if replica is not None:
+            await asyncio.to_thread(replica.end)
+
+    async def _adopt(self) -> None:
+        """Open every orphan from its journal, so that it goes on whether anybody watches it or not."""
+        for film in list(self.orphans):
+            home = self.placement.home(film)
+            if home is None:
+                return
+            try:
+                answer = await self.http.get(f"{self.url(home)}/api/films/{film}")
+            except (httpx.TransportError, KeyError):
+                return  # its new home has died too; there will be another look
+            if answer.status_code == 200:
+                self.orphans.discard(film)
+            elif answer.status_code < 500:
+                _log.warning("film %s cannot go on: %s", film, answer.text[:200])
+                self.orphans.discard(film)
+
+    async def _ready(self, url: str) -> bool:
+        try:
+            return (await self.http.get(f"{url}/readyz")).status_code == 200
+        except httpx.TransportError:
+            return False

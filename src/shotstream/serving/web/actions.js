@@ -1,0 +1,36 @@
+// What can be done with a shot, as commands. The studio knows whether it may be done.
+
+import { askBranch } from "./branches.js";
+
+/** Every action takes the index of a shot, but for the last one. */
+export function shotActions(studio, composer, compare, player) {
+  const on = (shot) => `shot ${shot + 1}`;
+  return {
+    retake: async (shot) => (await studio.command("retake", { shot }, `Another take of ${on(shot)} is planned.`)) && player.follow(),
+    remake: (shot) => studio.command("remake", { shot }, `A remake of ${on(shot)} is planned.`),
+    choose: (shot, take, number) => studio.command("choose", { shot, take }, `Take ${number + 1} of ${on(shot)} is in the film.`),
+    remove: (take) => studio.command("remove", { take }, "Removed from the queue."),
+    compare: (shot) => compare.open(shot),
+    insert: (shot) => composer.insertBefore(shot),
+    duplicate: (shot) => studio.command("duplicate", { shot }, `A copy of ${on(shot)} is behind it.`),
+    move: (shot, to) => {
+      if (to < 0 || to >= studio.film.shots.length) return;
+      studio.command("move", { shot, to }, `Shot ${shot + 1} is now ${on(to)}.`);
+    },
+    lock: (shot) => {
+      const { locked } = studio.film.shots[shot];
+      studio.command("lock", { shot, locked: !locked }, `Shot ${shot + 1} is ${locked ? "unlocked" : "locked"}.`);
+    },
+    branch: (shot) => askBranch(studio.film, shot),
+    delete: (shot) => studio.command("delete", { shot }, `Shot ${shot + 1} is deleted. Undo brings it back.`),
+    remakeStale: () => studio.command("remake_stale", {}, "Stale shots are made again."),
+  };
+}
+
+/** The take before (-1) or behind (1) the chosen one comes into the film. */
+export function chooseNext(studio, actions, shot, step) {
+  const { takes, chosen } = studio.film.shots[shot];
+  const made = takes.filter((take) => take.state === "finished" || take.state === "cut");
+  const number = made.findIndex((take) => take.id === chosen) + step;
+  if (made[number]) actions.choose(shot, made[number].id, number);
+}

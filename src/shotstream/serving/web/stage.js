@@ -1,0 +1,67 @@
+// The screen and what moves the playhead: play, scrub, live; and directing the shot that is being made.
+
+import { $, node } from "./dom.js";
+
+export function showStage(studio, player) {
+  studio.on("opened", (film) => {
+    player.open(film);
+    $("empty").hidden = Boolean(film?.shots.length);
+    if (film) $("screen").style.setProperty("--ratio", film.width / film.height);
+  });
+  studio.on("film", (film) => {
+    if (film) player.load(film);
+    $("empty").hidden = Boolean(film?.shots.length);
+    showPlace(studio.film, player);
+    showDirecting(film);
+  });
+  studio.on("picture", (picture) => player.see(picture));
+  player.addEventListener("moved", () => showPlace(studio.film, player));
+
+  const byHand = (act) => () => { act(); player.dispatchEvent(new Event("taken")); };
+  $("play").addEventListener("click", () => player.toggle());
+  $("scrub").addEventListener("input", byHand(() => player.seek(Number($("scrub").value))));
+  $("live").addEventListener("click", byHand(() => player.follow()));
+  $("cut").addEventListener("click", () => studio.command("cut", {}, "Cut."));
+  $("extend").addEventListener("click", () => studio.command("extend", { blocks: 1 }, "Extended."));
+  $("stop").addEventListener("click", () => (studio.film?.paused ? studio.command("resume", {}, "The queue goes on.") : studio.command("stop", {}, "Stopped.")));
+}
+
+function showPlace(film, player) {
+  const at = player.here();
+  const empty = !film || !player.length;
+  $("scrub").disabled = $("play").disabled = empty;
+  $("scrub").max = Math.max(0, player.length - 1);
+  $("scrub").value = player.place;
+  const [now, all] = [player.place / (player.fps ?? 16), player.length / (player.fps ?? 16)];
+  $("time").textContent = empty ? "0.0 s" : `${now.toFixed(1)} / ${all.toFixed(1)} s`;
+  $("scrub").setAttribute("aria-valuetext", at ? `shot ${at.shot + 1}, ${now.toFixed(1)} seconds` : "nothing yet");
+  $("play").dataset.playing = player.playing;
+  $("play").setAttribute("aria-label", player.playing ? "Pause" : "Play");
+  $("live").hidden = !film || (film.running === null && !film.queue.length);
+  $("live").setAttribute("aria-pressed", String(player.following));
+  const shot = at && film?.shots[at.shot];
+  const take = shot?.takes.find((one) => one.id === at.take);
+  $("subtitle").hidden = !shot;
+  $("subtitle").textContent = shot ? (take?.changes.at(-1) ?? shot.caption) : "";
+  showMarks(player, at?.shot);
+}
+
+/** Shots as stretches above the scrubber. */
+function showMarks(player, current) {
+  const key = JSON.stringify([player.segments, current]);
+  if ($("marks").dataset.key === key) return;
+  $("marks").dataset.key = key;
+  $("marks").replaceChildren(...player.segments.map((segment) => {
+    const mark = node("span", { className: segment.shot === current ? "now" : "" });
+    mark.style.flexGrow = segment.frames;
+    return mark;
+  }));
+}
+
+function showDirecting(film) {
+  const running = film !== null && film.running !== null;
+  for (const id of ["cut", "extend"]) $(id).disabled = !running;
+  $("stop").disabled = !running && !film?.queue.length;
+  $("stop").firstChild.textContent = film?.paused ? "Go on " : "Stop ";
+  $("stop").title = film?.paused ? "Make what waits in the queue" : "End the running shot and make nothing more for now";
+}

@@ -1,0 +1,112 @@
+// The timeline: a card per shot, in film order, drawn anew only where the film has changed; and what is stale.
+
+import { cardKey, makeCard } from "./card.js";
+import { $, button, many, node } from "./dom.js";
+import { dragCards } from "./drag.js";
+
+export class Timeline {
+  cards = new Map(); // a take of the shot -> {key, card}
+
+  constructor(studio, player, selection, actions) {
+    Object.assign(this, { studio, player, selection, actions });
+    this.list = $("strip");
+    this.add = node("li", { className: "add" }, button("+ Next shot", () => $("prompt").focus(), { ariaLabel: "Write the next shot" }));
+    this.drag = dragCards(this.list, { drop: (from, to) => actions.move(from, to), done: () => setTimeout(() => this.draw()) }); // behind the click
+    $("remake-stale").addEventListener("click", () => actions.remakeStale());
+    studio.on("opened", () => { this.cards.clear(); this.count = Infinity; });
+    studio.on("film", () => this.draw());
+    studio.on("hand", () => this.showHand());
+    player.addEventListener("moved", () => this.showHead());
+  }
+
+  draw() {
+    const { film } = this.studio;
+    $("panels").hidden = !film?.shots.length;
+    $("line").hidden = !film || (film.shots.length === 0 && film.undo === null && film.redo === null && film.branches.length === 1);
+    if (this.drag.active) return; // once it has ended
+    this.arrange([...(film?.shots ?? []).map((shot, index) => this.card(film, shot, index)), ...(film ? [this.add] : [])]);
+    this.showHand();
+    this.showHead();
+    this.showSummary(film);
+    if (film?.shots.length > this.count) this.list.scrollLeft = this.list.scrollWidth;
+    this.count = film?.shots.length;
+  }
+
+  /** Put `cards` on the strip; the keyboard stays on what it was on, or goes to the shot at hand. */
+  arrange(cards) {
+    if (cards.length === this.list.children.length && cards.every((card, index) => card === this.list.children[index])) return;
+    const focused = this.list.contains(document.activeElement) ? document.activeElement.dataset.key : null;
+    this.list.replaceChildren(...cards);
+    if (focused) (this.list.querySelector(`[data-key="${focused}"]`) ?? cards[this.selection.index]?.querySelector(".see"))?.focus({ preventScroll: true });
+  }
+
+  card(film, shot, index) {
+    const key = cardKey(film, shot, index);
+    const name = shot.takes[0].id;
+    if (this.cards.get(name)?.key !== key) {
+      const { actions, selection, player } = this;
+      const acts = { ...actions, pick: (one) => selection.pick(one), play: () => player.play() };
+      this.cards.set(name, { key, card: makeCard(film, shot, index, acts) });
+    }
+    return this.cards.get(name).card;
+  }
+
+  showSummary(film) {
+    const shots = film?.shots ?? [];
+    const frames = this.player.length ?? 0;
+    $("line-length").textContent = film ? `${many(shots.length, "shot")}, ${(frames / film.fps).toFixed(1)} s` : "";
+    const stale = shots.filter((shot) => shot.stale);
+    $("stale").hidden = stale.length === 0;
+    const waiting = stale.every((shot) => shot.locked || shot.takes.some((take) => take.state === "planned" || take.state === "running"));
+    $("stale-text").textContent = `${many(stale.length, "shot")} ${stale.length === 1 ? "remembers" : "remember"} frames that are no longer in the film.`;
+    $("remake-stale").disabled = waiting;
+  }
+
+  /** The shot at hand is marked; of all cards, its buttons alone are on the way of the Tab key. */
+  showHand() {
+    [...this.list.querySelectorAll(".shot")].forEach((card, index) => {
+      const selected = index === this.selection.index;
+      card.classList.toggle("selected", selected);
+      const see = card.querySelector(".see");
+      if (selected) see.setAttribute("aria-current", "true");
+      else see.removeAttribute("aria-current");
+      for (const one of card.querySelectorAll("button")) one.tabIndex = selected ? 0 : -1;
+    });
+    const now = `${this.studio.film?.id}/${this.selection.index}`;
+    if (now !== this.shown) this.reveal(this.selection.index);
+    this.shown = now;
+  }
+
+  /** Scroll the strip, and nothing else, until card `index` is in sight. */
+  reveal(index) {
+    const card = this.list.querySelectorAll(".shot")[index];
+    if (!card) return;
+    const [from, to] = [card.offsetLeft, card.offsetLeft + card.offsetWidth]; // the strip is their origin
+    const { scrollLeft, clientWidth } = this.list;
+    if (from < scrollLeft) this.list.scrollLeft = from - 12;
+    else if (to > scrollLeft + clientWidth) this.list.scrollLeft = to - clientWidth + 12;
+  }
+
+  /** The shot under the playhead is marked. */
+  showHead() {
+    const at = this.player.here();
+    const cards = this.list.querySelectorAll(".shot");
+    cards.forEach((card, index) => card.classList.toggle("now", index === at?.shot));
+    if (at && cards[at.shot]) cards[at.shot].style.setProperty("--head", `${((at.frame + 1) / at.frames) * 100}%`);
+  }
+
+  /** Pick the shot `step` further on, and put the keyboard there if it was on the strip. */
+  step(step) {
+    const shots = this.studio.film?.shots.length ?? 0;
+    if (!shots) return;
+    const index = this.selection.index ?? 0;
+    this.pick(Math.max(0, Math.min(shots - 1, index + step)));
+  }
+
+  pick(index) {
+    const inside = this.list.contains(document.activeElement);
+    this.selection.pick(index);
+    const card = this.list.querySelectorAll(".shot")[index];
+    if (inside) card?.querySelector(".see").focus({ preventScroll: true });
+  }
+}

@@ -1,0 +1,228 @@
+"""A studio of real replica processes behind one front: seats, a replica that is killed, films that go on."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+from starlette.types import ASGIApp
+from studio_rig import Painter, Server, until
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import ClientConnection, connect
+
+import shotstream
+from shotstream.film.stored import read_stored
+from shotstream.serving.client import StudioClient, StudioError
+from shotstream.serving.fleet.crew import Crew
+from shotstream.serving.fleet.front import make_front
+from shotstream.serving.fleet.processes import Launcher, process_launcher
+from shotstream.serving.fleet.replica import ReplicaSettings
+
+TOKEN = "between-the-front-and-its-replicas"
+CAPTION, SHOTS, SEED = "a red fox in the forest", ("wide shot. it walks", "it sits", "it waves"), 5
+PATIENCE = 300.0  # seconds: a replica loads torch
+
+
+class Fleet(Server):
+    """A front with real replicas behind it; ``pid``: of the process that holds a film."""
+
+    def __init__(self, films: Path, launch: Launcher, pid_of: Callable[[Any], int], seats: int) -> None:
+        self.launch, self.pid_of, self.seats = launch, pid_of, seats
+        self.crew: Crew | None = None
+        super().__init__(Painter, films)
+
+    def app(self) -> ASGIApp:
+        guard = make_front(self.launch, self.port, replicas=2, seats=self.seats, replica_token=TOKEN)
+        self.crew = guard.app.state.crew
+        return guard
+
+    def ready(self, replicas: int) -> bool:
+        return self.crew is not None and len(self.crew.placement.replicas) == replicas
+
+    def holder(self, film: str) -> Any:
+        assert self.crew is not None
+        name = self.crew.placement.homes[film]
+        return next(slot.replica for slot in self.crew.slots if slot.name == name)
+
+    def kill(self, film: str) -> None:
+        os.kill(self.pid_of(self.holder(film)), signal.SIGKILL)
+
+
+def settings_of(model: Path, films: Path) -> ReplicaSettings:
+    films.mkdir()
+    return ReplicaSettings(films=str(films), token=TOKEN, loading={"model": str(model), "device": "cpu"})
+
+
+@pytest.fixture
+def fleet(tiny_model: Path, tmp_path: Path) -> Iterator[Fleet]:
+    settings = settings_of(tiny_model, tmp_path / "films")
+    fleet = Fleet(tmp_path / "films", process_launcher(settings, 2), lambda replica: replica.pid, seats=1)
+    try:
+        until(lambda: fleet.ready(2), PATIENCE)
+        yield fleet
+    finally:
+        fleet.stop()
+
+
+@pytest.fixture
+def studio(fleet: Fleet) -> Iterator[StudioClient]:
+    with StudioClient(fleet.url, timeout=PATIENCE) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tiny_model: Path) -> list[np.ndarray]:
+    film = shotstream.load(tiny_model, device="cpu").open(global_caption=CAPTION, seed=SEED)
+    return [film.shot(caption, 1.3).wait().frames for caption in SHOTS]
+
+
+@contextmanager
+def line_to(fleet: Fleet, film: str) -> Iterator[ClientConnection]:
+    with connect(fleet.url.replace("http", "ws") + "ws", proxy=None) as line:
+        line.send(json.dumps({"type": "hello", "version": 1, "film": film}))
+        yield line
+
+
+def heard(line: ClientConnection, wanted: Callable[[dict[str, Any]], object]) -> dict[str, Any]:
+    while True:
+        message = line.recv(PATIENCE)
+        if isinstance(message, str) and wanted(said := json.loads(message)):
+            return said
+
+
+def made_the_same(fleet: Fleet, film: str, undisturbed: list[np.ndarray]) -> None:
+    record, store = read_stored(fleet.films / film)
+    for shot, frames in zip(record.shots, undisturbed, strict=True):
+        (take,) = [take for take in shot.takes if take.id == shot.chosen]
+        assert np.array_equal(store.frames(take), frames)
+
+
+def patiently(ask: Callable[[], object]) -> bool:
+    """Has it been answered? While a film moves, it may be refused."""
+    try:
+        return bool(ask())
+    except StudioError as fault:
+        assert fault.code in ("busy", "not_ready", "refused"), fault
+        return False
+
+
+def test_a_killed_replica_takes_nothing_with_it(fleet, studio, undisturbed) -> None:
+    films = [studio.begin(CAPTION, seed=SEED) for _ in range(2)]
+    assert fleet.holder(films[0].id) is not fleet.holder(films[1].id)
+    with line_to(fleet, films[0].id) as line:  # before anything is made: a film that is watched takes its time
+        heard(line, lambda one: one["type"] == "welcome")
+        for film in films:
+            for caption in SHOTS:
+                film.shoot(caption, seconds=1.3)
+        heard(line, lambda one: one["type"] == "film" and one["running"] is not None)
+        fleet.kill(films[0].id)
+        assert heard(line, lambda one: one["type"] == "notice")["code"] == "moved"
+        with pytest.raises(ConnectionClosed) as closed:
+            line.recv(PATIENCE)
+        assert closed.value.rcvd is not None and closed.value.rcvd.code == 1012
+    for film in films:
+        until(lambda film=film: patiently(lambda: not film.view().queue and film.view().running is None), PATIENCE)
+    with line_to(fleet, films[0].id) as line:
+        assert heard(line, lambda one: one["type"] == "welcome")["film"]["id"] == films[0].id
+    found = counted(studio)
+    assert (found["shotstream_replica_deaths_total"], found["shotstream_films_moved_total"]) == (1, 1)
+    assert found["shotstream_frames_total"] > 0
+    fleet.stop()
+    for film in films:
+        made_the_same(fleet, film.id, undisturbed)
+
+
+def counted(studio: StudioClient) -> dict[str, float]:
+    """Every sample, summed over replicas."""
+    sums: dict[str, float] = {}
+    for family in text_string_to_metric_families(studio.ask("GET", "/metrics").text):
+        for sample in family.samples:
+            sums[sample.name] = sums.get(sample.name, 0) + sample.value
+    return sums
+
+
+def test_who_finds_no_seat_is_told_the_truth(fleet, studio) -> None:
+    films = [studio.begin(CAPTION) for _ in range(4)]
+    with ExitStack() as waiters:
+        with ExitStack() as seated:
+            for film in films[:2]:
+                heard(seated.enter_context(line_to(fleet, film.id)), lambda one: one["type"] == "welcome")
+            waiting = [waiters.enter_context(line_to(fleet, films[index].id)) for index in (2, 3, 3)]
+            positions = [heard(line, lambda one: one["type"] == "notice") for line in waiting]
+            assert [one["code"] for one in positions] == ["waiting"] * 3 and positions[0]["position"] == 1
+            assert counted(studio)["shotstream_viewers_waiting"] == 3
+        for line in waiting:
+            heard(line, lambda one: one["type"] == "welcome")
+    until(lambda: counted(studio)["shotstream_seats_taken"] == 0)
+    assert studio.ask("GET", "/readyz").json()["replicas"] == 2
+    with pytest.raises(StudioError, match="no such film"):
+        studio.film("0" * 12)
+
+
+def storm(fleet: Fleet, studio: StudioClient, kills: int, undisturbed: list[np.ndarray]) -> None:
+    """Kill the replica of a random film at random moments until all films are made."""
+    dice = random.Random(1)
+    for _ in range(kills):
+        film = studio.begin(CAPTION, seed=SEED)
+        for caption in SHOTS:
+            film.shoot(caption, seconds=1.3)
+        wanted = dice.randrange(1, 4)
+        until(lambda film=film, wanted=wanted: sum(s.chosen is not None for s in film.view().shots) >= wanted, PATIENCE)
+        fleet.kill(film.id)
+        until(lambda film=film: patiently(lambda: film.view().running is None and not film.view().queue), PATIENCE)
+        until(lambda: fleet.ready(2), PATIENCE)
+    ids = [film.id for film in studio.films()]
+    assert len(ids) == kills
+    fleet.stop()
+    for id in ids:
+        made_the_same(fleet, id, undisturbed)
+
+
+@pytest.mark.soak
+def test_twenty_replicas_killed(fleet, studio, undisturbed, capsys) -> None:
+    storm(fleet, studio, 20, undisturbed)
+    with capsys.disabled():
+        print("\n20 replicas killed: 20 films of 3 shots, all the same to the bit as undisturbed")
+
+
+@pytest.mark.soak
+@pytest.mark.filterwarnings("ignore")  # of Ray's own
+def test_ray_with_two_replicas(tiny_model, tmp_path, undisturbed, monkeypatch, capsys) -> None:
+    ray = pytest.importorskip("ray")
+    from shotstream.serving.fleet.ray_replicas import ray_launcher
+
+    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+    settings = settings_of(tiny_model, tmp_path / "films")
+    launch = ray_launcher(settings, cpus=0.5, gpus=0)
+    actor, process = 0, 1
+    fleet = Fleet(tmp_path / "films", launch, lambda replica: ray.get(replica.holder.pids.remote())[process], seats=2)
+    try:
+        until(lambda: fleet.ready(2), PATIENCE)
+        with StudioClient(fleet.url, timeout=PATIENCE) as studio:
+            storm_once = studio.begin(CAPTION, seed=SEED)
+            storm_once.shoot(SHOTS[0], seconds=1.3)
+            storm_once.wait(PATIENCE)
+            fleet.kill(storm_once.id)
+            until(lambda: patiently(storm_once.view), PATIENCE)
+            storm_once.shoot(SHOTS[1], seconds=1.3)
+            until(lambda: fleet.ready(2), PATIENCE)
+            os.kill(ray.get(fleet.holder(storm_once.id).holder.pids.remote())[actor], signal.SIGKILL)
+            until(lambda: patiently(storm_once.view), PATIENCE)
+            until(lambda: patiently(lambda: storm_once.shoot(SHOTS[2], seconds=1.3) is not None), PATIENCE)
+            until(lambda: patiently(lambda: not storm_once.view().queue and not storm_once.view().running), PATIENCE)
+        fleet.stop()
+        made_the_same(fleet, storm_once.id, undisturbed)
+    finally:
+        fleet.stop()
+        ray.shutdown()
+    with capsys.disabled():
+        print("\nRay: a replica and an actor killed; the film went on and is the same to the bit")

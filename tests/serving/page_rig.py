@@ -1,0 +1,107 @@
+"""The studio's page in Chromium: what its tests press, and what they wait for."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from studio_rig import Server
+
+CHROMIUM = shutil.which("chromium")
+ARGUMENTS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+EXPECTED = re.compile("ERR_CONN|Failed to load resource")  # a server that is away, a file that is refused
+STORY = "a red fox in the forest"
+SHORT = 0.5625  # one block
+PATIENCE = 600.0  # seconds for anything to come about; a busy machine needs them
+
+
+@contextmanager
+def opened(browser, url: str, *, width: int = 1280, scheme: str = "dark", touch: bool = False) -> Iterator[object]:
+    """A page at ``url``; whatever the browser complains about fails the test."""
+    context = browser.new_context(viewport={"width": width, "height": 860}, color_scheme=scheme, has_touch=touch)
+    context.set_default_timeout(PATIENCE * 1000)
+    page = context.new_page()
+    faults: list[str] = []
+    page.on("pageerror", lambda fault: faults.append(str(fault)))
+    page.on(
+        "console",
+        lambda said: faults.append(said.text) if said.type == "error" and not EXPECTED.search(said.text) else None,
+    )
+    page.goto(url)
+    wait(page, "document.getElementById('model').textContent.startsWith('tiny')")
+    yield page
+    context.close()
+    assert faults == []
+
+
+def wait(page, expression: str) -> None:
+    """Until ``expression`` holds. Playwright's own waiting evaluates text in the page, which its policy forbids."""
+    end = time.monotonic() + PATIENCE
+    while time.monotonic() < end:
+        if page.evaluate(expression):
+            return
+        page.wait_for_timeout(50)
+    raise AssertionError(f"it did not happen: {expression}; the page says: {page.text_content('#said')}")
+
+
+def shoot(page, caption: str) -> None:
+    page.get_by_label(re.compile("What happens")).fill(caption)
+    page.keyboard.press("Control+Enter")
+    wait(page, "document.getElementById('prompt').value === ''")
+
+
+def begin(page, caption: str, seconds: str = "") -> None:
+    page.get_by_label("Who, where, and how it looks").fill(STORY)
+    shoot(page, caption)
+    if seconds:
+        page.get_by_label("Shot length").select_option(seconds)
+
+
+def idle(page, shots: int) -> None:
+    """Every shot is made and nothing waits."""
+    wait(
+        page,
+        f"document.querySelectorAll('.strip .see img').length === {shots} && document.getElementById('stop').disabled",
+    )
+
+
+def state_of(page, server: Server) -> dict:
+    film = page.evaluate("location.hash.slice(1)")
+    return page.request.get(f"{server.url}api/films/{film}").json()
+
+
+def captions(page) -> list[str]:
+    """The shots on the timeline, as they are drawn."""
+    return page.evaluate("[...document.querySelectorAll('.strip .what')].map(one => one.textContent)")
+
+
+def shows(page, *wanted: str) -> None:
+    """Until these shots are on the timeline, in this order."""
+    wait(
+        page,
+        f"JSON.stringify([...document.querySelectorAll('.strip .what')].map(one => one.textContent)) === "
+        f"{json.dumps(json.dumps(wanted, separators=(',', ':')))}",
+    )
+
+
+def picture(page, canvas: str = "canvas") -> str:
+    return page.evaluate(f"document.getElementById('{canvas}').toDataURL()")
+
+
+def serious(axe, page) -> list[str]:
+    """What axe has to say that is serious."""
+    found = axe.run(page).response["violations"]
+    return [f"{one['id']}: {one['nodes'][0]['html']}" for one in found if one["impact"] in ("serious", "critical")]

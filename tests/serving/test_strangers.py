@@ -1,0 +1,162 @@
+"""A real studio on every address of this machine, as a process: what strangers get, and what is logged."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import socket
+import ssl
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from studio_rig import until
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import connect
+
+from shotstream.serving.client import StudioClient, StudioError
+
+TOKEN = "open-sesame-open-sesame"
+RUN = "from shotstream.cli.main import run; run()"
+
+
+class Process:
+    """``shotstream studio`` on all addresses; what it says goes to a file."""
+
+    def __init__(self, folder: Path, *options: str, token: str | None = None) -> None:
+        with socket.socket() as free:
+            free.bind(("0.0.0.0", 0))
+            self.port = free.getsockname()[1]
+        self.said = folder / "said.txt"
+        given = ["--host", "0.0.0.0", "--port", str(self.port), "--films", str(folder / "films"), "--no-open"]
+        environment = {"PATH": "/usr/bin:/bin", "PYTHONPATH": ":".join(sys.path)}
+        environment |= {} if token is None else {"SHOTSTREAM_TOKEN": token}
+        with self.said.open("wb") as said:
+            self._process = subprocess.Popen(
+                [sys.executable, "-c", RUN, "studio", *given, *options], stdout=said, stderr=said, env=environment
+            )
+
+    def log(self) -> str:
+        return self.said.read_text()
+
+    def end(self) -> int:
+        self._process.terminate()
+        return self._process.wait(60)
+
+
+def own_address() -> str:
+    """An address of this machine that is not loopback, if it has one. Nothing is sent."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))
+        except OSError:
+            return "127.0.0.1"
+        return str(probe.getsockname()[0])
+
+
+@pytest.fixture
+def studio(tmp_path: Path, tiny_model: Path) -> Iterator[Process]:
+    process = Process(tmp_path, "--model", str(tiny_model), "--device", "cpu", token=TOKEN)
+    yield process
+    process.end()
+
+
+def test_strangers_stay_outside(studio: Process) -> None:
+    url = f"http://{own_address()}:{studio.port}"
+    with StudioClient(url, token=TOKEN) as friend:
+        until(lambda: answers(friend), seconds=120)
+        friend.ready()
+        film = friend.begin("a red fox in the forest")
+        film.shoot("it walks", seconds=0.6)
+        assert film.wait(120).shots[0].chosen is not None
+        inside(url, film.id)
+        outside(url)
+        with pytest.raises(StudioError, match="too many wrong tokens"):
+            friend.films()
+    assert studio.end() in (0, 143)
+    log = studio.log()
+    assert TOKEN not in log and "guess" not in log and "token:" not in log and "warning: without --tls" in log
+
+
+def outside(url: str) -> None:
+    """Without the token, and with wrong ones."""
+    with httpx.Client(base_url=url) as stranger:
+        for path in ("/", "/api/films", "/api/openapi.json", "/healthz", "/readyz", "/metrics", "/main.js"):
+            assert stranger.get(path).status_code == 401
+        assert stranger.get(f"/api/films?token={TOKEN}").status_code == 401
+        for _ in range(5):
+            assert stranger.get("/api/films", headers={"authorization": "Bearer guess"}).status_code == 401
+            assert stranger.post("/login", data={"token": "guess"}).status_code == 401
+    for headers in ({}, {"Cookie": "shotstream=guess"}):
+        with (
+            pytest.raises(InvalidStatus) as refused,
+            connect(f"{url.replace('http', 'ws')}/ws", additional_headers=headers),
+        ):
+            pass
+        assert refused.value.response.status_code == 403
+
+
+def inside(url: str, film: str) -> None:
+    """Through the form, with the cookie."""
+    ws = f"{url.replace('http', 'ws')}/ws"
+    with httpx.Client(base_url=url) as person:
+        assert person.post("/login", data={"token": TOKEN}).status_code == 303
+        assert person.get("/").status_code == 200
+        (cookie,) = person.cookies.jar
+        assert cookie.has_nonstandard_attr("HttpOnly") and not cookie.secure and TOKEN not in str(cookie.value)
+        ticket = {"Cookie": f"{cookie.name}={cookie.value}"}
+    with connect(ws, additional_headers=ticket, origin=url, proxy=None) as line:
+        line.send(f'{{"type": "hello", "version": 1, "film": "{film}"}}')
+        assert '"welcome"' in str(line.recv(30))
+    with pytest.raises(InvalidStatus), connect(ws, additional_headers=ticket, origin="http://evil.example", proxy=None):
+        pass
+
+
+def answers(friend: StudioClient) -> bool:
+    try:
+        friend.model()
+    except StudioError:
+        return False
+    return True
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="no openssl on this machine")
+def test_a_token_is_made_and_tls_served(tmp_path: Path) -> None:
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    made = f"openssl req -x509 -newkey rsa:2048 -nodes -days 1 -subj /CN=localhost -keyout {key} -out {certificate}"
+    alone = ("-addext", "subjectAltName=DNS:localhost")
+    subprocess.run([*made.split(), *alone], check=True, capture_output=True)
+    options = (
+        "--tls-certificate",
+        str(certificate),
+        "--tls-key",
+        str(key),
+        "--name",
+        "localhost",
+        "--model",
+        "nothing",
+    )
+    process = Process(tmp_path, *options)
+    try:
+        until(lambda: "token:" in process.log(), seconds=120)
+        (token,) = re.findall(r"^token: +(\S{43})  ", process.log(), re.MULTILINE)
+        trusted = ssl.create_default_context(cafile=str(certificate))
+        with httpx.Client(base_url=f"https://localhost:{process.port}", verify=trusted) as person:
+            until(lambda: reached(person), seconds=60)
+            assert person.get("/api/films").status_code == 401
+            assert "; secure" in person.post("/login", data={"token": token}).headers["set-cookie"].lower()
+            assert person.get("/api/films").status_code == 200
+            assert person.get("/api/films", headers={"host": "evil.example"}).status_code == 421
+    finally:
+        process.end()
+    assert process.log().count(token) == 1 and "warning: without" not in process.log()
+
+
+def reached(person: httpx.Client) -> bool:
+    try:
+        return person.get("/login").status_code == 200
+    except httpx.TransportError:
+        return False
