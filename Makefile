@@ -25,8 +25,9 @@ help:
 	@echo "make bench     measure speed and memory, with and without every speed-up (let nothing else run)"
 	@echo "make pipeline  train a toy model through every stage, and make a film with it"
 	@echo "make map       write the file map and the help pages from the sources"
+	@echo "make soak      the long tests (processes killed, full width, memory), with how long each took"
+	@echo "make audit     look up what is installed in the databases of known faults (needs the network)"
 	@echo "make clean     remove build products (not $(VENV))"
-	@echo "not there yet: soak, audit"
 
 setup: $(STAMP)
 
@@ -80,8 +81,14 @@ bench: $(STAMP)
 	@echo "figures: $(BENCH)/bench.json"
 	@echo "picture: $(BENCH)/block.png"
 
-soak audit:
-	@echo "make $@: not there yet; see CHANGELOG.md for what is" >&2; exit 1
+# Long tests, a line and a duration for each.
+soak: $(STAMP)
+	$(CHROMIUM)
+	$(BIN)/pytest -v -s -m soak --durations=0
+
+# Needs the network; says so and fails where it cannot ask.
+audit: $(STAMP)
+	@$(BIN)/python tests/house/audit.py
 
 clean:
 	rm -rf build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

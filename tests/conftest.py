@@ -46,6 +46,14 @@ TINY = Preset(
 )
 
 
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Interrupted renders of one test are nobody else's."""
+    cache = tmp_path_factory.mktemp("cache")
+    monkeypatch.setenv("SHOTSTREAM_CACHE", str(cache))
+    return cache
+
+
 @pytest.fixture(scope="session")
 def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder that ``shotstream.load`` takes: student, teacher, codecs and preset."""
@@ -65,6 +73,39 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
             header = WeightsHeader(role=role, preset="tiny", config=TINY.transformer, versions=versions)
             save_transformer(model, folder / f"{role}.safetensors", header)
     return folder
+
+
+@pytest.fixture(scope="session")
+def wan_release(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny model in the files of Wan's release."""
+    from wan_rig import make_release
+
+    folder = tmp_path_factory.mktemp("release")
+    make_release(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_wan(wan_release: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The release, converted: a folder that ``shotstream.load`` takes."""
+    from wan_rig import TINY_WAN
+
+    from shotstream.tools.convert import convert
+    from shotstream.tools.convert_codecs import bring_codecs
+
+    folder = tmp_path_factory.mktemp("tiny_wan")
+    described = folder / "described.json"
+    described.write_text(TINY_WAN.model_dump_json())
+    convert(wan_release, folder, named=str(described))
+    bring_codecs(wan_release, folder)
+    return folder
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A place of one test's own for what outlives a run."""
+    monkeypatch.setenv("SHOTSTREAM_HOME", str(tmp_path / "home"))
+    return tmp_path / "home"
 
 
 def _autoencoder() -> VideoAutoencoder:

@@ -1,87 +1,124 @@
 """Where presets, weights, codecs and policies are put together: ``load`` a director, ``generate`` a film.
 
-A model is a preset's name, a folder, or one weight file. A folder holds ``student.safetensors`` and
-``teacher.safetensors``, and may hold ``autoencoder.safetensors``, ``text_encoder.safetensors`` and ``preset.json``
-(a :class:`shotstream.models.presets.Preset`); what it lacks of these comes from the package.
+A model is a preset's name, a pulled hub id, a folder, or one weight file. A folder holds ``student.safetensors`` and
+``teacher.safetensors``, and may hold ``preset.json`` (a :class:`shotstream.models.presets.Preset`) and codecs: our own
+``autoencoder.safetensors`` and ``text_encoder.safetensors``, or Wan's in ``vae/``, ``text_encoder/``, ``tokenizer/``.
+Codecs it lacks come from the package.
 """
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
-from importlib.resources import files
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypedDict, Unpack
 
-from pydantic import ValidationError
-
+from shotstream.codecs.protocols import TextEncoder, VideoCodec
 from shotstream.codecs.video_autoencoder import LightVideoCodec
+from shotstream.codecs.wan_folder import WanFolder
 from shotstream.codecs.weights import load_autoencoder, load_text_encoder
-from shotstream.core.devices import pick_device, pick_dtype
+from shotstream.core.devices import free_bytes, pick_device, pick_dtype
 from shotstream.core.errors import InputError, WeightsError
-from shotstream.core.files import fingerprint, ready_to_write
+from shotstream.core.files import ready_to_write
+from shotstream.core.places import embedding_folder
 from shotstream.core.story import Story, make_story
 from shotstream.film.director import Director
 from shotstream.film.film import Film
 from shotstream.film.render import OnProgress, ignore, render
 from shotstream.film.report import RenderReport
 from shotstream.media.story_file import read_story
-from shotstream.models.presets import PRESETS, STORYWORLD, Preset, preset
+from shotstream.models.attention import Backend, check_backend
+from shotstream.models.caches import CachePlace
+from shotstream.models.presets import Preset
 from shotstream.models.transformer import Transformer
-from shotstream.models.weights import load_transformer
+from shotstream.models.weights import load_transformer, read_header
 from shotstream.sampling.director import ShotDirector
 from shotstream.sampling.teacher_director import TeacherDirector
+from shotstream.tools.memory_plan import MemoryPlan, Wishes, plan_memory, refuse_what_does_not_fit
+from shotstream.tools.model_files import EMBEDDED, ModelFiles, find_model
 
 Role = Literal["student", "teacher"]
 StoryLike = str | Path | Story | Mapping[str, Any]
+OnPlan = Callable[[MemoryPlan], None]
 
-EMBEDDED = STORYWORLD.name
+
+class Loading(TypedDict, total=False):
+    """How a model is loaded; :func:`load` says what each of these means."""
+
+    device: str
+    dtype: str
+    size: str | None
+    memory: float | None
+    light_decoder: bool
+    attention: Backend
+    on_plan: OnPlan | None
 
 
 def load(
-    model: str | Path = EMBEDDED, *, device: str = "auto", dtype: str = "auto", role: Role = "student"
+    model: str | Path = EMBEDDED,
+    *,
+    role: Role = "student",
+    device: str = "auto",
+    dtype: str = "auto",
+    size: str | None = None,
+    memory: float | None = None,
+    light_decoder: bool = False,
+    attention: Backend = "auto",
+    on_plan: OnPlan | None = None,
 ) -> Director:
-    """A director for ``model``: a preset's name, a folder, or a weight file.
+    """A director for ``model``: a preset's name, a folder, a weight file, or a hub id that was pulled.
 
-    device: auto, cpu, cuda, cuda:1, mps. dtype: auto, float32, bfloat16 (of the matrix products and the video codec).
-    role: the streaming student, or the teacher, which makes a shot as a whole. Raises :class:`InputError` for an
-    unknown model, device or dtype, :class:`WeightsError` for weights that are missing, damaged or do not fit.
+    role: the streaming student, or the teacher, which makes a shot as a whole. device: auto, cpu, cuda, cuda:1, mps.
+    dtype: auto, float32, bfloat16 (of the matrix products and the video codec). size: of the pictures, as ``512x288``;
+    None is the preset's. attention: the kernel, by name. With Wan's codecs also light_decoder: decode with the folder's
+    ``taew2_1.pth``; memory: gigabytes to plan for, instead of those free on the device; on_plan: told before anything
+    is loaded what will be taken.
+
+    Raises :class:`InputError` for an unknown model, device, dtype, size or kernel and for a model that would not fit
+    the memory, :class:`WeightsError` for weights that are missing, damaged or do not fit each other.
     """
     if role not in ("student", "teacher"):
         raise InputError(f"no role is called {role!r}; use student or teacher")
     place = pick_device(device)
-    numbers = pick_dtype(dtype, place)
-    paths = _weights_of(str(model), role)
-    network, header = load_transformer(paths.transformer, device=place, dtype=numbers)
-    _check_codecs(paths, header.versions)
-    chosen = _preset_of(paths, header.preset)
-    text_encoder = load_text_encoder(paths.text_encoder)
-    _check_fit(paths, network, chosen, text_encoder.text_dim)
-    codec = LightVideoCodec(load_autoencoder(paths.autoencoder).to(place, numbers), chosen.geometry)
-    if role == "teacher":
-        shots: ShotDirector = TeacherDirector(network, text_encoder, codec, chosen)
+    wishes = Wishes(
+        device=place,
+        dtype=pick_dtype(dtype, place),
+        free=free_bytes(place) if memory is None else int(memory * 1e9),
+        light_decoder=light_decoder,
+        teacher=role == "teacher",
+    )
+    files = find_model(str(model), role)
+    header = read_header(files.transformer)
+    chosen = files.preset(header.preset).sized(size)
+    config, geometry = header.config, chosen.geometry
+    channels = ("latent channels", config.in_channels, chosen.name, geometry.latent_channels)
+    _check_fit(files, channels, ("patch", config.patch, chosen.name, geometry.patch))
+    check_backend(attention, place, wishes.dtype, config.head_dim)
+    if files.wan is None:
+        codecs = _our_codecs(files, header.versions, chosen, wishes)
     else:
-        shots = ShotDirector(network, text_encoder, codec, settings=chosen.student, schedule=chosen.schedule)
-    version = f"{role}-{_fingerprint(paths)}"
-    return Director(shots, model_name=chosen.name, model_version=version, words=text_encoder.words)
+        codecs = _wan_codecs(files.wan, chosen, wishes, on_plan)
+    _check_fit(files, ("text width", config.text_dim, files.text_source, codecs.text.text_dim))
+    network, _ = load_transformer(files.transformer, device=place, dtype=wishes.dtype)
+    network.backend = attention
+    shots = _shot_director(network, codecs, chosen, role)
+    return Director(shots, model_name=chosen.name, model_version=f"{role}-{files.version()}", words=codecs.words)
 
 
 def generate(
     story: StoryLike,
     *,
     model: str | Path = EMBEDDED,
-    device: str = "auto",
-    dtype: str = "auto",
     seed: int | None = None,
+    **loading: Unpack[Loading],
 ) -> Film:
-    """The film of ``story`` (a file's path, a :class:`Story`, or its data), every shot made. ``seed``: not the story's.
+    """The film of ``story`` (a file's path, a :class:`Story`, or its data), every shot made. ``seed``: not the story's;
+    ``loading``: as for :func:`load`.
 
     Raises as :func:`load` does, and :class:`InputError` for what is wrong with the story.
     """
     script = _story(story)
-    director = load(model, device=device, dtype=dtype)
+    director = load(model, **loading)
     film = director.open(global_caption=script.global_caption, seed=script.seed if seed is None else seed)
     for shot in script.shots:
         film.shot(shot.caption, shot.seconds, shot.seed).wait()
@@ -93,24 +130,24 @@ def render_story(
     output: str | Path,
     *,
     model: str | Path = EMBEDDED,
-    device: str = "auto",
-    dtype: str = "auto",
     seed: int | None = None,
     force: bool = False,
     keep_shots: bool = False,
     storyboard: bool = True,
     on_progress: OnProgress = ignore,
+    **loading: Unpack[Loading],
 ) -> RenderReport:
     """Make ``story`` into the MP4 ``output``, and with ``storyboard`` a PNG beside it; see :func:`film.render.render`.
 
-    force: replace files that exist. Raises as :func:`load` does, :class:`InputError` for what is wrong with the story
-    or the output's name, :class:`StorageError` when the disk refuses. Whatever goes wrong, no half-written file stays.
+    force: replace files that exist. loading: as for :func:`load`. Raises as :func:`load` does, :class:`InputError` for
+    what is wrong with the story or the output's name, :class:`StorageError` when the disk refuses. Whatever goes wrong,
+    no half-written file stays.
     """
     script, path = _story(story), Path(output)
     ready_to_write(path, force=force)
     if storyboard:
         ready_to_write(path.with_suffix(".png"), force=force)
-    director = load(model, device=device, dtype=dtype)
+    director = load(model, **loading)
     return render(
         director, script, path, seed=seed, keep_shots=keep_shots, storyboard=storyboard, on_progress=on_progress
     )
@@ -123,76 +160,58 @@ def _story(given: StoryLike) -> Story:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class _Weights:
-    """The files one director is made of. ``preset``: a file that describes it, or None where the weights name it."""
+class _Codecs:
+    """What stands between words, numbers and pixels, and where the caches shall live. ``words``: all the text encoder
+    knows, empty if it reads any."""
 
-    transformer: Path
-    autoencoder: Path
-    text_encoder: Path
-    preset: Path | None
-
-
-def _weights_of(model: str, role: Role) -> _Weights:
-    """Find the files of ``model``. Raises :class:`InputError` if nothing is called that."""
-    bundled = Path(str(files("shotstream") / "bundled"))
-    if model == EMBEDDED:
-        folder, transformer = bundled, bundled / f"{role}.safetensors"
-    elif model in PRESETS:
-        raise WeightsError(f"{model}: its weights do not come with the package; give the folder that holds them")
-    elif Path(model).is_dir():
-        folder, transformer = Path(model), Path(model) / f"{role}.safetensors"
-    elif Path(model).is_file():
-        folder, transformer = Path(model).parent, Path(model)
-    else:
-        near = get_close_matches(model.lower(), PRESETS, n=1)
-        mend = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(PRESETS)}, or a folder, or a weight file"
-        raise InputError(f"no model is called {model!r}; {mend}")
-    own = {name: folder / f"{name}.safetensors" for name in ("autoencoder", "text_encoder")}
-    codecs = {name: path if path.exists() else bundled / path.name for name, path in own.items()}
-    described = folder / "preset.json"
-    return _Weights(transformer=transformer, **codecs, preset=described if described.exists() else None)
+    text: TextEncoder
+    video: VideoCodec
+    words: frozenset[str] = frozenset()
+    cache_place: CachePlace = "device"
 
 
-def _preset_of(paths: _Weights, name: str) -> Preset:
-    """The preset the folder describes, else the one the weights name."""
-    if paths.preset is None and name not in PRESETS:
-        raise WeightsError(f"{paths.transformer}: made for preset {name!r}; put its preset.json beside it")
-    if paths.preset is None:
-        return preset(name)
-    try:
-        return Preset.model_validate_json(paths.preset.read_bytes())
-    except (ValidationError, OSError) as fault:
-        raise WeightsError(f"{paths.preset}: not a preset ({str(fault).splitlines()[-1].strip()}); mend it") from fault
+def _our_codecs(files: ModelFiles, versions: Mapping[str, str], chosen: Preset, wishes: Wishes) -> _Codecs:
+    if wishes.light_decoder:
+        raise InputError(f"{files.transformer.parent}: there is no light decoder but for models with Wan's codecs")
+    files.check_codecs(versions)
+    text = load_text_encoder(files.text_encoder)
+    autoencoder = load_autoencoder(files.autoencoder).to(wishes.device, wishes.dtype)
+    if files.brings_no_codecs and autoencoder.config.latent_channels != chosen.geometry.latent_channels:
+        raise WeightsError(
+            f"{files.transformer.parent}: holds no codecs, and the package's own are of another kind; bring them with "
+            "shotstream models convert --codecs FOLDER"
+        )
+    return _Codecs(text=text, video=LightVideoCodec(autoencoder, chosen.geometry), words=text.words)
 
 
-def _check_fit(paths: _Weights, network: Transformer, chosen: Preset, text_dim: int) -> None:
-    """Refuse weights that were not made for each other, by name and number."""
-    pairs = (
-        ("latent channels", network.config.in_channels, chosen.name, chosen.geometry.latent_channels),
-        ("patch", network.config.patch, chosen.name, chosen.geometry.patch),
-        ("text width", network.config.text_dim, paths.text_encoder, text_dim),
+def _wan_codecs(folder: WanFolder, chosen: Preset, wishes: Wishes, on_plan: OnPlan | None) -> _Codecs:
+    """Plan the memory, say so, refuse what would not fit; then open them."""
+    plan = plan_memory(chosen, folder.sizes, wishes)
+    if on_plan is not None:
+        on_plan(plan)
+    refuse_what_does_not_fit(plan, chosen, folder.sizes, wishes)
+    video = folder.open_video(chosen.geometry, wishes.device, wishes.dtype, light=wishes.light_decoder)
+    text = folder.open_text(wishes.device, plan.text_placement, embedding_folder())
+    return _Codecs(text=text, video=video, cache_place=plan.cache_place)
+
+
+def _shot_director(network: Transformer, codecs: _Codecs, chosen: Preset, role: Role) -> ShotDirector:
+    if role == "teacher":
+        return TeacherDirector(network, codecs.text, codecs.video, chosen)
+    return ShotDirector(
+        network,
+        codecs.text,
+        codecs.video,
+        settings=chosen.student,
+        schedule=chosen.schedule,
+        cache_place=codecs.cache_place,
     )
+
+
+def _check_fit(files: ModelFiles, *pairs: tuple[str, int, object, int]) -> None:
+    """Refuse parts that were not made for each other: (what, the transformer's, of whom else, theirs)."""
     for what, ours, other, theirs in pairs:
         if ours != theirs:
             raise WeightsError(
-                f"{paths.transformer}: {what} {ours}, but {theirs} in {other}; these do not belong together"
+                f"{files.transformer}: {what} {ours}, but {theirs} in {other}; these do not belong together"
             )
-
-
-def _check_codecs(paths: _Weights, versions: Mapping[str, str]) -> None:
-    """Refuse codecs other than those the transformer was trained on; its header names them by their content."""
-    for kind, path in (("autoencoder", paths.autoencoder), ("text_encoder", paths.text_encoder)):
-        if not path.is_file():
-            raise WeightsError(f"{path}: no such file; fetch or train the weights first")
-        found = fingerprint(path)
-        if versions.get(kind, found) != found:
-            raise WeightsError(
-                f"{path}: is {kind} {found}, {paths.transformer.name} was trained on {versions[kind]}; "
-                "the file is damaged or another version: fetch both again"
-            )
-
-
-def _fingerprint(paths: _Weights) -> str:
-    """Eight letters that tell these weights from all others."""
-    prints = [fingerprint(path) for path in (paths.transformer, paths.autoencoder, paths.text_encoder)]
-    return hashlib.sha256("".join(prints).encode()).hexdigest()[:8]

@@ -37,7 +37,7 @@ def film(tmp_path: Path) -> Path:
     record = FilmRecord(width=64, height=32, fps=16, global_caption="A fox.", seed=7, shots=shots)
     store = TakeStore.of(record)
     for take in takes:
-        store.add(take, np.full((21, 32, 64, 3), 60 * take.id, np.uint8))
+        store.add(take.id, [np.full((21, 32, 64, 3), 60 * take.id, np.uint8)])
     pack(record, store, tmp_path / "fox.film")
     return tmp_path / "fox.film"
 

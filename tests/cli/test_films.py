@@ -106,6 +106,51 @@ def test_ctrl_c_in_the_second_shot(
         assert read_info(story.with_suffix(".mp4")).frames == FRAMES[0]
 
 
+def test_what_ctrl_c_interrupted_is_picked_up(
+    run: Command, story: Path, tiny_model: Path, own_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = story.with_name("whole.mp4")
+    assert run("generate", story, "--model", tiny_model, "-o", whole).code == 0
+    assert not list(own_cache.glob("renders/*"))  # what is finished does not wait
+    show = ShotBars.show
+
+    def interrupt(bars: ShotBars, progress: Progress) -> None:
+        show(bars, progress)
+        if (progress.shot, progress.blocks_done) == (1, 1):
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ShotBars, "show", interrupt)
+        ran = run("generate", story, "--model", tiny_model)
+        assert ran.code == 130 and "the same command goes on where this one was interrupted" in ran.err
+    assert len(list(own_cache.glob("renders/*/takes/*"))) == 1
+    other = run("generate", story, "--model", tiny_model, "--seed", 8, "-o", story.with_name("other.mp4"))
+    assert other.code == 0 and "an interrupted run" not in other.err
+    ran = run("generate", story, "--model", tiny_model, "-o", story.with_name("fox.mp4"), "--json")
+    report = json.loads(ran.out)
+    assert report["end_to_end_fps"] > 0 and [shot["seconds"] > 0 for shot in report["shots"]] == [False, True, True]
+    assert "1 of 3 shots were made by an interrupted run" in ran.err
+    assert tuple(shot["frames"] for shot in report["shots"]) == FRAMES
+    assert not list(own_cache.glob("renders/*"))
+    assert (read_video(whole) == read_video(story.with_name("fox.mp4"))).all()
+
+
+def test_a_killed_render_is_picked_up_and_makes_the_same_bytes(story: Path, tiny_model: Path, own_cache: Path) -> None:
+    film, again = story.with_suffix(".mp4"), story.parent / "again" / "fox.mp4"
+    again.parent.mkdir()
+    code = "import sys; from shotstream.cli.main import run; sys.argv.pop(1); run()"
+    command = [sys.executable, "-c", code, "-", "generate", str(story), "--model", str(tiny_model)]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        while not list(own_cache.glob("renders/*/takes/00001.mp4")):
+            assert process.poll() is None
+        process.kill()
+    assert not film.exists()
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert "shots were made by an interrupted run" in done.stderr
+    subprocess.run([*command, "-o", str(again)], capture_output=True, check=True)
+    assert film.read_bytes() == again.read_bytes()
+
+
 FULL = """
 import resource, sys
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv.pop(1)),) * 2)

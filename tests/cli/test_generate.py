@@ -99,7 +99,6 @@ def test_without_a_storyboard_a_picture_of_that_name_is_safe(run: Command, rende
         (["{story}", "--dtype", "int4"], "--dtype"),
         (["{story}", "--fast"], "No such option: --fast"),
         (["{folder}/none.yaml"], "no such file"),
-        (["{folder}"], "is a folder"),
         (["--prompt", "A fox.", "--shot", " "], "command line: shots[0].caption is blank"),
     ],
 )

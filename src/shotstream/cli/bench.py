@@ -60,7 +60,9 @@ def bench(
     if report is not None or picture is not None:
         _can_draw(report)
     if figures is not None:
-        found = _recorded(figures)
+        from shotstream.tools.bench.figures import read_figures
+
+        found = read_figures(figures)
     else:
         switched = _switched(without or [], including or [])
         found = _measure(model, device, dtype, switched, quick=quick, each=each, studio=studio)
@@ -120,22 +122,6 @@ def _measure(
     if seen is None:
         return found
     return found.model_copy(update={"shoot_to_first_frame": seen[0], "presented_fps": seen[1]})
-
-
-def _recorded(path: Path) -> Figures:
-    """Figures that ``--json`` printed. Raises :class:`InputError`."""
-    from pydantic import ValidationError
-
-    from shotstream.tools.bench.figures import Figures
-
-    try:
-        return Figures.model_validate_json(path.read_bytes())
-    except OSError as fault:
-        raise InputError(f"{path}: cannot be read ({fault.strerror})") from fault
-    except ValidationError as fault:
-        wrong = fault.errors()[0]
-        place = ".".join(map(str, wrong["loc"])) or "the file"
-        raise InputError(f"{path}: {place}: {wrong['msg']}; measure again with bench --json") from fault
 
 
 def _report(found: Figures, page: Path) -> None:

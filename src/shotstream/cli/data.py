@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from shotstream.cli import options
-from shotstream.cli.console import err, put
+from shotstream.cli.console import err, put, put_json
 
 app = typer.Typer(help="Make and look at training data.", rich_markup_mode=None)
 
@@ -48,6 +48,44 @@ def world(
             workers=workers,
         )
     put(str(manifest))
+
+
+@app.command()
+def check(
+    manifest: Annotated[Path, typer.Argument(help="The CSV that lists clips, or latents.", metavar="CSV")],
+    model: Annotated[str, typer.Option(help="Whose lengths of shots to count by: wan-1.3b, ...", metavar="PRESET")] = (
+        "wan-1.3b"
+    ),
+    workers: Annotated[int, typer.Option(min=1, help="Files looked at side by side.", metavar="N")] = 8,
+    as_json: options.Json = False,
+) -> None:
+    """List every bad row of a training set, with its line and what to do about it; exit 1 if there is any."""
+    from rich.progress import Progress, TextColumn, TimeElapsedColumn
+
+    from shotstream.data.clip_check import check_manifest
+    from shotstream.models.presets import preset
+
+    geometry = preset(model).geometry
+    with Progress(TextColumn("{task.description}"), TimeElapsedColumn(), console=err, transient=True) as bars:
+        task = bars.add_task("rows", total=None)
+        found = check_manifest(
+            manifest,
+            geometry,
+            workers=workers,
+            progress=lambda rows: bars.update(task, description=f"{rows} rows"),
+        )
+    lengths = dict(sorted(found.latent_frames.items()))
+    if as_json:
+        summary = {"kind": found.kind, "rows": found.rows, "shots": found.shots, "latent_frames": lengths}
+        put_json({"manifest": str(manifest), **summary, "faults": found.faults, "ok": not found.faults})
+    else:
+        for fault in found.faults:
+            put(fault)
+        put(f"{found.rows} rows ({found.kind}), {found.shots} shots, {len(found.faults)} bad rows")
+        for length, count in lengths.items():
+            put(f"{count} shots of {length} latent frames")
+    if found.faults:
+        raise typer.Exit(1)
 
 
 @app.command()

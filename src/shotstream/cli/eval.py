@@ -39,11 +39,11 @@ def suite(
     as_json: options.Json = False,
 ) -> None:
     """Let systems film a suite's stories, and measure the films. The same command goes on where it stopped."""
-    from shotstream.cli.eval_systems import build_systems
+    from shotstream.cli.eval_systems import build_systems, check_systems
     from shotstream.evaluation.scores import score
 
-    run, absent = _run(name, out, detector)
-    run.stories(stories)
+    check_systems(_split(systems) or [])
+    run, absent = _run(name, out, detector, stories)
     built, without = build_systems(_split(systems), model=model, device=device, dtype=dtype)
     try:
         run.run(built, stories, lambda system, done, total: say(f"{system}: {done} of {total} stories"))
@@ -71,6 +71,7 @@ def film(
     clip: Annotated[
         str | None, typer.Option(help="CLIP for backgrounds and words: folder or hub id.", metavar="SOURCE")
     ] = None,
+    xclip: Annotated[str | None, typer.Option(help="X-CLIP for meaning: folder or hub id.", metavar="SOURCE")] = None,
     as_json: options.Json = False,
 ) -> None:
     """Measure any film against its story: cuts, consistency, motion. Names what could not be measured."""
@@ -82,7 +83,7 @@ def film(
 
     script = read_story(story, say)
     read_info(film)
-    chosen, absent = choose_networks(dinov2, clip)
+    chosen, absent = choose_networks(dinov2, clip, xclip)
     found, missing = _detector(detector)
     scores = score_film(film, script, STORYWORLD.geometry, found, **chosen, absent=missing | absent)
     if as_json:
@@ -111,19 +112,20 @@ def report(
     from shotstream.evaluation.report import write_report
     from shotstream.evaluation.scores import score
 
-    run, absent = _run(name, out, detector)
+    run, absent = _run(name, out, detector, stories)
     scores = score(run, SYSTEMS, stories, absent)
     write_report(run, scores, page)
     put(str(page))
 
 
-def _run(name: str, out: Path, detector: str) -> tuple[SuiteRun, dict[str, str]]:
-    """The run of a suite, and which detectors are not there."""
+def _run(name: str, out: Path, detector: str, stories: int | None) -> tuple[SuiteRun, dict[str, str]]:
+    """The run of a suite that has so many stories, and which detectors are not there."""
     from shotstream.evaluation.recognisers import Recognisers
     from shotstream.evaluation.run import SuiteRun
     from shotstream.evaluation.suites import read_suite
 
     chosen = read_suite(name)
+    chosen.first(stories)
     found, absent = _detector(detector)
     return SuiteRun(chosen, Recognisers.load(), found, out / chosen.version), absent
 

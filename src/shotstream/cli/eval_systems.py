@@ -18,17 +18,21 @@ SYSTEMS = ("truth", "autoencoder", "shuffled", "noise", "still", "fading", *MODE
 USUAL = ("truth", "autoencoder", "shuffled", "noise", "still", "fading", "student")
 
 
+def check_systems(names: Sequence[str]) -> None:
+    """Raises :class:`InputError` if one of ``names`` is no system's."""
+    unknown = [name for name in names if name not in SYSTEMS]
+    if unknown:
+        raise InputError(f"no system is called {unknown[0]!r}; known: {', '.join(SYSTEMS)}")
+
+
 def build_systems(
     names: Sequence[str] | None, *, model: str, device: str, dtype: str
 ) -> tuple[list[System], dict[str, str]]:
     """The systems called ``names``, or the usual ones; the truth, to which all are compared, always first.
 
-    Also which of the usual ones are absent, and why. Raises :class:`InputError` for unknown names,
-    :class:`WeightsError` when a system that was asked for has no weights.
+    Also which of the usual ones are absent, and why. Raises :class:`WeightsError` when a system that was asked for
+    has no weights.
     """
-    unknown = [name for name in names or () if name not in SYSTEMS]
-    if unknown:
-        raise InputError(f"no system is called {unknown[0]!r}; known: {', '.join(SYSTEMS)}")
     built: list[System] = []
     absent: dict[str, str] = {}
     for name in dict.fromkeys(("truth", *(names or USUAL))):

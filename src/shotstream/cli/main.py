@@ -12,7 +12,21 @@ from typing import Annotated
 import typer
 
 from shotstream import __version__
-from shotstream.cli import bench, data, eval, export, generate, models, story, studio, train, verify
+from shotstream.cli import (
+    bench,
+    data,
+    eval,
+    export,
+    films,
+    generate,
+    models,
+    replica,
+    scale,
+    story,
+    studio,
+    train,
+    verify,
+)
 from shotstream.cli.console import put, say
 from shotstream.core.errors import ShotStreamError
 
@@ -20,7 +34,9 @@ BAD_INPUT, UNEXPECTED, INTERRUPTED = 2, 1, 130
 # Libraries that only an extra of the package brings.
 EXTRAS = {"skia": "world", "matplotlib": "train", "scenedetect": "eval", "transformers": "eval"}
 EXTRAS |= {"playwright": "bench"}
+EXTRAS |= dict.fromkeys(("diffusers", "huggingface_hub", "ftfy", "accelerate"), "wan")
 EXTRAS |= {"fastapi": "studio", "uvicorn": "studio", "websockets": "studio"}
+EXTRAS |= {"prometheus_client": "studio", "httpx": "studio", "ray": "ray"}
 
 app = typer.Typer(
     name="shotstream",
@@ -47,12 +63,15 @@ def shotstream(
 
 app.command("generate")(generate.generate)
 app.command("studio")(studio.studio)
+app.command("replica", hidden=True)(replica.replica)
 app.command("export")(export.export)
+app.add_typer(films.app, name="films")
 app.add_typer(story.app, name="story")
 app.command("train")(train.train)
 app.add_typer(data.app, name="data")
 app.add_typer(eval.app, name="eval")
 app.command("bench")(bench.bench)
+app.command("scale")(scale.scale)
 app.command("verify")(verify.verify)
 app.add_typer(models.app, name="models")
 

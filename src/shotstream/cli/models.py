@@ -7,13 +7,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from shotstream.cli import options
+from shotstream.cli import model_weights, options
 from shotstream.cli.console import put, put_json, say
 
 if TYPE_CHECKING:
     from shotstream.tools.weight_files import WeightFile
 
-app = typer.Typer(help="Which weights there are.", rich_markup_mode=None)
+app = typer.Typer(help="Which weights there are; fetching and converting others.", rich_markup_mode=None)
+app.command("pull")(model_weights.pull)
+app.command("convert")(model_weights.convert)
+app.command("plan")(model_weights.plan)
 SHORT = 100  # characters of a header's value shown to a person
 
 

@@ -2,48 +2,172 @@
 
 from __future__ import annotations
 
+import os
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from shotstream.cli import options
-from shotstream.cli.console import say
+from shotstream.cli.console import say, tell_plan
+from shotstream.core.errors import InputError
 
 if TYPE_CHECKING:
+    from starlette.types import ASGIApp
+
+    from shotstream.api import Loading
     from shotstream.film.director import Director
+    from shotstream.serving.safety import Names
+
+
+EngineName = Literal["local", "processes", "ray"]
+Engine = Annotated[EngineName, typer.Option(help="One worker here, several processes here, or a Ray cluster.")]
+Host = Annotated[str, typer.Option(help="Address to answer on; any but this machine's own asks for a token.")]
+TOKEN_HELP = "File with the token to ask for [default: SHOTSTREAM_TOKEN, or one is made]."
+TokenFile = Annotated[Path | None, typer.Option(help=TOKEN_HELP, metavar="FILE")]
+NAME_HELP = "Name it answers to elsewhere; repeat it [default: any]."
+AnswersTo = Annotated[list[str] | None, typer.Option(help=NAME_HELP, metavar="HOST")]
+Certificate = Annotated[Path | None, typer.Option(help="Certificate (PEM): serve https.", metavar="FILE")]
+Budget = Annotated[
+    float | None,
+    typer.Option("--disk-budget", min=0.001, help="Room that films may fill [default: any].", metavar="GB"),
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """Where films are kept, and the bytes they may fill."""
+
+    films: Path
+    budget: int | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Share:
+    """A studio of several replicas."""
+
+    engine: EngineName
+    replicas: int
+    seats: int
+    cpus: float
+    gpus: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Entrance:
+    """Who may come in: everybody (None) or whoever has the token; and under which names. ``made``: just now."""
+
+    token: str | None
+    made: bool
+    local: bool
+    names: Names
 
 
 def studio(
-    host: Annotated[str, typer.Option(help="Address to answer on: this machine's own.")] = "127.0.0.1",
+    host: Host = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port to answer on.")] = 7860,
-    films: Annotated[
-        Path, typer.Option(help="Folder in which films are kept.", metavar="DIR", show_default="~/ShotStream")
-    ] = Path("~/ShotStream"),
+    token_file: TokenFile = None,
+    name: AnswersTo = None,
+    tls_certificate: Certificate = None,
+    tls_key: Annotated[Path | None, typer.Option(help="The certificate's private key (PEM).", metavar="FILE")] = None,
+    films: options.Films = options.FILMS,
+    disk_budget: Budget = None,
+    engine: Engine = "local",
+    replicas: Annotated[int, typer.Option(min=1, max=256, help="How many, with processes and ray.")] = 2,
+    seats: Annotated[int, typer.Option(min=1, max=256, help="Films watched at once at each replica.")] = 4,
+    cpus: options.Cpus = 1,
+    gpus: options.Gpus = 0,
     model: options.Model = "storyworld",
     device: options.DeviceName = "auto",
     dtype: options.Dtype = "auto",
+    size: options.Size = None,
+    memory: options.Memory = None,
+    light_decoder: options.LightDecoder = False,
+    attention: options.Attention = "auto",
     open_page: Annotated[bool, typer.Option("--open/--no-open", help="Open the page in a browser.")] = True,
 ) -> None:
     """Direct a film in the browser, shot by shot, while it plays. Everything is kept as it is made."""
-    import uvicorn
+    from shotstream.serving.server import Server, free_socket, listening_config
 
+    entrance = _entrance(host, port, token_file, name or [])
+    listening = free_socket(host, port)
+    kept = Kept(films.expanduser(), None if disk_budget is None else round(disk_budget * 1e9))
+    loading: Loading = {
+        "device": device,
+        "dtype": dtype,
+        "size": size,
+        "memory": memory,
+        "light_decoder": light_decoder,
+        "attention": attention,
+    }
+    if engine == "local":
+        app = _alone(model, loading, kept, port, entrance)
+    else:
+        share = Share(engine=engine, replicas=replicas, seats=seats, cpus=cpus, gpus=gpus)
+        app = _several(share, model, loading, kept, port, entrance)
+    config = listening_config(app, tls_certificate, tls_key)
+    address = f"{'https' if config.is_ssl else 'http'}://{f'[{host}]' if ':' in host else host}:{port}/"
+    say(f"studio: {address}  (films in {kept.films}; Ctrl-C ends)")
+    if entrance.made:
+        say(f"token:  {entrance.token}  (made for this run and shown once; the page asks for it)")
+    if entrance.token is not None and not config.is_ssl and not entrance.local:
+        say("warning: without --tls-certificate whoever can listen on the network can read the token and the films")
+    page = address.replace("0.0.0.0", "127.0.0.1").replace("[::]", "[::1]")
+    Server(config, page if open_page else None).run(sockets=[listening])
+
+
+def _alone(model: str, loading: Loading, kept: Kept, port: int, entrance: Entrance) -> ASGIApp:
     from shotstream.serving.app import make_app
-    from shotstream.serving.protocol import MAX_MESSAGE
-    from shotstream.serving.safety import loopback
-    from shotstream.serving.server import Server, free_socket
-
-    listening = free_socket(loopback(host), port)
 
     def load() -> Director:
         from shotstream.api import load as load_director
 
-        return load_director(model, device=device, dtype=dtype)
+        told: Loading = {**loading, "on_plan": tell_plan}
+        return load_director(model, **told)
 
-    app = make_app(load, films.expanduser(), port)
-    config = uvicorn.Config(
-        app, log_level="warning", ws="websockets-sansio", ws_max_size=4 * MAX_MESSAGE, server_header=False
+    return make_app(load, kept.films, port, disk_budget=kept.budget, token=entrance.token, names=entrance.names)
+
+
+def _several(share: Share, model: str, loading: Loading, kept: Kept, port: int, entrance: Entrance) -> ASGIApp:
+    from shotstream.serving.fleet.front import make_front, new_replica_token
+    from shotstream.serving.fleet.processes import process_launcher
+    from shotstream.serving.fleet.replica import ReplicaSettings
+
+    token = new_replica_token()
+    settings = ReplicaSettings(
+        films=str(kept.films.absolute()),
+        token=token,
+        disk_budget=kept.budget,
+        loading={"model": model, **loading},
     )
-    address = f"http://{host}:{port}/"
-    say(f"studio: {address}  (films in {films.expanduser()}; Ctrl-C ends)")
-    Server(config, address if open_page else None).run(sockets=[listening])
+    if share.engine == "ray":
+        from shotstream.serving.fleet.ray_replicas import ray_launcher
+
+        launch = ray_launcher(settings, cpus=share.cpus, gpus=share.gpus)
+    else:
+        launch = process_launcher(settings, share.replicas)
+    return make_front(
+        launch,
+        port,
+        replicas=share.replicas,
+        seats=share.seats,
+        replica_token=token,
+        token=entrance.token,
+        names=entrance.names,
+    )
+
+
+def _entrance(host: str, port: int, token_file: Path | None, names: list[str]) -> Entrance:
+    from shotstream.serving.access import TOKEN_ENV, given_token, new_token
+    from shotstream.serving.safety import Names, is_loopback
+
+    local = is_loopback(host)
+    token = given_token(token_file, os.environ.get(TOKEN_ENV))
+    answers_to = Names.of_loopback(port) if local else Names()
+    if names:
+        answers_to = Names(answers_to.hosts | Names.of(tuple(names), port).hosts)
+    if names and token is None and local:
+        raise InputError("--name: a studio that others reach, through a proxy for example, needs a token; --token-file")
+    made = token is None and not local
+    return Entrance(token=new_token() if made else token, made=made, local=local, names=answers_to)

@@ -18,6 +18,9 @@ def train(
         list[str] | None, typer.Argument(help="Changed settings: key=value.", metavar="KEY=VALUE")
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the resolved recipe and stop.")] = False,
+    devices: Annotated[
+        int | None, typer.Option(min=1, help="With --dry-run: how many devices to plan for.", metavar="N")
+    ] = None,
     out: Annotated[Path, typer.Option(help="Folder for runs and the data they make.", metavar="DIR")] = Path(
         "build/train"
     ),
@@ -28,4 +31,4 @@ def train(
             raise InputError(f"{override}: a changed setting looks like key=value")
     from shotstream.training.run import main
 
-    main(recipe, overrides or [], dry_run=dry_run, out=out)
+    main(recipe, overrides or [], dry_run=dry_run, devices=devices, out=out)

@@ -18,6 +18,7 @@ from pydantic import BaseModel, Field, ValidationError
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from shotstream.core.devices import pick_device
 from shotstream.core.errors import InputError, WeightsError
 from shotstream.core.flow import FlowSchedule
 from shotstream.models.config import TransformerConfig
@@ -95,15 +96,16 @@ def verify(
     """Relative error ||ours - recorded|| / ||recorded|| of every section of every file.
 
     Returns ``files{path{section: relative_error}}, max_relative_error, tolerance, ok``. ``tolerance`` defaults to
-    1e-5 in float32 and 2e-2 in bfloat16. Raises InputError for a file that is not such a recording, or a
-    ``dtype`` other than these two.
+    1e-5 in float32 and 2e-2 in bfloat16. Raises InputError for a file that is not such a recording, a
+    ``dtype`` other than these two, or a device that is not here.
     """
     if dtype not in TOLERANCES:
         raise InputError(f"dtype {dtype!r}: verification knows {' and '.join(TOLERANCES)}")
     if not paths:
         raise InputError("nothing to verify: name at least one recording")
     limit = TOLERANCES[dtype] if tolerance is None else tolerance
-    files = {str(path): _verify_file(path, torch.device(device), getattr(torch, dtype)) for path in paths}
+    place = pick_device(device)
+    files = {str(path): _verify_file(path, place, getattr(torch, dtype)) for path in paths}
     worst = max(error for sections in files.values() for error in sections.values())
     return {"files": files, "max_relative_error": worst, "tolerance": limit, "ok": worst <= limit}
 

@@ -8,9 +8,7 @@ from math import prod
 from pathlib import Path
 
 from shotstream.core.config import Config
-from shotstream.core.errors import WeightsError
-
-MAX_HEADER = 100_000_000  # bytes; the format's own limit
+from shotstream.tools.safetensors_header import read_header
 
 
 class WeightFile(Config):
@@ -32,24 +30,15 @@ def bundled_files() -> list[WeightFile]:
 
 def describe_file(path: Path) -> WeightFile:
     """What ``path`` says it is. Raises :class:`WeightsError` if it is no safetensors file."""
-    try:
-        with path.open("rb") as file:
-            length = int.from_bytes(file.read(8), "little")
-            if not 2 <= length <= MAX_HEADER:
-                raise ValueError("no safetensors header")
-            header = json.loads(file.read(length))
-            size = path.stat().st_size
-    except (OSError, ValueError) as fault:
-        raise WeightsError(f"{path}: not a readable weight file ({fault}); fetch it again") from fault
-    metadata = header.pop("__metadata__", {})
-    kind, version = _what(metadata)
+    header = read_header(path)
+    kind, version = _what(header.metadata)
     return WeightFile(
         name=path.name,
         kind=kind,
         version=version,
-        bytes=size,
-        parameters=sum(prod(tensor["shape"]) for tensor in header.values()),
-        metadata=metadata,
+        bytes=header.size,
+        parameters=sum(prod(tensor["shape"]) for tensor in header.entries.values()),
+        metadata=header.metadata,
     )
 
 

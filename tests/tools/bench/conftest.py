@@ -72,7 +72,6 @@ def figures() -> Figures:
         peak_memory_bytes=500_000_000,
         baseline=BaselineFigures(end_to_end_fps=40.0, denoise_fps=50.0, seconds_to_first_frame=1.2),
         same_shape_utilization=0.54,
-        int8_products=1.25,
         seconds_to_first_frame=0.2,
         growth_shots=((1, 5), (45, 49)),
         memory_shots=(4, 49),

@@ -84,7 +84,7 @@ def test_own_products_are_those_of_the_models_layers(director: Director) -> None
     with FlopCounterMode(display=False) as counter:
         own.run()
     assert own.flops == counter.get_total_flops()
-    assert own.ceiling(CPU, 1) > 0 and own.int8_gain(CPU, 1) > 0
+    assert own.ceiling(CPU, 1) > 0
     assert matmul_ceiling(CPU, torch.float32, 64, 2) > 0
 
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from shotstream.codecs.weights import load_text_encoder
+from shotstream.core.process_memory import held_memory_bytes, peak_memory_bytes
 from shotstream.film.director import Director
-from shotstream.film.measures import held_memory_bytes, peak_memory_bytes
 from shotstream.tools.bench.films import Filmed, film, first_frames, spread
 from shotstream.tools.bench.script import CAPTIONS, GLOBAL_CAPTION, captions, script
 from shotstream.tools.bench.setups import Setup

@@ -66,40 +66,14 @@ class OwnProducts:
 
     def run(self) -> None:
         """All of them, one after the other."""
-        self.run_linear()
-        for left, right in self.attention:
-            torch.bmm(left, right)
-
-    def run_linear(self) -> None:
         for x, weight, bias in self.linear:
             F.linear(x, weight, bias)
+        for left, right in self.attention:
+            torch.bmm(left, right)
 
     def ceiling(self, device: torch.device, repeats: int = 30) -> float:
         """FLOP/s of the best of some runs."""
         return self.flops / _best(self.run, device, repeats)
-
-    def int8_gain(self, device: torch.device, repeats: int = 30) -> float | None:
-        """Seconds of the linear layers as they are over those in int8; None where torch has no such product.
-
-        Weights per output, activations per token, quantised on the way: scales found, rounded, multiplied, scaled back.
-        """
-        if device.type != "cpu":
-            return None
-        layers = [(x, *_int8(weight), bias.float()) for x, weight, bias in self.linear]
-
-        def run() -> None:
-            for x, weight, scale, bias in layers:
-                levels, steps = _int8(x)
-                torch.addcmul(bias, torch._int_mm(levels, weight.t()) * steps[:, None], scale).to(x.dtype)
-
-        return _best(self.run_linear, device, repeats) / _best(run, device, repeats)
-
-
-def _int8(x: Tensor) -> tuple[Tensor, Tensor]:
-    """Rows of ``x`` as int8 levels, and the step of each row."""
-    x = x.float()
-    steps = x.abs().amax(dim=1) / 127
-    return (x / steps[:, None]).round_().to(torch.int8), steps
 
 
 @torch.no_grad()

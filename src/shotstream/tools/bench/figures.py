@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+from pydantic import ValidationError
+
 from shotstream.core.config import Config
+from shotstream.core.errors import InputError
 
 
 class Spread(Config):
@@ -106,7 +111,6 @@ class Figures(Config):
     peak_memory_bytes: int
     baseline: BaselineFigures
     same_shape_utilization: float
-    int8_products: float | None  # the layers' products in the model's format over those in int8, in time
     seconds_to_first_frame: float
     growth_shots: tuple[tuple[int, int], tuple[int, int]]  # first and last shot on either side of the growth
     memory_shots: tuple[int, int]
@@ -126,3 +130,15 @@ class Figures(Config):
     quick: bool
     shots: int
     frames: int
+
+
+def read_figures(path: Path) -> Figures:
+    """Figures that ``bench --json`` printed. Raises :class:`InputError`."""
+    try:
+        return Figures.model_validate_json(path.read_bytes())
+    except OSError as fault:
+        raise InputError(f"{path}: cannot be read ({fault.strerror})") from fault
+    except ValidationError as fault:
+        wrong = fault.errors()[0]
+        place = ".".join(map(str, wrong["loc"])) or "the file"
+        raise InputError(f"{path}: {place}: {wrong['msg']}; measure again with bench --json") from fault

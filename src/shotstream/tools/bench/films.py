@@ -10,9 +10,9 @@ from statistics import median, quantiles
 from tempfile import TemporaryDirectory
 from time import perf_counter
 
+from shotstream.core.process_memory import held_memory_bytes
 from shotstream.core.story import Story
 from shotstream.film.director import Director
-from shotstream.film.measures import held_memory_bytes
 from shotstream.film.render import render
 from shotstream.film.report import Progress, RenderReport
 from shotstream.tools.bench.figures import Spread

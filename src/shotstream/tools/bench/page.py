@@ -137,8 +137,6 @@ def _headlines(figures: Figures) -> list[tuple[str, str, str]]:
         ),
         ("cold `generate` to first frame", f"{start.generate_to_first_frame_seconds:.1f} s", "under 5 s"),
     ]
-    if figures.int8_products is not None:
-        rows.append(("linear layers in int8, written out", f"{figures.int8_products:.2f}x", "used if it wins"))
     if figures.shoot_to_first_frame is not None:
         seen = figures.shoot_to_first_frame
         rows.append(("Shoot to first visible frame, p50 / p95", f"{_ms(seen.p50)} / {_ms(seen.p95)}", "under 300 ms"))

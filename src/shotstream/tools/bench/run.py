@@ -114,7 +114,6 @@ def _work(director: Director, effort: Effort, tell: Tell) -> dict[str, Any]:
         "same_shape_ceiling": same_shape,
         "model_flops_utilization": looked.denoise_flops / ceiling,
         "same_shape_utilization": looked.denoise_flops / same_shape,
-        "int8_products": own.int8_gain(device),
     }
 
 

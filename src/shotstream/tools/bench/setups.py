@@ -12,8 +12,11 @@ from shotstream.film.director import Director
 from shotstream.sampling.director import ShotDirector
 from shotstream.sampling.prompts import PromptReader, TextOnce
 from shotstream.sampling.streaming import StreamingShot
+from shotstream.tools.bench.int8 import in_int8
 from shotstream.tools.bench.slower import AnglesInEveryPass, ClonedCaches, EveryBlockRemembered
 
+# Every number of remembered captions and every length of the caches is a shape of its own to the compiler.
+COMPILED_SHOTS, MOST_SHAPES = 8, 64
 Dtype = Literal["auto", "float32", "bfloat16"]
 Change = Callable[[ShotDirector], None]
 Load = Callable[[Dtype], Director]
@@ -47,12 +50,14 @@ class Setup:
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Speedup:
     """One speed-up. ``switch`` turns it off where it ``ships_on``, else on; ``beside`` names others that must be off
-    to see it."""
+    to see it; ``acts_on``: what else it could not change is not measured; ``settling``: shots made before it is."""
 
     what: str
     switch: Callable[[Setup], Setup]
     ships_on: bool = True
     beside: tuple[str, ...] = ()
+    acts_on: Literal["all", "film", "first frame"] = "all"
+    settling: int = 1
 
 
 def setup_of(switched: Iterable[str], dtype: Dtype = "auto") -> Setup:
@@ -75,6 +80,7 @@ def _own(shots: ShotDirector) -> ShotDirector:
         schedule=shots.schedule,
         policy=shots.memory.policy,
         fuse=shots.fuse,
+        cache_place=shots.cache_place,
     )
 
 
@@ -109,9 +115,17 @@ def _run_ahead(shots: ShotDirector) -> None:
     shots.run_ahead = True
 
 
+def _int8(shots: ShotDirector) -> None:
+    shots.model = in_int8(shots.model)
+
+
 def _compile(shots: ShotDirector) -> None:
+    from torch._dynamo import config  # takes a second to import
+
+    config.recompile_limit = max(config.recompile_limit, MOST_SHAPES)
     shots.model = copy.deepcopy(shots.model)
-    shots.model.compile()
+    for layer in shots.model.blocks:
+        layer.compile()
 
 
 SPEEDUPS = {
@@ -126,6 +140,7 @@ SPEEDUPS = {
     "context-ahead": Speedup(
         what="context cache filled when a shot ends, before the next prompt is known",
         switch=lambda setup: replace(setup, prepare=False),
+        acts_on="first frame",
     ),
     "last-refresh": Speedup(
         what="no refresh of a shot's last block", switch=_shots_as(EveryBlockRemembered), beside=("fused-refresh",)
@@ -134,7 +149,9 @@ SPEEDUPS = {
         what="refresh of a block and first step of the next in one pass", switch=_changed(_separate_refresh)
     ),
     "overlap-encode": Speedup(
-        what="a shot goes into the MP4 while the next is made", switch=lambda setup: replace(setup, overlap=False)
+        what="a shot goes into the MP4 while the next is made",
+        switch=lambda setup: replace(setup, overlap=False),
+        acts_on="film",
     ),
     "overlap-decode": Speedup(
         what="a block is decoded while the next is denoised", switch=_changed(_run_ahead), ships_on=False
@@ -142,7 +159,11 @@ SPEEDUPS = {
     "text-ahead": Speedup(
         what="a prompt read while it is typed or waits in the queue",
         switch=lambda setup: replace(setup, read_ahead=True),
+        acts_on="first frame",
         ships_on=False,
     ),
-    "compile": Speedup(what="torch.compile of the transformer", switch=_changed(_compile), ships_on=False),
+    "int8": Speedup(what="the layers' linear products in int8", switch=_changed(_int8), ships_on=False),
+    "compile": Speedup(
+        what="torch.compile of the layers", switch=_changed(_compile), ships_on=False, settling=COMPILED_SHOTS
+    ),
 }
