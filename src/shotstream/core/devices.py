@@ -41,6 +41,14 @@ def pick_dtype(name: str, device: torch.device) -> torch.dtype:
     return DTYPES[name]
 
 
+def mixed_precision(name: str, device: torch.device) -> torch.autocast:
+    """Matrix products on ``device`` in the number format called ``name`` (see :func:`pick_dtype`), weights as they are.
+
+    Raises :class:`InputError` for other names.
+    """
+    return torch.autocast(device.type, torch.bfloat16, enabled=pick_dtype(name, device) is torch.bfloat16)
+
+
 def _count(kind: str) -> int:
     """How many devices of this kind torch can use."""
     if kind == "cuda":

@@ -89,6 +89,7 @@ def mount_page(app: FastAPI, door: Door) -> None:
 def _application(desk: Desk) -> FastAPI:
     @asynccontextmanager
     async def life(app: FastAPI) -> AsyncIterator[None]:
+        app.openapi()  # FastAPI builds its routes when first asked, with warnings caught, which no two threads may do
         desk.hub.start(asyncio.get_running_loop())
         desk.worker.start()
         yield

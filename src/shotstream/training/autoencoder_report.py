@@ -9,6 +9,7 @@ import torch
 from PIL import Image
 
 from shotstream.codecs.video_autoencoder import VideoAutoencoder
+from shotstream.core.devices import mixed_precision
 from shotstream.data.clips import Clips
 
 SHOWN = 6  # clips in the picture
@@ -38,7 +39,7 @@ def measure(module: VideoAutoencoder, clips: Clips, *, limit: int = 64) -> dict[
 def roundtrip(module: VideoAutoencoder, frames: np.ndarray) -> np.ndarray:
     """uint8 [T, H, W, 3] through encoder and decoder."""
     video = torch.from_numpy(frames.copy()).permute(0, 3, 1, 2)[None].float().div(127.5).sub(1)
-    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+    with torch.no_grad(), mixed_precision("auto", torch.device("cpu")):
         decoded, _ = module.decode_groups(module.encode_groups(video))
     pixels = decoded[0].float().clamp(-1, 1).add(1).mul(127.5).round().to(torch.uint8)
     return pixels.permute(0, 2, 3, 1).numpy()

@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from shotstream.core.devices import mixed_precision
 from shotstream.core.errors import ShotStreamError
 from shotstream.training.activation_checkpoints import checkpoint_layers
 from shotstream.training.boards import open_board
@@ -136,7 +137,7 @@ class Run:
     def _part(self, name: str, part: int) -> dict[str, Any]:
         """Gradients of one part of the update; what is to be said of it."""
         settings = self.stage.loop
-        with torch.autocast(self._processes.device.type, torch.bfloat16, enabled=settings.dtype == "bfloat16"):
+        with mixed_precision(settings.dtype, self._processes.device):
             report = self.stage.loss(self.update, name, part)
         (report.loss / settings.accumulate).backward()
         loss = float(report.loss.detach())

@@ -14,6 +14,7 @@ from shotstream.codecs.video_autoencoder import LightVideoCodec
 from shotstream.codecs.wan_folder import WanFolder, wan_folder
 from shotstream.codecs.weights import load_autoencoder, load_text_encoder
 from shotstream.core.config import Config
+from shotstream.core.devices import pick_dtype
 from shotstream.core.errors import InputError
 from shotstream.core.files import fingerprint
 from shotstream.core.geometry import Geometry
@@ -93,7 +94,8 @@ def open_video(name: str, geometry: Geometry) -> tuple[VideoCodec, str]:
     wan = _wan(name)
     if wan is None:
         path = find_weights(name, "autoencoder")
-        return LightVideoCodec(load_autoencoder(path).to(torch.bfloat16), geometry), fingerprint(path)
+        dtype = pick_dtype("auto", torch.device("cpu"))
+        return LightVideoCodec(load_autoencoder(path).to(dtype), geometry), fingerprint(path)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
     return wan.open_video(geometry, device, dtype, light=False), _version(wan)

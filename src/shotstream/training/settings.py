@@ -37,7 +37,9 @@ class LoopSettings(Config):
     decay: float = Field(default=0.3, ge=0, le=1)  # the last share of the updates, in which the rate falls to zero
     save_every: int = Field(default=500, gt=0)  # updates
     look_every: int = Field(default=500, gt=0)  # updates
-    dtype: Literal["bfloat16", "float32"] = "bfloat16"  # autocast
+    dtype: Literal["auto", "bfloat16", "float32"] = (
+        "auto"  # of the matrix products; auto: what the machine is faster in
+    )
     accumulate: int = Field(default=1, gt=0)  # parts of an update, one after the other, whose gradients are averaged
     diverged: float = Field(default=10.0, gt=1)  # stop when the loss stays at so many times its lowest level
     tensorboard: bool = False

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
-from typing import Literal, Protocol
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
@@ -21,6 +21,7 @@ from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
 from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard, register_fsdp_forward_method
 from torch.distributed.tensor import DTensor, distribute_tensor
 
+from shotstream.core.devices import pick_dtype
 from shotstream.core.errors import InputError
 from shotstream.models.transformer import Transformer
 from shotstream.training.processes import Processes, check_parts
@@ -59,8 +60,8 @@ class Replicated:
 class Sharded:
     """A transformer in shards; made in place. Its parameters are DTensors outside of an update."""
 
-    def __init__(self, module: Transformer, mesh: DeviceMesh, dtype: Literal["bfloat16", "float32"]) -> None:
-        narrow = torch.bfloat16 if dtype == "bfloat16" else None
+    def __init__(self, module: Transformer, mesh: DeviceMesh, dtype: torch.dtype) -> None:
+        narrow = dtype if dtype is torch.bfloat16 else None
         policy = MixedPrecisionPolicy(param_dtype=narrow, reduce_dtype=torch.float32, cast_forward_inputs=False)
         self._products = _products(module)
         for product in self._products:
@@ -111,7 +112,9 @@ def spread(
             f"loop.sharded: {name} learns by Muon, which needs whole matrices; set {name}'s kind: adamw, "
             "or loop.sharded=false"
         )
-    return Sharded(module, init_device_mesh(processes.device.type, (processes.count,)), loop.dtype)
+    return Sharded(
+        module, init_device_mesh(processes.device.type, (processes.count,)), pick_dtype(loop.dtype, processes.device)
+    )
 
 
 def whole(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -18,6 +18,7 @@ from pydantic import Field
 from torch import Tensor
 
 from shotstream.core.config import Config
+from shotstream.core.devices import mixed_precision
 from shotstream.core.errors import InputError
 from shotstream.core.files import fingerprint
 from shotstream.core.randomness import derive, stream
@@ -45,7 +46,7 @@ class TrajectoriesRecipe(Config):
     pairs: int = Field(gt=0)
     steps: int = Field(default=20, gt=0)  # Euler steps
     guidance: float = Field(default=2.0, ge=0)  # uncond + g (cond - uncond); unconditional means zero captions
-    dtype: Literal["bfloat16", "float32"] = "bfloat16"  # autocast
+    dtype: Literal["auto", "bfloat16", "float32"] = "auto"  # of the matrix products
 
 
 def student_places(preset: Preset, steps: int) -> tuple[list[float], list[int]]:
@@ -93,7 +94,7 @@ def make_trajectories(
         noise = torch.randn(batch.target.shape, generator=stream(recipe.seed, "pairs", number, "noise")).to(
             batch.target
         )
-        with torch.no_grad(), torch.autocast(teacher.device.type, torch.bfloat16, enabled=recipe.dtype == "bfloat16"):
+        with torch.no_grad(), mixed_precision(recipe.dtype, teacher.device):
             states = solve(teacher, preset, batch, noise, grid, recipe.guidance)
         return Trajectories(
             torch.stack([states[place] for place in places], dim=1),
