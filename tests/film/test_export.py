@@ -14,9 +14,9 @@ import srt
 from PIL import Image
 
 from shotstream.core.errors import InputError
-from shotstream.film.edit import edit_of
 from shotstream.film.film import Film
 from shotstream.film.stored import read_stored
+from shotstream.film.timeline import timeline_of
 from shotstream.media.exports.formats import FORMATS
 from shotstream.media.story_file import read_story
 from shotstream.media.video import read_info
@@ -52,13 +52,15 @@ def test_every_format_without_making_anything(made: Film, engine, tmp_path: Path
         made.export(tmp_path / "fox.doc")
 
 
-def test_the_edit_is_the_film(made: Film) -> None:
-    edit = edit_of(made.record, made.store, "fox")
-    assert [(shot.index, shot.start, shot.frames) for shot in edit.shots] == [(0, 0, 21), (1, 21, 33), (2, 54, 9)]
-    np.testing.assert_array_equal(np.concatenate([shot.read(None) for shot in edit.shots]), np.stack([*made.frames()]))
-    prompts = [[(prompt.frame, prompt.caption) for prompt in shot.prompts] for shot in edit.shots]
+def test_the_timeline_is_the_film(made: Film) -> None:
+    timeline = timeline_of(made.record, made.store, "fox")
+    assert [(shot.index, shot.start, shot.frames) for shot in timeline.shots] == [(0, 0, 21), (1, 21, 33), (2, 54, 9)]
+    np.testing.assert_array_equal(
+        np.concatenate([shot.read(None) for shot in timeline.shots]), np.stack([*made.frames()])
+    )
+    prompts = [[(prompt.frame, prompt.caption) for prompt in shot.prompts] for shot in timeline.shots]
     assert prompts == [[(0, "It walks.")], [(0, "It sits."), (9, "It rains.")], [(0, "It sleeps.")]]
-    assert [shot.seed for shot in edit.shots] == [view.chosen.seed for view in made.shots[:3]]
+    assert [shot.seed for shot in timeline.shots] == [view.chosen.seed for view in made.shots[:3]]
 
 
 def test_subtitles_cuts_and_chapters_agree(made: Film, tmp_path: Path) -> None:
@@ -96,9 +98,9 @@ def test_stored_films_need_no_model(made: Film, engine, tmp_path: Path) -> None:
     Film.reopen(engine, tmp_path / "fox.film", tmp_path / "kept")
     for path in (tmp_path / "fox.film", tmp_path / "kept"):
         record, store = read_stored(path)
-        edit = edit_of(record, store, "fox")
-        assert edit.frames == 63
-        np.testing.assert_array_equal(edit.shots[0].read([3, 1]), made.shots[0].chosen.frames[[3, 1]])
+        timeline = timeline_of(record, store, "fox")
+        assert timeline.frames == 63
+        np.testing.assert_array_equal(timeline.shots[0].read([3, 1]), made.shots[0].chosen.frames[[3, 1]])
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match="no film is kept here"):
         read_stored(tmp_path / "empty")

@@ -9,9 +9,10 @@ import torch
 from shotstream.codecs.protocols import TextEncoder
 from shotstream.core.flow import FlowSchedule
 from shotstream.core.geometry import Geometry
+from shotstream.core.story import full_prompt
 from shotstream.models.presets import SamplerSettings
 from shotstream.sampling.context import FinishedShot
-from shotstream.sampling.director import ShotDirector, ShotPlan, full_prompt
+from shotstream.sampling.director import ShotDirector, ShotPlan
 from shotstream.sampling.noise import NamedNoise
 
 

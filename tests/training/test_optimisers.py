@@ -1,4 +1,4 @@
-"""Muon sees a convolution as the matrix it is."""
+"""Muon sees a convolution as the matrix it is, and computes in the format the machine is fast in."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from torch import nn
 
 from shotstream.training.optimisers import RoleOptimiser, is_matrix
 from shotstream.training.settings import OptimiserSettings
+from shotstream.training.wide_muon import WideMuon
 
 
 def test_a_one_by_one_convolution_learns_exactly_as_the_linear_layer_it_is() -> None:
@@ -47,3 +48,23 @@ def test_embeddings_heads_and_gains_are_no_matrices() -> None:
     for name in ("head.head.weight", "text_embedding.0.weight", "blocks.0.modulation", "blocks.0.norm3.weight"):
         assert not is_matrix(name, matrix)
     assert not is_matrix("blocks.0.ffn.0.bias", torch.zeros(4))
+
+
+def orthogonalised(matrix: torch.Tensor) -> torch.Tensor:
+    """Muon's quintic iteration, five times, in float64."""
+    matrix = matrix.double() / matrix.double().norm()
+    for _ in range(5):
+        gram = matrix @ matrix.T
+        matrix = 3.4445 * matrix + (-4.7750 * gram + 2.0315 * gram @ gram) @ matrix
+    return matrix
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_muon_orthogonalises_in_the_format_the_machine_is_fast_in(monkeypatch, dtype) -> None:
+    monkeypatch.setattr("shotstream.training.wide_muon.pick_dtype", lambda name, device: dtype)
+    weight = torch.nn.Parameter(torch.zeros(24, 32))
+    weight.grad = torch.randn(24, 32, generator=torch.Generator().manual_seed(0))
+    expected = -0.1 * orthogonalised(weight.grad)
+    WideMuon([weight], lr=0.1, weight_decay=0, momentum=0, nesterov=False).step()
+    error = float((weight.detach() - expected).norm() / expected.norm())
+    assert error < 1e-5 if dtype is torch.float32 else 1e-4 < error < 3e-2

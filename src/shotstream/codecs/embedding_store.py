@@ -11,8 +11,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from shotstream.core.errors import StorageError
-from shotstream.core.files import whole_file
+from shotstream.core.files import make_folder, whole_file
 
 _NAME = "embedding"
 
@@ -39,10 +38,7 @@ class EmbeddingStore:
 
     def put(self, text: str, embedding: Tensor) -> None:
         """Remember ``embedding`` [tokens, width]. Raises :class:`StorageError`."""
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-        except OSError as fault:
-            raise StorageError(f"{self.folder}: cannot be made ({fault.strerror}); set SHOTSTREAM_HOME") from fault
+        make_folder(self.folder)
         with whole_file(self._path(text)) as temporary:
             save_file({_NAME: embedding.detach().cpu().contiguous()}, temporary)
         self._forget_oldest()

@@ -17,8 +17,8 @@ import torch
 import torch.nn.functional as functional
 from torch import Tensor, nn
 
-from shotstream.codecs.weights import check_fits
 from shotstream.core.errors import WeightsError
+from shotstream.core.weight_check import check_names_and_shapes
 
 _PREFIX = "decoder."
 _GROWTH = (1, 2, 2)  # frames each scale makes of one: coarse, middle, fine
@@ -121,7 +121,7 @@ def load_tiny_network(path: Path, *, device: torch.device, dtype: torch.dtype) -
         raise WeightsError(f"{path}: not a checkpoint of tensors alone ({said}); fetch it again") from fault
     network = TinyNetwork(*_sizes(tensors, path))
     tensors = _latest(tensors, network)
-    check_fits(network, tensors, path)
+    check_names_and_shapes(network, tensors, str(path))
     network.load_state_dict(tensors)
     return network.to(device, dtype).eval().requires_grad_(False)
 

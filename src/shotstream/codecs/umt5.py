@@ -8,7 +8,6 @@ Axes: N captions · L tokens · D numbers per token
 
 from __future__ import annotations
 
-import hashlib
 import html
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,7 +20,7 @@ from torch import Tensor
 from shotstream.codecs.embedding_store import EmbeddingStore, padded
 from shotstream.codecs.weight_folder import empty_from_folder, fill_from_folder, weight_files
 from shotstream.core.errors import WeightsError
-from shotstream.core.files import fingerprint
+from shotstream.core.files import fingerprint_all
 
 if TYPE_CHECKING:
     from transformers import UMT5EncoderModel
@@ -131,7 +130,6 @@ def _tokenizer(folder: Path, length: int) -> Tokenizer:
 
 
 def _identity(folder: Path, tokenizer: Path, length: int) -> str:
-    """What tells this encoder's embeddings from another's: its files' contents."""
+    """What tells this encoder's embeddings from another's: its files' contents, and where it cuts."""
     files = [folder / "config.json", tokenizer / "tokenizer.json", *weight_files(folder)]
-    told = " ".join(fingerprint(path) for path in files)
-    return hashlib.sha256(f"{told} {length}".encode()).hexdigest()[:12]
+    return f"{fingerprint_all(files)}-{length}"

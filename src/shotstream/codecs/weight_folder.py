@@ -14,8 +14,8 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
-from shotstream.codecs.weights import check_fits
 from shotstream.core.errors import WeightsError
+from shotstream.core.weight_check import check_names_and_shapes
 
 Module = TypeVar("Module", bound=nn.Module)
 
@@ -36,7 +36,7 @@ def empty_from_folder(folder: Path, make: Callable[[dict[str, Any]], Module]) ->
         raise WeightsError(f"{path}: cannot be understood ({str(fault).splitlines()[0]}); fetch it again") from fault
     with torch.device("meta"):
         shapes = {name: torch.empty(shape) for name, shape in shapes_in(folder).items()}
-    check_fits(module, repeated(module, shapes), folder)
+    check_names_and_shapes(module, repeated(module, shapes), str(folder))
     return module.eval().requires_grad_(False)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from shotstream.codecs.text_encoder import TextEncoderConfig, TextTransformer, W
 from shotstream.codecs.video_autoencoder import VideoAutoencoder, VideoAutoencoderConfig
 from shotstream.core.errors import WeightsError
 from shotstream.core.files import whole_file
+from shotstream.core.weight_check import check_names_and_shapes
 
 AUTOENCODER_VERSION = 1
 TEXT_ENCODER_VERSION = 1
@@ -70,23 +71,9 @@ def read_tensors(path: Path, kind: str) -> tuple[dict[str, str], dict[str, Tenso
 
 def fill(module: nn.Module, tensors: dict[str, Tensor], path: Path) -> None:
     """Load ``tensors`` into ``module``; every name or shape that disagrees is listed at once."""
-    check_fits(module, tensors, path)
+    check_names_and_shapes(module, tensors, str(path))
     with torch.no_grad():
         module.load_state_dict(tensors)
-
-
-def check_fits(module: nn.Module, tensors: Mapping[str, Tensor], path: Path) -> None:
-    """Raise one :class:`WeightsError` that lists all that ``path`` lacks, has too much, or has in another shape."""
-    expected = module.state_dict()
-    wrong = [f"missing {name}" for name in expected if name not in tensors]
-    wrong += [f"extra {name}" for name in tensors if name not in expected]
-    wrong += [
-        f"{name} is {list(value.shape)}, expected {list(expected[name].shape)}"
-        for name, value in tensors.items()
-        if name in expected and value.shape != expected[name].shape
-    ]
-    if wrong:
-        raise WeightsError(f"{path}: does not fit its own config: {'; '.join(wrong)}")
 
 
 def save_text_encoder(encoder: WorldTextEncoder, path: Path) -> None:

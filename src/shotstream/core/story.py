@@ -61,6 +61,11 @@ class Shot(Config):
         return geometry.default_blocks if self.seconds is None else geometry.blocks_for(self.seconds)
 
 
+def full_prompt(global_caption: str, caption: str) -> str:
+    """What the model reads for one shot."""
+    return f"{global_caption} {caption}"
+
+
 class Story(Config):
     """A global caption (who, where, look) and at least one shot."""
 
@@ -69,6 +74,11 @@ class Story(Config):
     shots: Annotated[tuple[Shot, ...], AfterValidator(_at_least_one)] = Field(
         description="The shots, in order.", json_schema_extra={"minItems": 1}
     )
+
+    @property
+    def prompts(self) -> list[str]:
+        """What the model reads for each shot."""
+        return [full_prompt(self.global_caption, shot.caption) for shot in self.shots]
 
 
 def make_story(data: object, name: str = "story", lines: Mapping[Place, int] | None = None) -> Story:

@@ -37,7 +37,7 @@ class Clip:
     @property
     def prompts(self) -> list[str]:
         """What every shot is made from: the global caption and its own."""
-        return [f"{self.story.global_caption} {shot.caption}" for shot in self.story.shots]
+        return self.story.prompts
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -58,7 +58,7 @@ def score_film(
     if meaning is not None:
         measures["inter_semantic"] = between([meaning.describe(frames, info.fps) for frames in shots])
     if words is not None:
-        told = [f"{story.global_caption} {shot.caption}" for shot in story.shots]
+        told = story.prompts
         likeness = [words.alignment(frames, info.fps, text) for frames, text in zip(shots, told, strict=True)]
         measures["text_alignment"] = float(np.mean(likeness))
     measures["dynamic_degree"] = float(np.mean([moves(frames, info.fps) for frames in shots]))

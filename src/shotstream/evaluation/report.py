@@ -32,7 +32,7 @@ def write_report(run: SuiteRun, scores: SuiteScores, page: Path) -> None:
     plot_by_shot(scores, images / "results-shots.png")
     has_speed = plot_speed(scores, images / "results-speed.png")
     boards: list[str] = []
-    for story in run.suite.first(None):
+    for story in run.suite.stories:
         shown = [name for name in scores.systems if run.record(name, story)]
         if len(shown) == len(scores.systems) and len(boards) < BOARDS:
             boards.append(f"results-{story.name}.png")

@@ -20,11 +20,12 @@ from shotstream.core.errors import InputError
 from shotstream.core.geometry import Geometry
 from shotstream.core.process_memory import held_memory_bytes
 from shotstream.core.randomness import derive
+from shotstream.core.story import full_prompt
 from shotstream.data.world.render import render_shot
 from shotstream.data.world.spec import WORLD_VERSION, WorldStory
 from shotstream.evaluation.suites import SuiteStory
 from shotstream.sampling.context import FinishedShot, to_pictures, to_pixels
-from shotstream.sampling.director import Block, ShotPlan, full_prompt
+from shotstream.sampling.director import Block, ShotPlan
 from shotstream.sampling.noise import NamedNoise
 
 Frames = NDArray[np.uint8]

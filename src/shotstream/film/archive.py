@@ -12,11 +12,11 @@ from pathlib import Path
 
 from shotstream.core.errors import InputError
 from shotstream.core.files import whole_file
-from shotstream.film.edit import edit_of
 from shotstream.film.footage import check_footage, checksum
 from shotstream.film.record import MAX_TAKES, FilmRecord, TakeRecord
 from shotstream.film.record_file import read_record
 from shotstream.film.store import TakeStore
+from shotstream.film.timeline import timeline_of
 from shotstream.film.zip_guard import copy_entry, opened_zip, read_entry
 from shotstream.media.exports.storyboard import draw_board
 from shotstream.media.storyboard import png
@@ -37,7 +37,7 @@ def pack(record: FilmRecord, store: TakeStore, path: Path) -> None:
                 while piece := source.read(1 << 20):
                     target.write(piece)
         if any(shot.choice for shot in record.shots):
-            board = draw_board(edit_of(record, store, path.stem), MOST_ON_BOARD)
+            board = draw_board(timeline_of(record, store, path.stem), MOST_ON_BOARD)
             archive.writestr(zipfile.ZipInfo(BOARD, _EPOCH), png(board))
 
 

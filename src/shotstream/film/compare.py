@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from shotstream.core.errors import InputError
-from shotstream.film.edit import edit_of
 from shotstream.film.export import picture
 from shotstream.film.record import ShotRecord, TakeRecord
 from shotstream.film.store import TakeStore
+from shotstream.film.timeline import timeline_of
 from shotstream.media.mp4 import write_film
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def export_comparison(film: Film, shot: int, path: Path) -> None:
     made = [place for place, take in enumerate(film.record.shot(shot).takes) if take.made][-MOST_COMPARED:]
     frames = np.stack(list(film.compare(shot, made or None)))
     wide = picture(film.geometry).model_copy(update={"width": frames.shape[2]})
-    with write_film(path, wide, edit_of(film.record, film.store, path.stem).tags) as writer:
+    with write_film(path, wide, timeline_of(film.record, film.store, path.stem).tags) as writer:
         writer.add_shot(film.record.shots[shot].caption, frames)
 
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from shotstream.core.geometry import Geometry
 from shotstream.film.archive import pack
-from shotstream.film.edit import edit_of
+from shotstream.film.timeline import timeline_of
 from shotstream.media.exports.formats import write_export
-from shotstream.media.exports.storyboard import write_board as write_edits_board
+from shotstream.media.exports.storyboard import write_board as write_timelines_board
 from shotstream.media.h264 import Picture
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def export_film(film: Film, path: Path, *, storyboard: Path | None = None, shot:
         pack(film.record, film.store, path)
         written = [path]
     else:
-        written = write_export(edit_of(film.record, film.store, path.stem), path, shot=shot)
+        written = write_export(timeline_of(film.record, film.store, path.stem), path, shot=shot)
     if storyboard is not None:
         write_board(film, storyboard)
         written.append(storyboard)
@@ -37,7 +37,7 @@ def export_film(film: Film, path: Path, *, storyboard: Path | None = None, shot:
 
 def write_board(film: Film, path: Path) -> None:
     """Write a PNG with frames of every made shot of ``film``. Raises as :func:`export_film` does."""
-    write_edits_board(edit_of(film.record, film.store, path.stem), path)
+    write_timelines_board(timeline_of(film.record, film.store, path.stem), path)
 
 
 def picture(geometry: Geometry) -> Picture:

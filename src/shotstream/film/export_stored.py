@@ -9,9 +9,9 @@ from shotstream.core.config import Config
 from shotstream.core.errors import InputError
 from shotstream.core.files import ready_to_write
 from shotstream.film.archive import pack
-from shotstream.film.edit import edit_of
 from shotstream.film.export import WHOLE
 from shotstream.film.stored import read_stored
+from shotstream.film.timeline import timeline_of
 from shotstream.media.exports.formats import cut_down, format_named, format_of
 from shotstream.media.exports.media_folder import media_folder
 
@@ -38,16 +38,16 @@ def export_stored(
     whole = [path for path in paths if name is None and path.suffix.lower() == WHOLE]
     formats = {path: format_of(path, name) for path in paths if path not in whole}  # before the film is read
     record, store = read_stored(source)
-    film = edit_of(record, store, source.stem)
-    edits = {path: cut_down(edit_of(record, store, path.stem), one, shot) for path, one in formats.items()}
-    wanted = [*whole, *(file for path, edit in edits.items() for file in formats[path].files(edit, path))]
+    film = timeline_of(record, store, source.stem)
+    timelines = {path: cut_down(timeline_of(record, store, path.stem), one, shot) for path, one in formats.items()}
+    wanted = [*whole, *(file for path, timeline in timelines.items() for file in formats[path].files(timeline, path))]
     folders = {path if not one.suffixes else media_folder(path) for path, one in formats.items()}
     for file in wanted:
         _refuse_what_could_not_be_written(file, folders, source, force)
     for path in whole:
         pack(record, store, path)
-    for path, edit in edits.items():
-        formats[path].write(edit, path)
+    for path, timeline in timelines.items():
+        formats[path].write(timeline, path)
     files = tuple(dict.fromkeys(str(file) for file in wanted))
     return ExportReport(files=files, shots=len(film.shots), frames=film.frames, fps=film.picture.fps)
 

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from shotstream.core.errors import InputError
+from shotstream.core.story import full_prompt
 from shotstream.film.events import Begun, Changed, Ended, Extended
 from shotstream.film.memory import past_of, prompt_of, refuse_gap, would_see
 from shotstream.film.progress import Prepared, Running, recalled
 from shotstream.film.record import MAX_BLOCKS, MAX_TAKE_FRAMES, Change, ShotRecord, TakeRecord
 from shotstream.film.script import checked_shot
-from shotstream.sampling.director import Block, ShotPlan, full_prompt
+from shotstream.sampling.director import Block, ShotPlan
 from shotstream.sampling.noise import NamedNoise
 
 if TYPE_CHECKING:

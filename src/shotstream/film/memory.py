@@ -9,10 +9,10 @@ from itertools import takewhile
 import numpy as np
 
 from shotstream.core.errors import InputError
+from shotstream.core.story import full_prompt
 from shotstream.film.engine import Engine
 from shotstream.film.record import FilmRecord, SeenFrame, ShotRecord, TakeRecord
 from shotstream.film.store import TakeStore
-from shotstream.sampling.director import full_prompt
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
 import shutil
 import time
@@ -21,6 +22,8 @@ from shotstream.core.story import Story
 from shotstream.film.director import Director
 from shotstream.film.film import Film
 from shotstream.film.folder import OpenElsewhereError, holds_film, last_change, open_here
+
+log = logging.getLogger(__name__)
 
 KEPT = 14 * 24 * 3600  # seconds an interrupted render waits
 
@@ -76,8 +79,8 @@ def _opened(director: Director, story: Story, folder: Path) -> tuple[Film, bool]
             film.close()
     except OpenElsewhereError:
         return _unkept(director, story), False
-    except InputError:
-        pass  # damaged beyond mending: it is made anew
+    except InputError as fault:
+        log.warning("%s; the film is made anew", fault)  # damaged beyond mending
     shutil.rmtree(folder, ignore_errors=True)
     try:
         return director.open(global_caption=story.global_caption, seed=story.seed, folder=folder), True

@@ -103,7 +103,7 @@ class Transformer(nn.Module):
         """From now on let torch's compiler fuse the layers' small operations in passes without a cache (training).
 
         Changes no weights and no names. The first pass of every new shape takes half a minute longer; needs a
-        C++ compiler on CPU. Measured in docs/training.md.
+        C++ compiler on CPU. Measured in docs/log.md.
         """
         self._run_layer = torch.compile(_run_layer, dynamic=False)
 

@@ -5,29 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal, Protocol, TypeVar
+from typing import Any, Literal, TypeVar
 
 import torch
 from pydantic import Field, ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
-from torch import Tensor, nn
+from torch import Tensor
 
 from shotstream.core.config import Config
 from shotstream.core.errors import WeightsError
 from shotstream.core.files import whole_file
+from shotstream.core.weight_check import check_names_and_shapes
 from shotstream.models.config import TransformerConfig
 from shotstream.models.transformer import Transformer
 
 Role = Literal["teacher", "student", "critic"]
 T = TypeVar("T")
-
-
-class Shaped(Protocol):
-    """A tensor, or what stands for one that has not been read."""
-
-    @property
-    def shape(self) -> tuple[int, ...]: ...
 
 
 class WeightsHeader(Config):
@@ -97,20 +91,6 @@ def read_tensors(path: Path, device: torch.device | str = "cpu") -> dict[str, Te
 def without_prefix(tensors: Mapping[str, T], prefix: str = "model.") -> dict[str, T]:
     """The reference's names to ours: those that carry its wrapper's ``prefix`` lose it."""
     return {name.removeprefix(prefix): tensor for name, tensor in tensors.items()}
-
-
-def check_names_and_shapes(module: nn.Module, tensors: Mapping[str, Shaped], source: str) -> None:
-    """Raise one WeightsError that lists every missing, extra and misshaped tensor of ``source``."""
-    expected = module.state_dict()
-    faults = [f"missing {name}" for name in expected if name not in tensors]
-    faults += [f"extra {name}" for name in tensors if name not in expected]
-    faults += [
-        f"{name} is {list(tensor.shape)} instead of {list(expected[name].shape)}"
-        for name, tensor in tensors.items()
-        if name in expected and tuple(tensor.shape) != expected[name].shape
-    ]
-    if faults:
-        raise WeightsError(f"{source}: not this model's weights: {'; '.join(faults)}")
 
 
 @contextmanager

@@ -138,27 +138,28 @@ class ContextMemory:
         known = [PastShot(shot.frame_count, shot.prompt) for shot in past]
         return self.policy(known, self.codec.geometry.context_frames, prompt)
 
-    def prompts(self, past: Sequence[FinishedShot], prompt: str) -> list[str]:
-        """The texts that the captions of :meth:`recall` stand for, in order."""
-        used = sorted({frame.shot for frame in self.choose(past, prompt)})
-        return [past[shot].prompt for shot in used] or [prompt]
-
     def recall(self, past: Sequence[FinishedShot], prompt: str) -> ContextFrames:
         """Condition frames for the shot ``prompt`` that follows ``past`` (B = 1)."""
+        return self.recall_texts(past, prompt)[0]
+
+    def recall_texts(self, past: Sequence[FinishedShot], prompt: str) -> tuple[ContextFrames, list[str]]:
+        """:meth:`recall`, and the texts that its captions stand for, in order."""
         geometry = self.codec.geometry
-        captions = self.text_encoder.encode(self.prompts(past, prompt))
         chosen = self.choose(past, prompt)
-        if not chosen:
-            return empty_context(captions, geometry.context_frames, geometry.latent_shape)
         used = sorted({frame.shot for frame in chosen})
+        texts = [past[shot].prompt for shot in used] or [prompt]
+        captions = self.text_encoder.encode(texts)
+        if not chosen:
+            return empty_context(captions, geometry.context_frames, geometry.latent_shape), texts
         latents = [
             latent
             for shot in used
             for latent in self.encoded.encode(past[shot], [frame.frame for frame in chosen if frame.shot == shot])
         ]
-        return ContextFrames(
+        frames = ContextFrames(
             latents=torch.stack(latents)[None],
             shot_index=torch.tensor([past[frame.shot].index for frame in chosen]),
             captions=captions[None],
             caption_index=torch.tensor([used.index(frame.shot) for frame in chosen]),
         )
+        return frames, texts

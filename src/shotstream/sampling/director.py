@@ -105,13 +105,14 @@ class ShotDirector:
         """
         geometry = self.codec.geometry
         with torch.no_grad():
+            frames, texts = self.memory.recall_texts(past, prompt)
             shot = self.shot_type(
                 self.model,
-                self.memory.recall(past, prompt).to(self.model.device),
+                frames.to(self.model.device),
                 max_frames=geometry.max_blocks * geometry.block_frames,
                 guidance=self.settings.guidance,
                 fuse=self.fuse,
-                captions=self.reader.read(self.memory.prompts(past, prompt)),
+                captions=self.reader.read(texts),
                 cache_place=self.cache_place,
             )
         self._alive.add(shot)
@@ -127,7 +128,7 @@ class ShotDirector:
         """Make the shot of ``plan`` after ``past``, yielding each block decoded, as soon as it is done.
 
         ``prepared``: from :meth:`prepare` with the same past; it is used up. The whole prompt is in the plan
-        (:func:`full_prompt`). Beyond ``geometry.max_blocks`` blocks the shot's window rolls.
+        (:func:`shotstream.core.story.full_prompt`). Beyond ``geometry.max_blocks`` blocks the shot's window rolls.
         """
         geometry = self.codec.geometry
         shot = prepared or self.prepare(past, plan.prompt)
@@ -169,8 +170,3 @@ def _decoded(decoder: StreamDecoder, made: tuple[int, Tensor]) -> Block:
             f"block {index} came out as NaN or infinity: damaged weights or memory, or too few bits"
         )
     return Block(index=index, frames=to_pictures(pixels), latents=latents[0])
-
-
-def full_prompt(global_caption: str, caption: str) -> str:
-    """What the model reads for one shot."""
-    return f"{global_caption} {caption}"

@@ -17,8 +17,8 @@ from starlette.concurrency import run_in_threadpool
 
 from shotstream.core.errors import InputError
 from shotstream.film.compare import export_comparison
-from shotstream.film.edit import edit_of
 from shotstream.film.film import Film
+from shotstream.film.timeline import timeline_of
 from shotstream.media.exports.formats import FORMATS, write_export
 from shotstream.serving.desk import Desk
 
@@ -77,7 +77,7 @@ def _compared(film: Film, folder: Path, shot: int) -> tuple[Path, str]:
 def _exported(film: Film, folder: Path, name: str, shot: int | None) -> tuple[Path, str]:
     suffix = next(iter(FORMATS[name].suffixes), "")
     path = folder / f"film{suffix}"
-    files = write_export(edit_of(film.record, film.store, "film"), path, name, shot)
+    files = write_export(timeline_of(film.record, film.store, "film"), path, name, shot)
     return (path, FORMATS[name].kind) if files == [path] else (_zipped(folder / f"{name}.zip", files), ZIP)
 
 

@@ -13,12 +13,13 @@ from typing import Literal
 import torch
 
 from shotstream.core.config import Config
-from shotstream.core.errors import StorageError, WeightsError
-from shotstream.core.files import ready_to_write, write_text
+from shotstream.core.errors import WeightsError
+from shotstream.core.files import make_folder, ready_to_write, write_text
+from shotstream.core.weight_check import check_names_and_shapes
 from shotstream.models.presets import PRESETS, Preset, preset, read_preset
 from shotstream.models.transformer import Transformer
 from shotstream.models.wan_layouts import diffusers_config, sizes_in, to_diffusers
-from shotstream.models.weights import Role, WeightsHeader, check_names_and_shapes
+from shotstream.models.weights import Role, WeightsHeader
 from shotstream.tools.safetensors_writer import Outgoing, narrowed, write_safetensors
 from shotstream.tools.transformer_source import Layout, TransformerSource, open_transformer
 
@@ -74,14 +75,6 @@ def convert(
         parameters=sum(parameter.numel() for parameter in network.parameters()),
         bytes=path.stat().st_size,
     )
-
-
-def make_folder(folder: Path) -> None:
-    """Make ``folder`` if it is not there. Raises :class:`StorageError`."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as fault:
-        raise StorageError(f"{folder}: cannot be made ({fault.strerror}); choose another folder") from fault
 
 
 def _write_ours(

@@ -15,9 +15,9 @@ from torch import nn
 
 from shotstream.codecs.wan_folder import LIGHT_DECODER
 from shotstream.core.errors import WeightsError
-from shotstream.core.files import ready_to_write, whole_file
-from shotstream.models.weights import check_names_and_shapes
-from shotstream.tools.convert import DIFFUSERS_FILE, make_folder
+from shotstream.core.files import make_folder, ready_to_write, whole_file
+from shotstream.core.weight_check import check_names_and_shapes
+from shotstream.tools.convert import DIFFUSERS_FILE
 from shotstream.tools.safetensors_writer import unchanged, write_safetensors
 from shotstream.tools.stored_tensors import CHECKPOINTS, StoredTensor, read_checkpoint, read_safetensors
 

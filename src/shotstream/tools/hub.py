@@ -12,7 +12,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from shotstream.core.errors import StorageError, WeightsError
-from shotstream.tools.convert import make_folder
+from shotstream.core.files import make_folder
 
 _CHUNK = 1 << 20  # bytes
 _SHA256_DIGITS = 64

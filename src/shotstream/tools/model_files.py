@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -11,7 +10,7 @@ from pathlib import Path
 
 from shotstream.codecs.wan_folder import WanFolder, wan_folder
 from shotstream.core.errors import InputError, WeightsError
-from shotstream.core.files import fingerprint
+from shotstream.core.files import fingerprint, fingerprint_all
 from shotstream.core.places import model_folder
 from shotstream.models.presets import PRESETS, STORYWORLD, Preset, preset, read_preset
 
@@ -62,8 +61,7 @@ class ModelFiles:
     def version(self) -> str:
         """Eight letters that tell these weights from all others."""
         codecs = (self.autoencoder, self.text_encoder) if self.wan is None else self.wan.files
-        prints = [fingerprint(path) for path in (self.transformer, *codecs)]
-        return hashlib.sha256("".join(prints).encode()).hexdigest()[:8]
+        return fingerprint_all((self.transformer, *codecs))[:8]
 
 
 def find_model(model: str, role: str) -> ModelFiles:

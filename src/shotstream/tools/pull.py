@@ -13,10 +13,10 @@ from pathlib import Path
 import torch
 
 from shotstream.core.errors import InputError
-from shotstream.core.files import whole_file
+from shotstream.core.files import make_folder, whole_file
 from shotstream.core.places import model_folder
 from shotstream.models.presets import WAN_1_3B
-from shotstream.tools.convert import convert, make_folder
+from shotstream.tools.convert import convert
 from shotstream.tools.convert_codecs import TEXT_FILE, TOKENIZER_FOLDER, VAE_FILE, convert_text_encoder, convert_vae
 from shotstream.tools.hub import HubFile, fetch, list_model
 

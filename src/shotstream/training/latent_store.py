@@ -24,8 +24,9 @@ from torch import Tensor
 
 from shotstream.codecs.protocols import TextEncoder, VideoCodec
 from shotstream.core.context_budget import evenly_spread
-from shotstream.core.files import whole_file, write_text
+from shotstream.core.files import whole_file
 from shotstream.core.geometry import Geometry
+from shotstream.training.shard_folder import claim
 
 SHARD = 32  # stories per file
 
@@ -112,7 +113,7 @@ def build_latents(
     progress: Callable[[int, int], None],
 ) -> LatentStore:
     """The store of the first ``stories`` of ``source`` in ``folder``; shards that are already there are kept."""
-    _claim(folder, {**source.made_by, "codec": codec_version})
+    claim(folder / "latents.json", json.dumps({**source.made_by, "codec": codec_version}))
     missing = [number for number in range(-(-stories // SHARD)) if not _shard(folder, number).exists()]
     wanted = [number * SHARD + local for number in missing for local in range(source.held(number))]
     drawn, done = source.drawn(wanted), 0
@@ -133,16 +134,6 @@ def build_latents(
         with whole_file(_shard(folder, number)) as temporary:
             save_file(tensors, temporary, metadata={"shots": json.dumps(shots)})
     return LatentStore(folder, stories, codec.geometry)
-
-
-def _claim(folder: Path, made_by: Mapping[str, Any]) -> None:
-    """Make ``folder`` one that holds what ``made_by`` says: shards made by something else go."""
-    description = folder / "latents.json"
-    if not description.exists() or json.loads(description.read_text()) != made_by:
-        folder.mkdir(parents=True, exist_ok=True)
-        for stale in folder.glob("shard-*.safetensors"):
-            stale.unlink()
-        write_text(description, json.dumps(made_by))
 
 
 def _coded(codec: VideoCodec, video: NDArray[np.uint8], *, decoded: bool) -> dict[str, Tensor]:

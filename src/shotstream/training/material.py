@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,12 +15,13 @@ from shotstream.codecs.weights import load_autoencoder, load_text_encoder
 from shotstream.core.config import Config
 from shotstream.core.devices import pick_dtype
 from shotstream.core.errors import InputError
-from shotstream.core.files import fingerprint
+from shotstream.core.files import fingerprint, fingerprint_all
 from shotstream.core.geometry import Geometry
 from shotstream.core.places import embedding_folder, model_folder
+from shotstream.core.weight_check import check_names_and_shapes
 from shotstream.data.clip_manifest import read_clips
 from shotstream.models.transformer import Transformer
-from shotstream.models.weights import check_names_and_shapes, load_transformer
+from shotstream.models.weights import load_transformer
 from shotstream.training.latent_store import LatentStore, Source, build_latents
 from shotstream.training.story_sources import ClipStories, WorldStories
 
@@ -98,7 +98,7 @@ def open_video(name: str, geometry: Geometry) -> tuple[VideoCodec, str]:
         return LightVideoCodec(load_autoencoder(path).to(dtype), geometry), fingerprint(path)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
-    return wan.open_video(geometry, device, dtype, light=False), _version(wan)
+    return wan.open_video(geometry, device, dtype, light=False), fingerprint_all(wan.files)
 
 
 def open_text(name: str) -> tuple[TextEncoder, str]:
@@ -109,7 +109,7 @@ def open_text(name: str) -> tuple[TextEncoder, str]:
         return load_text_encoder(path), fingerprint(path)
     gpu = torch.cuda.is_available()
     device = torch.device("cuda" if gpu else "cpu")
-    return wan.open_text(device, "streamed" if gpu else "cpu", embedding_folder()), _version(wan)
+    return wan.open_text(device, "streamed" if gpu else "cpu", embedding_folder()), fingerprint_all(wan.files)
 
 
 def _wan(name: str) -> WanFolder | None:
@@ -121,10 +121,6 @@ def _wan(name: str) -> WanFolder | None:
     if found is None:
         raise InputError(f"{folder}: holds no codecs (vae/, text_encoder/, tokenizer/); pull or convert them first")
     return found
-
-
-def _version(wan: WanFolder) -> str:
-    return hashlib.sha256("".join(fingerprint(path) for path in wan.files).encode()).hexdigest()[:12]
 
 
 def find_weights(name: str, bundled: str) -> Path:

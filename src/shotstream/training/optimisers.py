@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from shotstream.training.settings import OptimiserSettings
 from shotstream.training.sharding import shard_like, whole
+from shotstream.training.wide_muon import WideMuon
 
 _NO_MATRIX = ("embedding", "head", "modulation", "norm", "enter", "out", "classifier")
 
@@ -49,7 +50,7 @@ class RoleOptimiser:
         if rest:
             self._optimisers.append(torch.optim.AdamW(rest, lr=settings.rate, betas=settings.betas, weight_decay=decay))
         if self._views:
-            self._optimisers.append(torch.optim.Muon(self._views, lr=settings.matrix_rate, weight_decay=decay))
+            self._optimisers.append(WideMuon(self._views, lr=settings.matrix_rate, weight_decay=decay))
 
     @property
     def parameters(self) -> Sequence[Tensor]:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from shotstream.core.geometry import Geometry
 from shotstream.core.randomness import derive
+from shotstream.core.story import full_prompt
 from shotstream.data.clip_frames import shots_of
 from shotstream.data.clip_manifest import Clip
 from shotstream.data.world.render import render_shot
@@ -105,4 +106,4 @@ def _draw(job: tuple[int, int, Split, Geometry]) -> tuple[int, list[NDArray[np.u
         )[0]
         for place, shot in enumerate(story.shots)
     ]
-    return number, videos, [f"{story.global_caption} {shot.caption}" for shot in story.shots]
+    return number, videos, [full_prompt(story.global_caption, shot.caption) for shot in story.shots]

@@ -21,9 +21,10 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from shotstream.core.errors import InputError
-from shotstream.core.files import whole_file, write_text
+from shotstream.core.files import whole_file
 from shotstream.sampling.context import ContextFrames
 from shotstream.training.processes import ALONE, Processes
+from shotstream.training.shard_folder import claim
 
 log = logging.getLogger(__name__)
 DESCRIPTION = "trajectories.json"
@@ -77,7 +78,7 @@ def build_trajectories(
     make: the pairs of a shard's number, always the same ones, whichever of the ``processes`` makes them.
     """
     with processes.first_before_others():
-        _claim(folder, json.dumps({**made_by, "shards": shards}, sort_keys=True))
+        claim(folder / DESCRIPTION, json.dumps({**made_by, "shards": shards}, sort_keys=True))
     for number in processes.parts(shards):
         path = _shard(folder, number)
         if path.exists() and not is_whole(path):
@@ -87,16 +88,6 @@ def build_trajectories(
             _write(path, make(number))
         progress(number + 1, shards)
     processes.wait()
-
-
-def _claim(folder: Path, wanted: str) -> None:
-    """Make ``folder`` one that was made by ``wanted``."""
-    folder.mkdir(parents=True, exist_ok=True)
-    description = folder / DESCRIPTION
-    if not description.exists() or description.read_text() != wanted:
-        for stale in folder.glob("shard-*.safetensors"):
-            stale.unlink()
-        write_text(description, wanted)
 
 
 def is_whole(path: Path) -> bool:

@@ -1,13 +1,13 @@
-"""An edit to export: see edit_rig."""
+"""A timeline to export: see timeline_rig."""
 
 from __future__ import annotations
 
 import pytest
-from edit_rig import make_edit
+from timeline_rig import make_timeline
 
-from shotstream.media.exports.edit import Edit
+from shotstream.media.exports.timeline import Timeline
 
 
 @pytest.fixture
-def edit() -> Edit:
-    return make_edit()
+def timeline() -> Timeline:
+    return make_timeline()

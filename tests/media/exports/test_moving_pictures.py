@@ -10,8 +10,8 @@ import pytest
 from PIL import Image, ImageSequence
 
 from shotstream.media.exports.animation import shown_for
-from shotstream.media.exports.edit import Edit
 from shotstream.media.exports.formats import write_export
+from shotstream.media.exports.timeline import Timeline
 from shotstream.media.provenance import SOURCE_TYPE
 from shotstream.media.video import read_info
 
@@ -32,11 +32,11 @@ def animation(path: Path) -> tuple[list[np.ndarray], list[int]]:
     return [pixels for pixels, _ in frames], [milliseconds for _, milliseconds in frames]
 
 
-def test_clips_are_the_shots(edit: Edit, tmp_path: Path) -> None:
-    files = write_export(edit, tmp_path / "clips", "clips")
+def test_clips_are_the_shots(timeline: Timeline, tmp_path: Path) -> None:
+    files = write_export(timeline, tmp_path / "clips", "clips")
     assert [path.name for path in files] == ["shot_000.mp4", "shot_002.mp4", "shot_003.mp4"]
     assert sorted(tmp_path.rglob("*.mp4")) == files
-    for path, shot in zip(files, edit.shots, strict=True):
+    for path, shot in zip(files, timeline.shots, strict=True):
         frames = decoded(path)
         assert frames.shape == (shot.frames, 64, 96, 3)
         assert decibels(frames, shot.read(None)) > 35
@@ -45,21 +45,21 @@ def test_clips_are_the_shots(edit: Edit, tmp_path: Path) -> None:
         assert info.tags is not None and info.tags.title == f"my fox, shot {shot.index}"
 
 
-def test_one_shot_and_the_whole_film(edit: Edit, tmp_path: Path) -> None:
-    write_export(edit, tmp_path / "film.mp4")
-    write_export(edit, tmp_path / "shot.mp4", shot=2)
+def test_one_shot_and_the_whole_film(timeline: Timeline, tmp_path: Path) -> None:
+    write_export(timeline, tmp_path / "film.mp4")
+    write_export(timeline, tmp_path / "shot.mp4", shot=2)
     whole, one = decoded(tmp_path / "film.mp4"), decoded(tmp_path / "shot.mp4")
-    assert (len(whole), len(one)) == (edit.frames, 33)
+    assert (len(whole), len(one)) == (timeline.frames, 33)
     assert decibels(whole[9:42], one) > 35
 
 
 @pytest.mark.parametrize(("suffix", "least", "step"), [("webp", 30, 1), ("gif", 28, 10)])
-def test_animations_show_every_frame_for_its_time(edit: Edit, tmp_path: Path, suffix, least, step) -> None:
+def test_animations_show_every_frame_for_its_time(timeline: Timeline, tmp_path: Path, suffix, least, step) -> None:
     for shot in (None, 2):
         path = tmp_path / f"{shot}.{suffix}"
-        assert write_export(edit, path, shot=shot) == [path]
+        assert write_export(timeline, path, shot=shot) == [path]
         frames, shown = animation(path)
-        wanted = [one for one in edit.shots if shot in (None, one.index)]
+        wanted = [one for one in timeline.shots if shot in (None, one.index)]
         true = np.concatenate([one.read(None) for one in wanted])
         assert len(frames) == len(true)
         assert decibels(np.stack(frames), true) > least
@@ -69,28 +69,28 @@ def test_animations_show_every_frame_for_its_time(edit: Edit, tmp_path: Path, su
             assert image.info["loop"] == 0
 
 
-def test_a_gif_keeps_its_background_still(edit: Edit, tmp_path: Path) -> None:
+def test_a_gif_keeps_its_background_still(timeline: Timeline, tmp_path: Path) -> None:
     """One palette per shot: a colour of the picture becomes the same colour in every frame."""
-    write_export(edit, tmp_path / "a.gif", shot=3)
+    write_export(timeline, tmp_path / "a.gif", shot=3)
     frames, _ = animation(tmp_path / "a.gif")
-    true = next(one for one in edit.shots if one.index == 3).read(None)
+    true = next(one for one in timeline.shots if one.index == 3).read(None)
     back = [np.roll(frame, -at, axis=1).astype(int) for at, frame in enumerate(frames)]
     assert np.abs(np.stack(back) - back[0]).mean() < 2 * np.abs(frames[0].astype(int) - true[0]).mean() + 1
 
 
-def test_animations_say_that_a_model_made_them(edit: Edit, tmp_path: Path) -> None:
-    write_export(edit, tmp_path / "a.webp", shot=0)
-    write_export(edit, tmp_path / "a.gif", shot=0)
+def test_animations_say_that_a_model_made_them(timeline: Timeline, tmp_path: Path) -> None:
+    write_export(timeline, tmp_path / "a.webp", shot=0)
+    write_export(timeline, tmp_path / "a.gif", shot=0)
     assert SOURCE_TYPE.encode() in (tmp_path / "a.webp").read_bytes()
     with Image.open(tmp_path / "a.gif") as image:
         assert b"Made by a generative model" in image.info["comment"]
 
 
-def test_the_same_film_is_the_same_file(edit: Edit, tmp_path: Path) -> None:
+def test_the_same_film_is_the_same_file(timeline: Timeline, tmp_path: Path) -> None:
     for name in ("a.gif", "a.webp", "a.mp4", "a.pdf", "a.png"):
-        assert write_export(edit, tmp_path / name)
+        assert write_export(timeline, tmp_path / name)
         first = (tmp_path / name).read_bytes()
-        write_export(edit, tmp_path / name)
+        write_export(timeline, tmp_path / name)
         assert (tmp_path / name).read_bytes() == first, name
 
 

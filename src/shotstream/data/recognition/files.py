@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from shotstream.core.errors import WeightsError
 from shotstream.core.files import whole_file
+from shotstream.core.weight_check import check_names_and_shapes
 from shotstream.data.recognition.network import Recogniser, RecogniserConfig
 from shotstream.data.recognition.questions import PERSON, PICTURE
 from shotstream.data.world.spec import WORLD_VERSION
@@ -60,9 +60,6 @@ def load_recogniser(path: Path) -> tuple[Recogniser, Header]:
     if header["world"] != str(WORLD_VERSION) or header["questions"] != asked:
         raise WeightsError(f"{path}: trained on another world (version {header['world']}, now {WORLD_VERSION})")
     network = Recogniser(RecogniserConfig.model_validate_json(header["config"]))
-    try:
-        with torch.no_grad():
-            network.load_state_dict(tensors)
-    except RuntimeError as fault:
-        raise WeightsError(f"{path}: does not fit its own config ({' '.join(str(fault).split())[:200]})") from fault
+    check_names_and_shapes(network, tensors, str(path))
+    network.load_state_dict(tensors)
     return network.eval(), Header(header["version"], header["world"], json.loads(header["accuracy"]))

@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from shotstream.core.files import write_bytes
-from shotstream.media.exports.edit import Edit
+from shotstream.media.exports.timeline import Timeline
 from shotstream.media.provenance import xmp_packet
 from shotstream.media.storyboard import spread
 
@@ -19,35 +19,35 @@ WEBP_QUALITY = 90
 PALETTE_FRAMES = 6  # of a shot, from which its 256 colours are chosen
 
 
-def write_webp(edit: Edit, path: Path) -> None:
+def write_webp(timeline: Timeline, path: Path) -> None:
     """An animated WebP that plays for ever, whole or not at all. Raises :class:`StorageError`."""
-    first, *others = (Image.fromarray(frame) for shot in edit.shots for frame in shot.read(None))
+    first, *others = (Image.fromarray(frame) for shot in timeline.shots for frame in shot.read(None))
     data = io.BytesIO()
     first.save(
         data,
         "WEBP",
         save_all=True,
         append_images=others,
-        duration=shown_for(edit.frames, edit.picture.fps, 1),
+        duration=shown_for(timeline.frames, timeline.picture.fps, 1),
         loop=0,
         quality=WEBP_QUALITY,
-        xmp=xmp_packet(edit.tags),
+        xmp=xmp_packet(timeline.tags),
     )
     write_bytes(path, data.getvalue())
 
 
-def write_gif(edit: Edit, path: Path) -> None:
+def write_gif(timeline: Timeline, path: Path) -> None:
     """An animated GIF that plays for ever, 256 colours per shot. Raises :class:`StorageError`."""
-    first, *others = (frame for shot in edit.shots for frame in _in_256_colours(shot.read(None)))
+    first, *others = (frame for shot in timeline.shots for frame in _in_256_colours(shot.read(None)))
     data = io.BytesIO()
     first.save(
         data,
         "GIF",
         save_all=True,
         append_images=others,
-        duration=shown_for(edit.frames, edit.picture.fps, 10),
+        duration=shown_for(timeline.frames, timeline.picture.fps, 10),
         loop=0,
-        comment=edit.tags.as_metadata()["comment"].encode(),
+        comment=timeline.tags.as_metadata()["comment"].encode(),
     )
     write_bytes(path, data.getvalue())
 

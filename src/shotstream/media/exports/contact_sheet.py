@@ -9,8 +9,8 @@ from pathlib import Path
 from PIL import Image, ImageDraw
 
 from shotstream.core.files import write_bytes
-from shotstream.media.exports.edit import Edit, EditShot
 from shotstream.media.exports.storyboard import footer_of, panel_of
+from shotstream.media.exports.timeline import Timeline, TimelineShot
 from shotstream.media.storyboard import FAINT, INK, RULE, font_of, wrap
 
 DPI = 200
@@ -32,9 +32,9 @@ LINE, HEADING_LINE = px(4.6), px(6.4)
 CAPTION_LINES, HEADING_LINES = 3, 6
 
 
-def write_contact_sheet(edit: Edit, path: Path) -> None:
+def write_contact_sheet(timeline: Timeline, path: Path) -> None:
     """Draw the pages and write them as PDF, whole or not at all. Raises :class:`StorageError`."""
-    first, *others = contact_sheet(edit)
+    first, *others = contact_sheet(timeline)
     data = io.BytesIO()
     first.save(
         data,
@@ -43,27 +43,30 @@ def write_contact_sheet(edit: Edit, path: Path) -> None:
         append_images=others,
         resolution=DPI,
         quality=92,
-        title=edit.tags.title,
-        subject=" ".join(edit.tags.story.global_caption.split()),
-        keywords=edit.tags.as_metadata()["comment"],
-        creator=f"shotstream {footer_of(edit)}",
+        title=timeline.tags.title,
+        subject=" ".join(timeline.tags.story.global_caption.split()),
+        keywords=timeline.tags.as_metadata()["comment"],
+        creator=f"shotstream {footer_of(timeline)}",
         creationDate=_EPOCH,
         modDate=_EPOCH,
     )
     write_bytes(path, data.getvalue())
 
 
-def contact_sheet(edit: Edit) -> list[Image.Image]:
+def contact_sheet(timeline: Timeline) -> list[Image.Image]:
     """The pages, at :data:`DPI` dots per inch."""
-    picture = edit.picture
+    picture = timeline.picture
     frame = ((WIDTH - (COLUMNS - 1) * GAP) // COLUMNS, 0)
     frame = (frame[0], min(round(frame[0] * picture.height / picture.width), HEIGHT // 2))
     row_height = LINE + frame[1] + CAPTION_LINES * LINE + 2 * GAP
-    title = wrap(edit.tags.story.global_caption, font_of(HEADING), WIDTH, most=HEADING_LINES)
+    title = wrap(timeline.tags.story.global_caption, font_of(HEADING), WIDTH, most=HEADING_LINES)
     head = HEADING_LINE * len(title) + 2 * GAP
     first = max(1, (HEIGHT - head) // row_height)
     each = max(1, HEIGHT // row_height)
-    groups = [edit.shots[:first], *(edit.shots[at : at + each] for at in range(first, len(edit.shots), each))]
+    groups = [
+        timeline.shots[:first],
+        *(timeline.shots[at : at + each] for at in range(first, len(timeline.shots), each)),
+    ]
     pages = []
     for number, shots in enumerate(groups):
         page = Image.new("RGB", (px(PAGE_MM[0]), px(PAGE_MM[1])), WHITE)
@@ -73,14 +76,14 @@ def contact_sheet(edit: Edit) -> list[Image.Image]:
         for row, shot in enumerate(shots):
             top = MARGIN + (head if number == 0 else 0) + row * row_height
             _draw_row(page, draw, shot, picture.fps, top, frame)
-        foot = f"{edit.tags.as_metadata()['comment']}   Page {number + 1} of {len(groups)}"
+        foot = f"{timeline.tags.as_metadata()['comment']}   Page {number + 1} of {len(groups)}"
         draw.text((MARGIN, px(PAGE_MM[1]) - FOOT + GAP), foot, fill=FAINT, font=font_of(SMALL))
         pages.append(page)
     return pages
 
 
 def _draw_row(
-    page: Image.Image, draw: ImageDraw.ImageDraw, shot: EditShot, fps: int, top: int, frame: tuple[int, int]
+    page: Image.Image, draw: ImageDraw.ImageDraw, shot: TimelineShot, fps: int, top: int, frame: tuple[int, int]
 ) -> None:
     """One shot: a line of facts, its frames, its caption."""
     panel = panel_of(shot, fps, COLUMNS)

@@ -12,8 +12,8 @@ from pathlib import Path
 from shotstream.core.errors import InputError
 from shotstream.core.files import write_text
 from shotstream.media.exports.clips import write_clips
-from shotstream.media.exports.edit import Edit, EditShot
 from shotstream.media.exports.media_folder import media_folder
+from shotstream.media.exports.timeline import Timeline, TimelineShot
 
 RATES = (24, 25, 30, 48, 50, 60)  # SMPTE ST 12's whole rates and their doubles
 MAX_EVENTS = 999  # three digits number an event
@@ -36,21 +36,21 @@ def timecode(count: int, rate: int) -> str:
     return f"{seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}:{rest:02d}"
 
 
-def write_edl(edit: Edit, path: Path) -> None:
+def write_edl(timeline: Timeline, path: Path) -> None:
     """Write the clips beside ``path``, then the list. Raises :class:`InputError` for a film no list can hold,
     :class:`StorageError` when the disk refuses."""
-    if len(edit.shots) > MAX_EVENTS:
-        raise InputError(f"{path}: an EDL holds {MAX_EVENTS} shots, the film has {len(edit.shots)}; export .otio")
-    rate = timecode_rate(edit.picture.fps)
+    if len(timeline.shots) > MAX_EVENTS:
+        raise InputError(f"{path}: an EDL holds {MAX_EVENTS} shots, the film has {len(timeline.shots)}; export .otio")
+    rate = timecode_rate(timeline.picture.fps)
     folder = media_folder(path)
-    events = [_event(number, shot, edit.picture.fps, folder) for number, shot in enumerate(edit.shots, 1)]
-    head = [f"TITLE: {_ascii(edit.tags.title)[:70]}", "FCM: NON-DROP FRAME", ""]
+    events = [_event(number, shot, timeline.picture.fps, folder) for number, shot in enumerate(timeline.shots, 1)]
+    head = [f"TITLE: {_ascii(timeline.tags.title)[:70]}", "FCM: NON-DROP FRAME", ""]
     events[0] += f"* COMMENT: timecode of this list counts {rate} to the second\n"  # no reader takes one further up
-    write_clips(edit, folder)
+    write_clips(timeline, folder)
     write_text(path, "\n".join(head + events))
 
 
-def _event(number: int, shot: EditShot, fps: int, folder: Path) -> str:
+def _event(number: int, shot: TimelineShot, fps: int, folder: Path) -> str:
     """One cut: reel, track, source from and to, record from and to; then what an editor finds the clip by."""
     rate = timecode_rate(fps)
     each = rate // fps

@@ -10,16 +10,16 @@ from shotstream.core.errors import InputError
 from shotstream.media.exports.animation import write_gif, write_webp
 from shotstream.media.exports.clips import clip_paths, write_clips, write_mp4
 from shotstream.media.exports.contact_sheet import write_contact_sheet
-from shotstream.media.exports.edit import Edit
 from shotstream.media.exports.edl import write_edl
 from shotstream.media.exports.media_folder import media_folder
+from shotstream.media.exports.otio import write_otio
 from shotstream.media.exports.script import write_script
 from shotstream.media.exports.storyboard import write_board
 from shotstream.media.exports.subtitles import write_srt, write_vtt
-from shotstream.media.exports.timeline import write_otio
+from shotstream.media.exports.timeline import Timeline
 
 
-def _it_alone(edit: Edit, path: Path) -> list[Path]:
+def _it_alone(timeline: Timeline, path: Path) -> list[Path]:
     return [path]
 
 
@@ -30,9 +30,9 @@ class Format:
     name: str
     suffixes: tuple[str, ...]  # none: a folder
     kind: str  # MIME type of the file at the path asked for
-    write: Callable[[Edit, Path], None]
+    write: Callable[[Timeline, Path], None]
     per_shot: bool = False
-    files: Callable[[Edit, Path], list[Path]] = _it_alone
+    files: Callable[[Timeline, Path], list[Path]] = _it_alone
 
     @property
     def several(self) -> bool:
@@ -40,8 +40,8 @@ class Format:
         return self.files is not _it_alone
 
 
-def _with_clips(edit: Edit, path: Path) -> list[Path]:
-    return [path, *clip_paths(edit, media_folder(path))]
+def _with_clips(timeline: Timeline, path: Path) -> list[Path]:
+    return [path, *clip_paths(timeline, media_folder(path))]
 
 
 _TABLE = (
@@ -84,22 +84,22 @@ def format_of(path: Path, name: str | None = None) -> Format:
     return wanted
 
 
-def cut_down(edit: Edit, chosen: Format, shot: int | None) -> Edit:
-    """``edit``, or its shot ``shot`` alone. Raises :class:`InputError` if the format is of whole films only."""
+def cut_down(timeline: Timeline, chosen: Format, shot: int | None) -> Timeline:
+    """``timeline``, or its shot ``shot`` alone. Raises :class:`InputError` if the format is of whole films only."""
     if shot is None:
-        return edit
+        return timeline
     if not chosen.per_shot:
         able = ", ".join(one.name for one in _TABLE if one.per_shot)
         raise InputError(f"{chosen.name}: is of the whole film; one shot can be exported as {able}")
-    return edit.only(shot)
+    return timeline.only(shot)
 
 
-def write_export(edit: Edit, path: Path, name: str | None = None, shot: int | None = None) -> list[Path]:
-    """Export ``edit``, or shot ``shot`` of it, to ``path``; returns every file written, each whole.
+def write_export(timeline: Timeline, path: Path, name: str | None = None, shot: int | None = None) -> list[Path]:
+    """Export ``timeline``, or shot ``shot`` of it, to ``path``; returns every file written, each whole.
 
     Raises as :func:`format_of` and :func:`cut_down` do, and :class:`StorageError` when the disk refuses.
     """
     chosen = format_of(path, name)
-    part = cut_down(edit, chosen, shot)
+    part = cut_down(timeline, chosen, shot)
     chosen.write(part, path)
     return chosen.files(part, path)

@@ -8,15 +8,15 @@ from pathlib import Path
 import yaml
 
 from shotstream.core.files import write_text
-from shotstream.media.exports.edit import Edit
+from shotstream.media.exports.timeline import Timeline
 
 
-def write_script(edit: Edit, path: Path) -> None:
+def write_script(timeline: Timeline, path: Path) -> None:
     """The story with the seeds of the takes in the film; YAML, or JSON if ``path`` says so.
 
     Raises :class:`StorageError`.
     """
-    story = edit.tags.story.model_dump(exclude_none=True, mode="json")
+    story = timeline.tags.story.model_dump(exclude_none=True, mode="json")
     if path.suffix.lower() == ".json":
         write_text(path, json.dumps(story, indent=2, ensure_ascii=False) + "\n")
     else:

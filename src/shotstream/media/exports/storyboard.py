@@ -1,4 +1,4 @@
-"""The storyboard of an edit: frames of every shot on one PNG."""
+"""The storyboard of a timeline: frames of every shot on one PNG."""
 
 from __future__ import annotations
 
@@ -7,27 +7,27 @@ from pathlib import Path
 from PIL import Image
 
 from shotstream.core.files import write_bytes
-from shotstream.media.exports.edit import Edit, EditShot
+from shotstream.media.exports.timeline import Timeline, TimelineShot
 from shotstream.media.storyboard import FRAMES_PER_SHOT, Panel, draw_storyboard, png, spread_over
 
 
-def panel_of(shot: EditShot, fps: int, count: int = FRAMES_PER_SHOT) -> Panel:
+def panel_of(shot: TimelineShot, fps: int, count: int = FRAMES_PER_SHOT) -> Panel:
     """``count`` frames of ``shot``, from the first to the last, and its caption."""
     pictures = shot.read(spread_over(shot.frames, count))
     return Panel(caption=shot.caption, frames=pictures, start=shot.start / fps, seconds=shot.frames / fps)
 
 
-def footer_of(edit: Edit) -> str:
+def footer_of(timeline: Timeline) -> str:
     """What stands at the foot of a sheet: which model, which seed."""
-    return f"{edit.tags.model} {edit.tags.model_version}, seed {edit.tags.seed}"
+    return f"{timeline.tags.model} {timeline.tags.model_version}, seed {timeline.tags.seed}"
 
 
-def draw_board(edit: Edit, most: int | None = None) -> Image.Image:
+def draw_board(timeline: Timeline, most: int | None = None) -> Image.Image:
     """The sheet, of at most ``most`` shots."""
-    panels = [panel_of(shot, edit.picture.fps) for shot in edit.shots[:most]]
-    return draw_storyboard(edit.tags.story.global_caption, panels, footer_of(edit))
+    panels = [panel_of(shot, timeline.picture.fps) for shot in timeline.shots[:most]]
+    return draw_storyboard(timeline.tags.story.global_caption, panels, footer_of(timeline))
 
 
-def write_board(edit: Edit, path: Path) -> None:
+def write_board(timeline: Timeline, path: Path) -> None:
     """Write the sheet, whole or not at all. Raises :class:`StorageError`."""
-    write_bytes(path, png(draw_board(edit)))
+    write_bytes(path, png(draw_board(timeline)))

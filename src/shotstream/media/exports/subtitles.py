@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from shotstream.core.files import write_text
-from shotstream.media.exports.edit import Edit
+from shotstream.media.exports.timeline import Timeline
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,31 +19,31 @@ class Cue:
     text: str
 
 
-def cues(edit: Edit) -> Iterator[Cue]:
+def cues(timeline: Timeline) -> Iterator[Cue]:
     """A cue per prompt; a shot that was changed while it was made has several. White space becomes single spaces."""
-    for shot in edit.shots:
+    for shot in timeline.shots:
         ends = [prompt.frame for prompt in shot.prompts[1:]] + [shot.frames]
         for prompt, end in zip(shot.prompts, ends, strict=True):
             if end > prompt.frame:
                 yield Cue(shot.start + prompt.frame, shot.start + end, " ".join(prompt.caption.split()))
 
 
-def write_srt(edit: Edit, path: Path) -> None:
+def write_srt(timeline: Timeline, path: Path) -> None:
     """Raises :class:`StorageError`."""
-    fps = edit.picture.fps
+    fps = timeline.picture.fps
     blocks = [
         f"{number}\n{_clock(cue.start, fps, ',')} --> {_clock(cue.end, fps, ',')}\n{cue.text}\n"
-        for number, cue in enumerate(cues(edit), 1)
+        for number, cue in enumerate(cues(timeline), 1)
     ]
     write_text(path, "\n".join(blocks))
 
 
-def write_vtt(edit: Edit, path: Path) -> None:
+def write_vtt(timeline: Timeline, path: Path) -> None:
     """The global caption stands in a note. Raises :class:`StorageError`."""
-    fps = edit.picture.fps
-    note = f"{edit.tags.story.global_caption}\n\n{edit.tags.as_metadata()['comment']}"
+    fps = timeline.picture.fps
+    note = f"{timeline.tags.story.global_caption}\n\n{timeline.tags.as_metadata()['comment']}"
     blocks = [f"NOTE\n{_vtt_text(line)}\n" for line in note.split("\n\n")]
-    for cue in cues(edit):
+    for cue in cues(timeline):
         blocks.append(f"{_clock(cue.start, fps, '.')} --> {_clock(cue.end, fps, '.')}\n{_vtt_text(cue.text)}\n")
     write_text(path, "\n".join(["WEBVTT\n", *blocks]))
 

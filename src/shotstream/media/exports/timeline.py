@@ -1,68 +1,66 @@
-"""The cut as OpenTimelineIO, which editors and pipelines of today read; it refers to the exported clips."""
+"""A timeline: a film as exports see it. Its chosen takes in order, what each was made under, its pixels on demand."""
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING
-from urllib.parse import quote
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
 
 from shotstream.core.errors import InputError
-from shotstream.core.files import write_text
-from shotstream.media.exports.clips import write_clips
-from shotstream.media.exports.edit import Edit, EditShot
-from shotstream.media.exports.media_folder import media_folder
-from shotstream.media.provenance import SOURCE_TYPE
+from shotstream.media.h264 import Picture
+from shotstream.media.provenance import FilmTags
 
-if TYPE_CHECKING:
-    import opentimelineio as otio
+Read = Callable[[Sequence[int] | None], np.ndarray]  # frames by number (None: all) as uint8 [n, height, width, 3]
 
 
-def write_otio(edit: Edit, path: Path) -> None:
-    """Write the clips beside ``path``, then the timeline: times in the film's own frames, a marker per prompt.
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Prompt:
+    """From ``frame`` (of its shot, from 0) on, a shot was made under ``caption``."""
 
-    Raises :class:`InputError` if opentimelineio is not installed, :class:`StorageError` when the disk refuses.
-    """
-    try:
-        from opentimelineio.schema import Timeline, Track
-    except ModuleNotFoundError as fault:
-        raise InputError(f"{path}: needs opentimelineio; pip install 'shotstream[edit]'") from fault
-
-    folder = media_folder(path)
-    timeline = Timeline(edit.tags.title)
-    timeline.metadata["shotstream"] = _about(edit)
-    track = Track("V1", kind="Video")
-    track.extend([_clip(shot, edit.picture.fps, folder) for shot in edit.shots])
-    timeline.tracks.append(track)
-    write_clips(edit, folder)
-    write_text(path, timeline.to_json_string(indent=2))
+    frame: int
+    caption: str
 
 
-def _about(edit: Edit) -> dict[str, object]:
-    """The film's origin, as its MP4 has it."""
-    tags = edit.tags
-    return {
-        "synthetic": True,
-        "digitalSourceType": SOURCE_TYPE,
-        "global_caption": tags.story.global_caption,
-        "seed": str(tags.seed),  # as text: the number may be larger than other programs can hold
-        "model": tags.model,
-        "model_version": tags.model_version,
-    }
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TimelineShot:
+    """One shot: its place in the film (``index``, from 0; first frame ``start``), and how it came about."""
+
+    index: int
+    start: int
+    frames: int
+    prompts: tuple[Prompt, ...]
+    seed: int
+    read: Read
+
+    @property
+    def caption(self) -> str:
+        """What the shot began as."""
+        return self.prompts[0].caption
+
+    @property
+    def clip(self) -> str:
+        """The name its clip gets: shots keep their numbers."""
+        return f"shot_{self.index:03d}.mp4"
 
 
-def _clip(shot: EditShot, fps: int, folder: Path) -> otio.schema.Clip:
-    from opentimelineio.opentime import RationalTime, TimeRange
-    from opentimelineio.schema import Clip, ExternalReference, Marker
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Timeline:
+    """A film's made shots, at least one, without gaps between them."""
 
-    def time(frames: int) -> RationalTime:
-        return RationalTime(frames, fps)
+    tags: FilmTags
+    picture: Picture
+    shots: tuple[TimelineShot, ...]
 
-    whole = TimeRange(time(0), time(shot.frames))
-    media = ExternalReference(f"{quote(folder.name)}/{shot.clip}", whole)
-    markers = [
-        Marker(prompt.caption, TimeRange(time(prompt.frame), time(0)))
-        for prompt in shot.prompts
-        if prompt.frame < shot.frames
-    ]
-    about = {"shotstream": {"shot": shot.index, "caption": shot.caption, "seed": str(shot.seed)}}
-    return Clip(Path(shot.clip).stem, media, whole, about, markers=markers)
+    @property
+    def frames(self) -> int:
+        return sum(shot.frames for shot in self.shots)
+
+    def only(self, shot: int) -> Timeline:
+        """Shot ``shot`` alone, from frame 0 on. Raises :class:`InputError` if it is not there or not made."""
+        found = next((one for one in self.shots if one.index == shot), None)
+        if found is None:
+            made = ", ".join(str(one.index) for one in self.shots)
+            raise InputError(f"there is no made shot {shot}; made are {made}, counted from 0")
+        tags = self.tags.model_copy(update={"title": f"{self.tags.title}, shot {shot}"})
+        return replace(self, tags=tags, shots=(replace(found, start=0),))

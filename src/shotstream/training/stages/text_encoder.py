@@ -31,6 +31,7 @@ from shotstream.codecs.text_encoder import (
 from shotstream.codecs.weights import save_text_encoder
 from shotstream.core.config import Config
 from shotstream.core.randomness import derive
+from shotstream.core.story import full_prompt
 from shotstream.data.world.spec import WorldStory
 from shotstream.data.world.stories import make_story
 from shotstream.data.world.truth import ASKED, read_attributes
@@ -161,5 +162,5 @@ def _examples(
         for shot, spec in enumerate(story.shots):
             read = read_attributes(story, shot)
             labels = [read[a.name] if read[a.name] >= 0 else len(a.classes) for a in ASKED]
-            yield f"{story.global_caption} {spec.caption}", labels
+            yield full_prompt(story.global_caption, spec.caption), labels
         progress(number + 1, stories)

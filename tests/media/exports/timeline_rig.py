@@ -1,4 +1,4 @@
-"""An edit to export: three shots of soft moving patterns, one of them changed while it was made."""
+"""A timeline to export: three shots of soft moving patterns, one of them changed while it was made."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image
 
 from shotstream.core.story import Shot, Story
-from shotstream.media.exports.edit import Edit, EditShot, Prompt
+from shotstream.media.exports.timeline import Prompt, Timeline, TimelineShot
 from shotstream.media.h264 import Picture
 from shotstream.media.provenance import FilmTags
 
@@ -26,12 +26,12 @@ def clip(frames: int, seed: int, picture: Picture) -> np.ndarray:
     return np.stack([np.roll(still, frame, axis=1) for frame in range(frames)])
 
 
-def make_edit(lengths: tuple[int, ...] = LENGTHS, picture: Picture = PICTURE) -> Edit:
+def make_timeline(lengths: tuple[int, ...] = LENGTHS, picture: Picture = PICTURE) -> Timeline:
     """Shots 0, 2, 3, ... of so many frames; shot 1 is not made."""
     pixels = [clip(length, seed, picture) for seed, length in enumerate(lengths)]
     starts = np.cumsum([0, *lengths]).tolist()
     shots = tuple(
-        EditShot(
+        TimelineShot(
             index=number + (number > 0),
             start=starts[number],
             frames=length,
@@ -45,4 +45,4 @@ def make_edit(lengths: tuple[int, ...] = LENGTHS, picture: Picture = PICTURE) ->
         global_caption="A red fox in “winter” <&>.", seed=7, shots=tuple(Shot(caption=s.caption) for s in shots)
     )
     tags = FilmTags(title="my fox", story=story, seed=7, model="storyworld", model_version="1")
-    return Edit(tags=tags, picture=picture, shots=shots)
+    return Timeline(tags=tags, picture=picture, shots=shots)

@@ -1,4 +1,4 @@
-"""The edit of a film: its chosen takes as :mod:`shotstream.media.exports` takes them, from what is stored, no model."""
+"""The timeline of a film: its chosen takes as exports take them, from what is stored, no model."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from shotstream.core.errors import InputError
 from shotstream.core.story import MAX_SECONDS, MIN_SECONDS, Shot, Story
 from shotstream.film.record import FilmRecord, ShotRecord, TakeRecord
 from shotstream.film.store import TakeStore
-from shotstream.media.exports.edit import Edit, EditShot, Prompt
+from shotstream.media.exports.timeline import Prompt, Timeline, TimelineShot
 from shotstream.media.h264 import Picture
 from shotstream.media.provenance import FilmTags
 
 
-def edit_of(record: FilmRecord, store: TakeStore, title: str) -> Edit:
+def timeline_of(record: FilmRecord, store: TakeStore, title: str) -> Timeline:
     """The chosen takes of the made shots. Raises :class:`InputError` if there are none."""
     made = [(index, shot, shot.choice) for index, shot in enumerate(record.shots)]
     chosen = [(index, shot, take) for index, shot, take in made if take is not None]
@@ -24,7 +24,7 @@ def edit_of(record: FilmRecord, store: TakeStore, title: str) -> Edit:
         raise InputError("the film has no made shot yet; wait for a take first")
     starts = np.cumsum([0, *(take.frames for _, _, take in chosen)]).tolist()
     shots = tuple(
-        EditShot(
+        TimelineShot(
             index=index,
             start=start,
             frames=take.frames,
@@ -42,7 +42,7 @@ def edit_of(record: FilmRecord, store: TakeStore, title: str) -> Edit:
         model=_each_once(take.model for take in takes),
         model_version=_each_once(take.model_version for take in takes),
     )
-    return Edit(tags=tags, picture=Picture(width=record.width, height=record.height, fps=record.fps), shots=shots)
+    return Timeline(tags=tags, picture=Picture(width=record.width, height=record.height, fps=record.fps), shots=shots)
 
 
 def _read(store: TakeStore, take: TakeRecord, frames: Sequence[int] | None) -> np.ndarray:
