@@ -29,10 +29,16 @@ PATIENCE = 600.0  # seconds for anything to come about; a busy machine needs the
 
 
 @contextmanager
-def opened(browser, url: str, *, width: int = 1280, scheme: str = "dark", touch: bool = False) -> Iterator[object]:
-    """A page at ``url``; whatever the browser complains about fails the test."""
+def opened(
+    browser, url: str, *, width: int = 1280, scheme: str = "dark", touch: bool = False, script: str = "", model="tiny"
+) -> Iterator[object]:
+    """A page at ``url`` of a studio with ``model``; whatever the browser complains about fails the test.
+
+    script: run before the page's own.
+    """
     context = browser.new_context(viewport={"width": width, "height": 860}, color_scheme=scheme, has_touch=touch)
     context.set_default_timeout(PATIENCE * 1000)
+    context.add_init_script(script)
     page = context.new_page()
     faults: list[str] = []
     page.on("pageerror", lambda fault: faults.append(str(fault)))
@@ -41,7 +47,7 @@ def opened(browser, url: str, *, width: int = 1280, scheme: str = "dark", touch:
         lambda said: faults.append(said.text) if said.type == "error" and not EXPECTED.search(said.text) else None,
     )
     page.goto(url)
-    wait(page, "document.getElementById('model').textContent.startsWith('tiny')")
+    wait(page, f"document.getElementById('model').textContent.startsWith('{model}')")
     yield page
     context.close()
     assert faults == []

@@ -29,10 +29,10 @@ GEOMETRY = Geometry(width=64, height=32, spatial=8, latent_channels=4, default_b
 class Painter:
     """A model that paints one colour per prompt and block, at once. ``fail``: how many of the next blocks fail."""
 
-    geometry = GEOMETRY
     model_name, model_version = "painter", "1"
 
-    def __init__(self) -> None:
+    def __init__(self, geometry: Geometry = GEOMETRY) -> None:
+        self.geometry = geometry
         self.fail = 0
         self.read: list[str] = []
         self.gate = threading.Event()  # blocks wait for it
@@ -63,17 +63,23 @@ class Painter:
             if self.fail:
                 self.fail -= 1
                 raise RuntimeError("out of paint")
-            length = GEOMETRY.shot_frames(index + 1) - (GEOMETRY.shot_frames(index) if index else 0)
+            first = self.geometry.shot_frames(index) if index else 0
+            length = self.geometry.shot_frames(index + 1) - first
             noise = plan.noise.draw(index, 0, (1,)).item()
             colour = np.random.default_rng(derive(0, plan.prompt, str(noise))).integers(0, 256, 3)
-            yield Block(index=index, frames=np.full((length, 32, 64, 3), colour, np.uint8), latents=torch.zeros(0))
+            frames = np.full((length, self.geometry.height, self.geometry.width, 3), colour, np.uint8)
+            yield Block(index=index, frames=self.painted(plan.prompt, first, frames), latents=torch.zeros(0))
             index += 1
+
+    def painted(self, prompt: str, first: int, frames: np.ndarray) -> np.ndarray:
+        """What becomes of ``frames``, the shot's from ``first`` on: they stay as they are."""
+        return frames
 
 
 @contextmanager
-def client_of(load: Callable[[], object], films: Path) -> Iterator[TestClient]:
-    """The application, ready; answers to its own name alone."""
-    with TestClient(make_app(load, films, PORT), base_url=f"http://127.0.0.1:{PORT}") as client:
+def client_of(load: Callable[[], object], films: Path, host: str = "testclient") -> Iterator[TestClient]:
+    """The application, ready; answers to its own name alone. ``host``: where its client is."""
+    with TestClient(make_app(load, films, PORT), base_url=f"http://127.0.0.1:{PORT}", client=(host, 50000)) as client:
         until(lambda: client.get("/readyz").status_code == 200)
         yield client
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import Future
+
 import numpy as np
 import pytest
 
 from shotstream.serving.frames import Picture, jpeg, pack, unpack
-from shotstream.serving.hub import MOST_PICTURES, MOST_WAITING, Outbox
+from shotstream.serving.hub import MOST_PICTURES, MOST_WAITING, Outbox, Showing
 from shotstream.serving.pacing import LONGEST_LEAD, MAX_LATE, SHORTEST_LEAD, Lateness, Lead, Playhead
+from shotstream.serving.press import MOST_PRINTING, FreshBlock, Press, Prints
 from shotstream.serving.protocol import Accepted
-from shotstream.serving.session import Timed
 
 
 def test_frames_are_a_sixteenth_apart_and_blocks_join() -> None:
@@ -54,11 +57,41 @@ def test_a_slow_line_sees_fewer_frames_never_older_ones() -> None:
     assert max(now - due for due, now in sent) <= MAX_LATE + 0.1 + 1e-9
 
 
+def test_a_late_piece_is_left_out_whole_and_an_early_one_is_sent_ahead() -> None:
+    line = Lateness()
+    assert line.wait(10, 9, frames=12, ahead=0.5) == 0.5
+    assert line.wait(10, 9.9, frames=12, ahead=0.5) == 0
+    assert line.wait(10, 10 + 2 * MAX_LATE, frames=12, ahead=0.5) is None
+    assert line.dropped == 12
+
+
+def test_the_press_encodes_once_per_kind_and_pixels_do_not_pile_up() -> None:
+    gate, times = threading.Event(), iter(range(100))
+
+    def clock() -> float:
+        gate.wait(60)
+        return next(times)
+
+    press = Press(clock)
+    block = FreshBlock(take=3, shot=1, first=9, frames=np.zeros((12, 32, 64, 3), np.uint8), fps=16, due=0)
+    prints = [press.print(block, kind) for kind in ("jpeg", "mp4") * (MOST_PRINTING // 2)]
+    one_more = threading.Thread(target=press.print, args=(block, "jpeg"))
+    one_more.start()
+    one_more.join(0.2)
+    assert one_more.is_alive()  # it waits for room
+    gate.set()
+    one_more.join(60)
+    assert not one_more.is_alive()
+    frames, (piece,) = (one.result().pictures for one in prints[:2])
+    assert [one.frame for one in frames] == list(range(9, 21)) and {one.kind for one in frames} == {"jpeg"}
+    assert (piece.kind, piece.frame, piece.frames, piece.take, piece.shot) == ("mp4", 9, 12, 3, 1)
+    press.close()
+
+
 def test_an_outbox_is_bounded_both_ways() -> None:
-    outbox = Outbox()
-    for index in range(2 * MOST_PICTURES):
-        outbox.put(Timed(0, Picture(0, index, 0, b"")))
-    assert outbox.dropped == MOST_PICTURES
+    outbox, prints = Outbox(), Future[Prints]()
+    taken = sum(outbox.put(Showing("mp4", 12, 16, 0, prints)) for _ in range(20))
+    assert (taken, outbox.pictures, outbox.dropped) == (MOST_PICTURES // 12, 12 * taken, 12 * (20 - taken))
     for ref in range(MOST_WAITING):
         outbox.put(Accepted(ref=ref))
     assert not outbox.overrun.is_set()
@@ -70,6 +103,7 @@ def test_pictures_survive_the_wire() -> None:
     pictures = [
         Picture(3, frame, 2, jpeg(np.full((32, 64, 3), 40 * frame, np.uint8)), frame == 1) for frame in range(3)
     ]
+    pictures.insert(1, Picture(3, 3, 2, b"a piece", live=True, kind="mp4", frames=12))
     data = b"".join(map(pack, pictures))
     assert unpack(data) == pictures
     for damaged in (data[:-1], data[:10], b"XX" + data[2:]):

@@ -32,7 +32,11 @@ COMMANDS = st.one_of(
     st.sampled_from([edit.Delete(shot=0), edit.Duplicate(shot=1), edit.Switch(branch="a"), edit.Drop(branch="a")]),
     st.sampled_from([edit.RemakeStale(), edit.Undo(), edit.Redo(), edit.Pause()]),
 )
-HELLOS = st.builds(Hello, version=st.sampled_from([1, 1, 2]), film=st.just(FILM), ref=st.integers(0, 99))
+KINDS = st.sampled_from([("jpeg",), ("jpeg", "mp4"), ("mp4",)])
+HELLOS = st.builds(
+    Hello, version=st.sampled_from([1, 1, 2]), film=st.just(FILM), ref=st.integers(0, 99), pictures=KINDS
+)
+SHOWS = st.builds(protocol.Show, pictures=KINDS, ref=st.integers(0, 99))
 REFUSALS = st.just(Refused(code="malformed", text="?"))
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
@@ -61,7 +65,7 @@ def test_long_and_deep_messages_are_refused_by_name() -> None:
 
 
 @settings(deadline=None)
-@given(COMMANDS | HELLOS)
+@given(COMMANDS | HELLOS | SHOWS)
 def test_messages_survive_the_wire_and_fit_the_published_schema(message) -> None:
     text = message.model_dump_json()
     assert parse(text) == message
@@ -72,7 +76,7 @@ SCHEMA = protocol.schema()
 
 
 @settings(max_examples=100, deadline=None)
-@given(st.lists(st.tuples(COMMANDS | HELLOS | REFUSALS, st.floats(-1, 5)), max_size=30))
+@given(st.lists(st.tuples(COMMANDS | HELLOS | SHOWS | REFUSALS, st.floats(-1, 5)), max_size=30))
 def test_any_sequence_of_messages(messages) -> None:
     state, now, attached = State(), 0.0, 0
     for message, step in messages:
@@ -102,6 +106,9 @@ def test_refusals_have_names() -> None:
     assert code(advance(closed, protocol.Cut(), 0)[1]) == "closed"
     here, _ = advance(new, Hello(version=1, film=FILM), 0)
     assert here.phase == "attached"
+    assert code(advance(new, protocol.Show(pictures=("mp4",)), 0)[1]) == "hello_first"
+    again = protocol.Show(pictures=("jpeg",))
+    assert advance(here, again, 0)[1] == (again,)
     assert code(advance(here, Hello(version=1, film=FILM), 0)[1]) == "hello_twice"
 
 

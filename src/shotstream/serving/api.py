@@ -22,10 +22,10 @@ from shotstream.serving.desk import Desk
 from shotstream.serving.exports import Id, add_exports
 from shotstream.serving.frames import Picture, jpeg, pack
 from shotstream.serving.http_types import CheckText, Clean, Cleaned, Listed, NewFilm
-from shotstream.serving.hub import Outbox
+from shotstream.serving.hub import Outbox, Showing
 from shotstream.serving.protocol import Accepted, AnyCommand, FilmView, ModelView, Shoot, schema
 from shotstream.serving.safety import UPLOADS
-from shotstream.serving.session import Session, Timed
+from shotstream.serving.session import Session
 from shotstream.serving.studio import Studio
 from shotstream.serving.words import Words, cut_hint, unknown_in
 
@@ -127,10 +127,10 @@ async def _parts(desk: Desk, id: str) -> AsyncIterator[bytes]:
     try:
         while True:
             letter = await outbox.get()
-            if isinstance(letter, Timed):
-                data = letter.picture.jpeg
-                head = f"--{BOUNDARY}\r\ncontent-type: image/jpeg\r\ncontent-length: {len(data)}\r\n\r\n"
-                yield head.encode() + data + b"\r\n"
+            if isinstance(letter, Showing):
+                for picture in (await letter.printed()).pictures:
+                    head = f"--{BOUNDARY}\r\ncontent-type: image/jpeg\r\ncontent-length: {len(picture.data)}\r\n\r\n"
+                    yield head.encode() + picture.data + b"\r\n"
     finally:
         desk.hub.leave(id, outbox)
 

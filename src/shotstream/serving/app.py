@@ -27,6 +27,7 @@ from shotstream.serving.hub import Hub
 from shotstream.serving.library import Library
 from shotstream.serving.login import Door, login_routes
 from shotstream.serving.metrics import CONTENT_TYPE
+from shotstream.serving.picture_rule import USUAL, PictureRule
 from shotstream.serving.protocol import ModelView, RefusalCode
 from shotstream.serving.safety import Guard, Names
 from shotstream.serving.session import RefusedError
@@ -54,24 +55,32 @@ def make_app(
     disk_budget: int | None = None,
     token: str | None = None,
     names: Names | None = None,
+    rule: PictureRule = USUAL,
 ) -> ASGIApp:
     """The studio's application. ``load`` is called in the worker's thread; ``films``: where films are kept.
 
     disk_budget: bytes that all films together may fill; beyond, nothing more is made. token: asked of everybody; None:
     of nobody, and then it must be reachable from this machine alone. names: it answers to, else this machine's own.
+    rule: who gets MP4 instead of JPEG.
     """
-    app = make_studio(load, films, disk_budget=disk_budget)
+    app = make_studio(load, films, disk_budget=disk_budget, rule=rule)
     door = make_door(token, port)
     mount_page(app, door)
     return Guard(app, names or Names.of_loopback(port), door)
 
 
-def make_studio(load: Callable[[], StudioEngine], films: Path, *, disk_budget: int | None = None) -> FastAPI:
+def make_studio(
+    load: Callable[[], StudioEngine],
+    films: Path,
+    *,
+    disk_budget: int | None = None,
+    rule: PictureRule = USUAL,
+) -> FastAPI:
     """The studio without page, login and guard: API, live socket, health."""
-    hub = Hub()
+    hub = Hub(time.monotonic)
     library = Library(films, disk_budget)
     worker = Worker(load, library, hub, time.monotonic, hub.model)
-    return _application(Desk(library, hub, worker, time.monotonic))
+    return _application(Desk(library, hub, worker, time.monotonic, rule))
 
 
 def make_door(token: str | None, port: int) -> Door:
@@ -94,7 +103,7 @@ def _application(desk: Desk) -> FastAPI:
         desk.worker.start()
         yield
         await asyncio.to_thread(desk.worker.stop)
-        desk.hub.stop()
+        await asyncio.to_thread(desk.hub.stop)
 
     app = FastAPI(
         title="ShotStream studio",

@@ -175,7 +175,7 @@ class RemoteFilm:
     def frames(self, take: int) -> np.ndarray:
         """Every frame of a made take as the page shows it (JPEG): uint8 [T, height, width, 3]."""
         pictures = unpack(self.studio.ask("GET", f"/api/films/{self.id}/takes/{take}/frames").content)
-        return np.stack([np.asarray(Image.open(io.BytesIO(one.jpeg)).convert("RGB")) for one in pictures])
+        return np.stack([np.asarray(Image.open(io.BytesIO(one.data)).convert("RGB")) for one in pictures])
 
     def fetch(self, path: str | Path, name: str | None = None, shot: int | None = None) -> Path:
         """Write the film to ``path`` in the format called ``name``, or else as its suffix says; ``.film`` is the film.

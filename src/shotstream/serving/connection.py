@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from shotstream.serving.protocol import VERSION, Command, Hello, RefusalCode, Refused
+from shotstream.serving.protocol import VERSION, Command, Hello, RefusalCode, Refused, Show
+from shotstream.serving.wire_types import PictureKind
 
 RATE, BURST = 20.0, 60.0  # messages a second, and how many at once
 MAX_STRIKES = 200  # refusals for speed before the connection is closed
@@ -26,10 +27,11 @@ class State:
 
 @dataclass(frozen=True, slots=True)
 class Attach:
-    """Show this connection the film ``film``."""
+    """Show this connection the film ``film``, in one of the kinds of ``pictures``."""
 
     film: str
     ref: int
+    pictures: tuple[PictureKind, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +49,12 @@ class Close:
     reason: str
 
 
-Effect = Attach | Do | Close | Refused
+Effect = Attach | Do | Show | Close | Refused
+Heard = Hello | Show | Command
 Step = tuple[State, tuple[Effect, ...]]
 
 
-def advance(state: State, message: Hello | Command | Refused, now: float) -> Step:
+def advance(state: State, message: Heard | Refused, now: float) -> Step:
     """What ``message``, come at ``now`` (seconds of a clock that never goes back), does to a connection in ``state``.
 
     A refused message leaves phase and film as they are.
@@ -69,7 +72,7 @@ def advance(state: State, message: Hello | Command | Refused, now: float) -> Ste
         return _first(state, message)
     if isinstance(message, Hello):
         return state, (_refused(message, "hello_twice", "this connection already shows a film; open another one"),)
-    return state, (Do(message),)
+    return state, (message if isinstance(message, Show) else Do(message),)
 
 
 def detached(state: State) -> State:
@@ -77,16 +80,16 @@ def detached(state: State) -> State:
     return replace(state, phase="new", film="")
 
 
-def _first(state: State, message: Hello | Command) -> Step:
+def _first(state: State, message: Heard) -> Step:
     if not isinstance(message, Hello):
         return state, (_refused(message, "hello_first", "say hello first: which film, which version"),)
     if message.version != VERSION:
         said = f"this studio speaks version {VERSION}, not {message.version}; reload the page"
         return replace(state, phase="closed"), (_refused(message, "wrong_version", said), Close(1002, "version"))
-    return replace(state, phase="attached", film=message.film), (Attach(message.film, message.ref),)
+    return replace(state, phase="attached", film=message.film), (Attach(message.film, message.ref, message.pictures),)
 
 
-def _too_fast(state: State, message: Hello | Command | Refused) -> Step:
+def _too_fast(state: State, message: Heard | Refused) -> Step:
     state = replace(state, strikes=state.strikes + 1)
     refusal = _refused(message, "too_fast", f"at most {RATE:g} messages a second")
     if state.strikes < MAX_STRIKES:
@@ -94,5 +97,5 @@ def _too_fast(state: State, message: Hello | Command | Refused) -> Step:
     return replace(state, phase="closed"), (refusal, Close(1008, "too fast"))
 
 
-def _refused(message: Hello | Command | Refused, code: RefusalCode, text: str) -> Refused:
+def _refused(message: Heard | Refused, code: RefusalCode, text: str) -> Refused:
     return Refused(ref=message.ref, code=code, text=text)

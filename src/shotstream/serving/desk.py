@@ -10,6 +10,7 @@ from typing import TypeVar
 from shotstream.core.geometry import Geometry
 from shotstream.serving.hub import Hub
 from shotstream.serving.library import Library
+from shotstream.serving.picture_rule import PictureRule
 from shotstream.serving.protocol import ModelView
 from shotstream.serving.session import Clock, RefusedError
 from shotstream.serving.studio import Studio
@@ -26,6 +27,7 @@ class Desk:
     hub: Hub
     worker: Worker
     clock: Clock
+    rule: PictureRule
 
     async def ask(self, job: Callable[[Studio], T]) -> T:
         """What ``job`` answers in the worker's thread. Raises :class:`RefusedError`, and what the job raises."""

@@ -41,8 +41,8 @@ class Metrics:
             return Histogram(f"shotstream_{name}_seconds", said, buckets=BUCKETS, registry=registry)
 
         self._frames = counter("frames", "Frames made")
-        self._blocks = seconds("block", "From a block's beginning to its encoded pictures")
-        self._first = seconds("first_frame", "From a command to its shot's first picture")
+        self._blocks = seconds("block", "From a block's beginning to its pictures, until they can be encoded")
+        self._first = seconds("first_frame", "From a command to its shot's first picture, encoded")
         self._fps = gauge("fps", "Frames a second the latest block was made with")
         self._notices = counter("notices", "What films were told: failures, restarts, repairs", "code")
         self._loads = counter("model_loads", "How often the model was loaded; beyond 1, it had died")
@@ -69,8 +69,8 @@ class Metrics:
     def loading(self) -> None:
         self._loads.inc()
 
-    def dropped(self) -> None:
-        self._dropped.inc()
+    def dropped(self, frames: int) -> None:
+        self._dropped.inc(frames)
 
     def page(self, *, viewers: int, ready: bool, occupied: Occupied | None) -> bytes:
         """The text Prometheus reads. ``occupied``: None while nobody can say; what was said last stands."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 MAX_LATE = 0.25  # seconds a frame may be behind its time before it is dropped
+AHEAD = 0.5  # seconds a piece of MP4 is sent before its time: its player has a clock of its own, and must not run dry
 SHORTEST_LEAD, LONGEST_LEAD = 0.15, 2.0  # seconds
 
 
@@ -48,9 +49,12 @@ class Lateness:
 
     dropped: int = 0
 
-    def wait(self, due: float, now: float) -> float | None:
-        """Seconds to wait before a frame due at ``due`` is sent at ``now``; None: drop it."""
+    def wait(self, due: float, now: float, *, frames: int = 1, ahead: float = 0.0) -> float | None:
+        """Seconds to wait before what is due at ``due`` is sent at ``now``, ``ahead`` of its time; None: drop it.
+
+        frames: how many are sent, or dropped, as one.
+        """
         if now - due > MAX_LATE:
-            self.dropped += 1
+            self.dropped += frames
             return None
-        return max(0.0, due - now)
+        return max(0.0, due - ahead - now)

@@ -11,7 +11,17 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from shotstream.core.config import Config
 from shotstream.serving.edit_commands import EditCommand
-from shotstream.serving.wire_types import MAX_PROMPT, FilmId, Index, Message, Prompt, Seconds, SeedNumber
+from shotstream.serving.wire_types import (
+    MAX_PROMPT,
+    FilmId,
+    Index,
+    Message,
+    PictureKind,
+    PictureKinds,
+    Prompt,
+    Seconds,
+    SeedNumber,
+)
 
 VERSION = 1
 MAX_MESSAGE = 16 * 1024  # characters of one message
@@ -19,11 +29,22 @@ MAX_QUEUE = 50  # planned takes of one film
 
 
 class Hello(Message):
-    """The first message: which film, and which protocol the client speaks."""
+    """The first message: which film, which protocol the client speaks, and which kinds of pictures it can show.
+
+    Every client can show ``jpeg``, said or not.
+    """
 
     type: Literal["hello"] = "hello"
     version: int
     film: FilmId
+    pictures: PictureKinds = ("jpeg",)
+
+
+class Show(Message):
+    """From now on the client can show these kinds of pictures."""
+
+    type: Literal["show"] = "show"
+    pictures: PictureKinds
 
 
 class Shoot(Message):
@@ -106,7 +127,7 @@ class Position(Message):
 
 
 Command = Shoot | Cut | Extend | Change | Retake | Remake | Choose | Remove | Stop | Resume | Position | EditCommand
-ClientMessage = Annotated[Hello | Command, Field(discriminator="type")]
+ClientMessage = Annotated[Hello | Show | Command, Field(discriminator="type")]
 AnyCommand = Annotated[Command, Field(discriminator="type")]
 
 RefusalCode = Literal[
@@ -215,6 +236,21 @@ class FilmView(Config):
     redo: str | None
 
 
+class Pictures(Config):
+    """How this viewer gets live pictures. ``mime``: what ``MediaSource.isTypeSupported`` is asked for, with mp4."""
+
+    kind: PictureKind
+    mime: str | None = None
+
+
+class Shown(Config):
+    """The answer to ``show``."""
+
+    type: Literal["shown"] = "shown"
+    ref: int
+    pictures: Pictures
+
+
 class Welcome(Config):
     """The answer to hello. ``lengths``: the seconds a shot can have."""
 
@@ -222,6 +258,7 @@ class Welcome(Config):
     version: int = VERSION
     model: ModelView
     film: FilmView
+    pictures: Pictures
     lengths: tuple[float, ...]
     usual_length: float
     max_prompt: int = MAX_PROMPT
@@ -235,10 +272,11 @@ class ModelChanged(Config):
 
 
 class Meters(Config):
-    """What was measured of the film being made; speeds count everything from the model to the encoded picture.
+    """What was measured of the film being made. ``fps``: frames made a second; they are encoded beside it, and where
+    that is slower, waiting for it counts.
 
     ``first_frame_seconds``: of the last shot, from its command (or the end of the shot before it, if that came
-    later) to its first picture on the wire. ``dropped``: frames this viewer did not get because they were late.
+    later) to its first picture, encoded. ``dropped``: frames this viewer did not get because they were late.
     """
 
     type: Literal["meters"] = "meters"
@@ -257,11 +295,11 @@ class Notice(Config):
     position: int | None = None
 
 
-ServerMessage = Welcome | FilmView | ModelChanged | Meters | Accepted | Refused | Notice
-_CLIENT: TypeAdapter[Hello | Command] = TypeAdapter(ClientMessage)
+ServerMessage = Welcome | Shown | FilmView | ModelChanged | Meters | Accepted | Refused | Notice
+_CLIENT: TypeAdapter[Hello | Show | Command] = TypeAdapter(ClientMessage)
 
 
-def parse(text: str) -> Hello | Command | Refused:
+def parse(text: str) -> Hello | Show | Command | Refused:
     """The client message in ``text``, or why it is none."""
     if len(text) > MAX_MESSAGE:
         return Refused(code="too_large", text=f"a message has at most {MAX_MESSAGE} characters")

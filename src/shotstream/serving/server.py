@@ -14,6 +14,7 @@ from shotstream.core.errors import InputError
 from shotstream.serving.protocol import MAX_MESSAGE
 
 MOST_CONNECTIONS = 1024  # at once; more are told 503
+UNSENT = 128 * 1024  # bytes that the system may hold back for one client; without a bound it holds seconds of film
 IDLE = 60  # seconds a connection may be silent; a busy machine needs more than the usual five
 
 
@@ -22,6 +23,8 @@ def free_socket(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listening = socket.socket(family, socket.SOCK_STREAM)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if hasattr(socket, "TCP_NOTSENT_LOWAT"):  # Linux and macOS; every connection has it from here
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT)
     try:
         listening.bind((host, port))
     except OSError as fault:

@@ -4,31 +4,22 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from shotstream.core.errors import InputError
 from shotstream.film.film import Film
 from shotstream.film.take import Take, TakeBlock
 from shotstream.serving import protocol
-from shotstream.serving.frames import Picture, jpeg
 from shotstream.serving.library import Library
 from shotstream.serving.orders import carry_out
 from shotstream.serving.pacing import Lead, Playhead
+from shotstream.serving.press import FreshBlock
 from shotstream.serving.protocol import MAX_QUEUE, FilmView, Meters, Point, RefusalCode
 from shotstream.serving.views import film_view
 
 Clock = Callable[[], float]
 P = TypeVar("P", bound=Take | None)
 MEASURED_BLOCKS = 8  # the speed shown is that of so many latest blocks
-
-
-@dataclass(frozen=True, slots=True)
-class Timed:
-    """A picture and when it is due."""
-
-    due: float
-    picture: Picture
 
 
 class Audience(Protocol):
@@ -38,7 +29,8 @@ class Audience(Protocol):
 
     def tell(self, film: str, message: protocol.ServerMessage) -> None: ...
 
-    def show(self, film: str, pictures: list[Timed]) -> None: ...
+    def show(self, film: str, block: FreshBlock) -> float:
+        """Show a block to those who watch; returns the seconds it takes lately until one is encoded."""
 
     def measured(self, frames: int, seconds: float, first: float | None) -> None:
         """A block was made; ``first``: the seconds from a command to it, if it is its shot's first."""
@@ -125,30 +117,26 @@ class Session:
         if block is None:
             self._ended()
             return
-        pictures = [jpeg(pixels) for pixels in block.frames]
-        now = self._clock()
-        self._costs.append((len(pictures), now - started))
-        self._lead.measured(now - started)
+        made, frames = self._clock(), len(block.frames)
+        wanted = max(self._asked.pop(take.id, started), min(self._playhead.end, made))
+        encoding = self._show(take, shot, block, made)
+        cost = self._clock() - started  # and the wait for those before it to be encoded, if there was one
+        self._costs.append((frames, cost))
+        self._lead.measured(cost + encoding)
         if before == 0:
-            wanted = max(self._asked.pop(take.id, started), min(self._playhead.end, now))
-            self._first_frame = max(0.0, now - wanted)
-        self._audience.measured(len(pictures), now - started, None if before else self._first_frame)
-        self._show(take, shot, block, pictures, now)
+            self._first_frame = max(0.0, made + encoding - wanted)
+        self._audience.measured(frames, cost, None if before else self._first_frame)
+        self._audience.tell(self.id, self.meters())
 
     def forget(self) -> None:
         """Let go of the take that was being made: it is planned again."""
         self._take, self._blocks = None, iter(())
 
-    def _show(self, take: Take, shot: int, block: TakeBlock, pictures: list[bytes], now: float) -> None:
-        first = take.frame_count - len(pictures)
-        due = self._playhead.schedule(len(pictures), now)
-        timed = [
-            Timed(at, Picture(take.id, first + index, shot, data, live=True))
-            for index, (at, data) in enumerate(zip(due, pictures, strict=True))
-        ]
+    def _show(self, take: Take, shot: int, block: TakeBlock, now: float) -> float:
+        first, fps = take.frame_count - len(block.frames), self.film.geometry.fps
+        due = self._playhead.schedule(len(block.frames), now)
         self._audience.tell(self.id, self.view())
-        self._audience.show(self.id, timed)
-        self._audience.tell(self.id, self.meters())
+        return self._audience.show(self.id, FreshBlock(take.id, shot, first, block.frames, fps, due[0]))
 
     def _ended(self) -> None:
         self.forget()

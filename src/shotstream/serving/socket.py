@@ -11,10 +11,24 @@ from shotstream.core.errors import InputError, StorageError
 from shotstream.serving import connection
 from shotstream.serving.desk import Desk
 from shotstream.serving.frames import pack
-from shotstream.serving.hub import Outbox
-from shotstream.serving.pacing import Lateness
-from shotstream.serving.protocol import Accepted, Meters, Refused, ServerMessage, Welcome, parse
-from shotstream.serving.session import RefusedError, Timed
+from shotstream.serving.hub import Outbox, Showing
+from shotstream.serving.pacing import AHEAD, Lateness
+from shotstream.serving.picture_rule import pictures_for
+from shotstream.serving.protocol import (
+    Accepted,
+    FilmView,
+    Meters,
+    Pictures,
+    Refused,
+    ServerMessage,
+    Show,
+    Shown,
+    Welcome,
+    parse,
+)
+from shotstream.serving.safety import is_loopback
+from shotstream.serving.session import RefusedError
+from shotstream.serving.wire_types import PictureKinds
 
 
 def refusal(ref: int, fault: Exception) -> Refused:
@@ -81,6 +95,8 @@ class Live:
                 await self._attach(effect)
             case connection.Do():
                 self.outbox.put(await self._do(effect))
+            case Show():
+                self.outbox.put(await self._show(effect))
             case Refused():
                 self.outbox.put(effect)
         return True
@@ -97,8 +113,26 @@ class Live:
         geometry = self.desk.geometry
         lengths = tuple(geometry.shot_seconds(blocks) for blocks in range(1, geometry.max_blocks + 1))
         usual = geometry.shot_seconds(geometry.default_blocks)
-        welcome = Welcome(model=self.desk.model, film=session, lengths=lengths, usual_length=usual)
-        self.outbox.put(welcome)
+        pictures = await self._choose(session, effect.pictures)
+        self.outbox.put(
+            Welcome(model=self.desk.model, film=session, pictures=pictures, lengths=lengths, usual_length=usual)
+        )
+
+    async def _choose(self, film: FilmView, plays: PictureKinds) -> Pictures:
+        """From here on, pictures of the kind that suits this viewer of ``film``, who can show ``plays``."""
+        client = self.socket.client
+        near = client is not None and is_loopback(client.host)
+        pictures = await asyncio.to_thread(pictures_for, self.desk.rule, film, plays, near=near)
+        self.desk.hub.choose(film.id, self.outbox, pictures.kind)
+        return pictures
+
+    async def _show(self, effect: Show) -> ServerMessage:
+        film = self.state.film
+        try:
+            view = await self.desk.ask(lambda studio: studio.session(film).view())
+        except (RefusedError, InputError, StorageError) as fault:
+            return refusal(effect.ref, fault)
+        return Shown(ref=effect.ref, pictures=await self._choose(view, effect.pictures))
 
     async def _do(self, effect: connection.Do) -> ServerMessage:
         film, command = self.state.film, effect.command
@@ -112,18 +146,25 @@ class Live:
         """Send letters in order; pictures when they are due, and not at all when they are late."""
         while True:
             letter = await self.outbox.get()
-            if isinstance(letter, Timed):
-                wait = self.lateness.wait(letter.due, self.desk.clock())
-                if wait is None:
-                    self.desk.hub.metrics.dropped()
-                    continue
-                if wait:
-                    await asyncio.sleep(wait)
-                await self.socket.send_bytes(pack(letter.picture))
+            if isinstance(letter, Showing):
+                await self._post_block(letter)
                 continue
             if isinstance(letter, Meters):
                 letter = letter.model_copy(update={"dropped": self.lateness.dropped + self.outbox.dropped})
             await self.socket.send_text(letter.model_dump_json())
+
+    async def _post_block(self, letter: Showing) -> None:
+        prints = await letter.printed()
+        for index, picture in enumerate(prints.pictures):
+            due = max(letter.due + index / letter.fps, prints.ready)  # it is the line that makes a picture late
+            ahead = AHEAD if picture.kind == "mp4" else 0.0
+            wait = self.lateness.wait(due, self.desk.clock(), frames=picture.frames, ahead=ahead)
+            if wait is None:
+                self.desk.hub.metrics.dropped(picture.frames)
+                continue
+            if wait:
+                await asyncio.sleep(wait)
+            await self.socket.send_bytes(pack(picture))
 
     async def _watch(self) -> None:
         """A viewer that does not read its messages is sent away: it can come back and gets everything anew."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -16,6 +16,9 @@ Prompt = Annotated[str, Field(min_length=1, max_length=MAX_PROMPT)]
 Index = Annotated[int, Field(strict=True, ge=0, le=1_000_000)]
 SeedNumber = Annotated[int, Field(strict=True, ge=0, le=MAX_SEED)]
 Seconds = Annotated[float, Field(ge=0.3, le=5.5, allow_inf_nan=False)]
+
+PictureKind = Literal["jpeg", "mp4"]
+PictureKinds = Annotated[tuple[PictureKind, ...], Field(min_length=1, max_length=8)]
 
 
 class Message(Config):

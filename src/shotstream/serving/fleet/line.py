@@ -97,8 +97,10 @@ class Line:
         home = self.crew.placement.home(film)
         try:
             url = self.crew.url(home or "").replace("http", "ws", 1)
+            viewer = {"x-forwarded-for": self.socket.client.host} if self.socket.client else {}
+            headers = {**self.crew.key, **viewer}  # a replica chooses pictures by how far away their viewer is
             async with connect(
-                f"{url}/ws", additional_headers=self.crew.key, max_size=None, proxy=None, compression=None
+                f"{url}/ws", additional_headers=headers, max_size=None, proxy=None, compression=None
             ) as replica:
                 await replica.send(hello)
                 code = await self._both_ways(replica)

@@ -16,6 +16,7 @@ import { showMeters } from "./meters.js";
 import { Player } from "./player.js";
 import { keepPosition } from "./position.js";
 import { showQueue } from "./queue.js";
+import { Reel, showPictures } from "./reel.js";
 import { Selection } from "./selection.js";
 import { showShotbar } from "./shotbar.js";
 import { showStage } from "./stage.js";
@@ -26,10 +27,12 @@ import { call } from "./wire.js";
 
 const studio = new Studio();
 const frames = new Frames();
-const player = new Player($("canvas"), frames);
+const reel = new Reel($("video"));
+const player = new Player($("canvas"), frames, reel);
 
 studio.on("opened", (film) => frames.open(film?.id ?? null));
-studio.on("picture", (picture) => frames.put(picture));
+studio.on("picture", (picture) => picture.blob && frames.put(picture));
+showPictures(studio, reel);
 showHeader(studio);
 showStage(studio, player); // first: the others look at the player, which has the film by then
 const selection = new Selection(studio, player);

@@ -1,4 +1,5 @@
-// The playhead: shows live frames as they arrive, made ones by its own clock. Events: `moved`, `shown`, `taken` (by hand).
+// The playhead: shows live frames as they arrive (JPEG on a canvas, or MP4 on a reel beneath it), made ones by its own
+// clock. Events: `moved`, `shown`, `taken` (by hand).
 
 import { Painter } from "./frames.js";
 
@@ -11,10 +12,12 @@ export class Player extends EventTarget {
   clock = null; // where it was begun to play, and when
   shown = []; // when frames were shown, for the meter
 
-  constructor(canvas, frames) {
+  constructor(canvas, frames, reel) {
     super();
-    this.frames = frames;
+    Object.assign(this, { canvas, frames, reel, running: null });
     this.painter = new Painter(canvas);
+    reel.addEventListener("frame", () => this.roll());
+    reel.addEventListener("failed", () => this.onCanvas());
   }
 
   tell(name) {
@@ -23,15 +26,19 @@ export class Player extends EventTarget {
 
   /** Another film, or none. */
   open(film) {
-    Object.assign(this, { segments: [], length: 0, place: 0, playing: false, following: true });
+    Object.assign(this, { segments: [], length: 0, place: 0, playing: false, running: null });
     if (film) this.painter.size(film.width, film.height);
     else this.painter.clear();
+    if (!film) this.reel.close();
+    this.onCanvas();
+    this.join();
     this.tell("moved");
   }
 
   /** The film as it stands: chosen takes, and the one being made in the place of its shot. */
   load(film) {
     this.fps = film.fps;
+    this.running = film.running;
     const here = this.here();
     let start = 0;
     this.segments = [];
@@ -46,9 +53,11 @@ export class Player extends EventTarget {
     if (here) this.place = this.placeOf(here.take, here.frame) ?? Math.min(this.place, Math.max(0, start - 1));
     if (this.clock) this.clock.from += this.place - stood;
     this.tell("moved");
-    const live = this.following && film.running !== null;
+    const live = this.following && (film.running !== null || this.reel.rolling);
     if (this.length && !this.playing && !live && this.here().take !== here?.take) this.draw();
-    if (!this.length) this.painter.clear();
+    if (this.length) return;
+    this.painter.clear();
+    this.onCanvas();
   }
 
   here() {
@@ -63,21 +72,59 @@ export class Player extends EventTarget {
 
   /** A picture from the wire, kept already. */
   see(picture) {
+    if (picture.data) return this.reel.put(picture);
     if (!this.following || this.playing) return;
     this.paint(picture.blob);
     this.place = this.placeOf(picture.take, picture.frame) ?? this.place;
     this.tell("moved");
   }
 
+  /** The reel shows another frame. */
+  roll() {
+    if (!this.following || this.playing) return;
+    const at = this.reel.at();
+    const place = at && this.placeOf(at.take, at.frame);
+    if (place === undefined) { // it is no longer in the film
+      if (at) this.reel.skip(at.take);
+      if (this.canvas.classList.contains("behind") && this.here()?.take !== this.running) this.draw();
+      return;
+    }
+    this.onReel();
+    this.place = place;
+    this.note();
+    this.tell("moved");
+  }
+
+  onReel() {
+    this.painter.drawn = ++this.painter.order; // no picture that is still on its way comes over it
+    this.canvas.classList.add("behind");
+    this.reel.video.removeAttribute("aria-hidden");
+  }
+
+  onCanvas() {
+    this.canvas.classList.remove("behind");
+    this.reel.video.setAttribute("aria-hidden", "true");
+  }
+
   /** What the playhead stands on. */
   async draw() {
     const at = this.here();
+    if (at && at.take === this.running && this.reel.open) {
+      if (this.reel.show(at.take, at.frame)) this.onReel();
+      return;
+    }
     const blob = at && (await this.frames.get(at.take, at.frame));
     if (blob) await this.paint(blob);
   }
 
   async paint(blob) {
     if (!(await this.painter.draw(blob))) return;
+    this.onCanvas();
+    this.note();
+  }
+
+  /** A frame is on the screen. */
+  note() {
     const now = performance.now();
     this.shown = [...this.shown.filter((at) => now - at < 2000), now];
     this.tell("shown");
@@ -92,7 +139,7 @@ export class Player extends EventTarget {
 
   async seek(place) {
     this.playing = false;
-    this.following = false;
+    this.leave();
     this.place = Math.max(0, Math.min(this.length - 1, Math.round(place)));
     this.tell("moved");
     await this.draw();
@@ -102,7 +149,7 @@ export class Player extends EventTarget {
     if (this.playing || !this.length) return;
     if (this.place >= this.length - 1) this.place = 0;
     this.playing = true;
-    this.following = false;
+    this.leave();
     const clock = (this.clock = { from: this.place, began: performance.now() }); // who plays again has another one
     while (this.playing && this.clock === clock) {
       const wanted = clock.from + Math.floor(((performance.now() - clock.began) * this.fps) / 1000);
@@ -112,8 +159,9 @@ export class Player extends EventTarget {
       await new Promise((resolve) => setTimeout(resolve, 4 + Math.max(0, due - performance.now())));
     }
     if (this.clock !== clock) return;
-    if (this.playing) this.following = true; // it came to the end
+    const ended = this.playing;
     this.playing = false;
+    if (ended) this.join();
     this.tell("moved");
   }
 
@@ -125,7 +173,7 @@ export class Player extends EventTarget {
     if (performance.now() - asked > 100) Object.assign(clock, { from: this.place, began: performance.now() }); // it had to be fetched
     this.tell("moved");
     const next = this.segments.find((one) => one.start > this.place);
-    if (next && next.start - this.place < this.fps) this.frames.get(next.take, 0);
+    if (next && next.take !== this.running && next.start - this.place < this.fps) this.frames.get(next.take, 0);
   }
 
   toggle() {
@@ -141,8 +189,20 @@ export class Player extends EventTarget {
   /** Show what is being made. */
   follow() {
     this.playing = false;
-    this.following = true;
+    this.join();
     this.place = Math.max(0, this.length - 1);
     this.tell("moved");
+  }
+
+  /** Live pictures are shown from now on. */
+  join() {
+    this.following = true;
+    this.reel.follow(this.running !== null);
+  }
+
+  /** They are not. */
+  leave() {
+    this.following = false;
+    this.reel.pause();
   }
 }

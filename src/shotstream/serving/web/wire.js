@@ -3,21 +3,25 @@
 const VERSION = 1;
 const HEADER = 20;
 
-/** Pictures in a buffer: {take, frame, shot, live, blob}, one behind the other. */
+/** Pictures in a buffer, one behind the other: {take, frame, shot, live} with a JPEG `blob`, or `frames` of MP4 `data`. */
 export function unpack(buffer) {
   const view = new DataView(buffer);
   const found = [];
   for (let at = 0; at + HEADER <= buffer.byteLength; ) {
     if (view.getUint8(at) !== 0x53 || view.getUint8(at + 1) !== 0x46 || view.getUint8(at + 2) !== 1) throw new Error("not a picture");
-    const size = view.getUint32(at + 16, true);
+    const flags = view.getUint8(at + 3);
+    const mp4 = (flags & 2) === 2;
+    const begin = at + HEADER + (mp4 ? 4 : 0);
+    const end = begin + view.getUint32(at + 16, true);
+    const bytes = buffer.slice(begin, end);
     found.push({
-      live: (view.getUint8(at + 3) & 1) === 1,
+      live: (flags & 1) === 1,
       take: view.getUint32(at + 4, true),
       frame: view.getUint32(at + 8, true),
       shot: view.getUint32(at + 12, true),
-      blob: new Blob([buffer.slice(at + HEADER, at + HEADER + size)], { type: "image/jpeg" }),
+      ...(mp4 ? { data: bytes, frames: view.getUint32(at + HEADER, true) } : { blob: new Blob([bytes], { type: "image/jpeg" }) }),
     });
-    at += HEADER + size;
+    at = end;
   }
   return found;
 }
@@ -30,6 +34,7 @@ export class Wire {
     this.waiting = new Map();
     this.socket = null;
     this.film = null;
+    this.pictures = ["jpeg"]; // what can be shown here
     this.pause = 250;
   }
 
@@ -54,7 +59,7 @@ export class Wire {
     socket.binaryType = "arraybuffer";
     this.socket = socket;
     const hello = async () => {
-      const answer = await this.ask("hello", { version: VERSION, film: this.film });
+      const answer = await this.ask("hello", { version: VERSION, film: this.film, pictures: this.pictures });
       if (answer.code === "not_ready") setTimeout(hello, 400);
     };
     socket.onopen = hello;
@@ -65,7 +70,7 @@ export class Wire {
         this.pause = 250;
         this.settle(this.helloRef, message);
         ready?.();
-      } else if (["accepted", "refused", "words"].includes(message.type)) this.settle(message.ref, message);
+      } else if (["accepted", "refused", "shown"].includes(message.type)) this.settle(message.ref, message);
       this.hear(message);
     };
     socket.onclose = () => {
