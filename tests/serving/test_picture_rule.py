@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-from concurrent.futures import Future
 from pathlib import Path
 
+import httpx
+import numpy as np
 import pytest
-from studio_rig import Painter, client_of
+from studio_rig import Painter, client_of, until
+from websockets.sync.client import connect
 
 from shotstream.core.geometry import Geometry
 from shotstream.media.h264 import Picture
@@ -63,6 +66,19 @@ def test_the_welcome_says_what_was_chosen(tmp_path: Path, geometry, host, said, 
             assert chosen == {"kind": kind, "mime": mime_type(shape) if kind == "mp4" else None}
 
 
+def test_behind_a_front_or_proxy_it_is_the_viewer_that_is_far(server_of) -> None:
+    """The front of several replicas says where a viewer is as every proxy does."""
+    geometry = Geometry(width=256, height=160, spatial=8, latent_channels=4)
+    server = server_of(lambda: Painter(geometry))
+    until(lambda: httpx.get(f"{server.url}readyz").status_code == 200)
+    film = httpx.post(f"{server.url}api/films", json={"global_caption": "a fox"}).json()["id"]
+    for host, kind in ((HERE, "jpeg"), (ELSEWHERE, "mp4")):
+        url = server.url.replace("http", "ws")
+        with connect(f"{url}ws", additional_headers={"x-forwarded-for": host}, proxy=None, close_timeout=1) as line:
+            line.send(json.dumps({"type": "hello", "version": 1, "film": film, "pictures": BOTH}))
+            assert json.loads(line.recv(60))["pictures"]["kind"] == kind
+
+
 def test_a_block_is_a_piece_until_the_viewer_asks_for_jpeg(tmp_path: Path) -> None:
     with client_of(lambda: Painter(LARGE), tmp_path) as client:
         film = client.post("/api/films", json={"global_caption": "a fox"}).json()["id"]
@@ -108,11 +124,7 @@ def test_kinds_there_are_not_are_refused(client, film, pictures) -> None:
 
 
 def test_viewers_share_what_is_encoded_and_nobody_is_sent_the_other_kind() -> None:
-    import asyncio
-
-    import numpy as np
-
-    async def watched() -> list[list[Future]]:
+    async def watched() -> None:
         hub = Hub(lambda: 0.0)
         hub.start(asyncio.get_running_loop())
         boxes = [Outbox("mp4"), Outbox("mp4"), Outbox("jpeg")]

@@ -28,6 +28,7 @@ from shotstream.serving.protocol import (
 )
 from shotstream.serving.safety import is_loopback
 from shotstream.serving.session import RefusedError
+from shotstream.serving.studio import Studio
 from shotstream.serving.wire_types import PictureKinds
 
 
@@ -104,7 +105,7 @@ class Live:
     async def _attach(self, effect: connection.Attach) -> None:
         self.desk.hub.join(effect.film, self.outbox)
         try:
-            session = await self.desk.ask(lambda studio: studio.session(effect.film).view())
+            film, pictures = await self._look(effect.film, effect.pictures)
         except (RefusedError, InputError, StorageError) as fault:
             self.desk.hub.leave(effect.film, self.outbox)
             self.state = connection.detached(self.state)
@@ -113,26 +114,29 @@ class Live:
         geometry = self.desk.geometry
         lengths = tuple(geometry.shot_seconds(blocks) for blocks in range(1, geometry.max_blocks + 1))
         usual = geometry.shot_seconds(geometry.default_blocks)
-        pictures = await self._choose(session, effect.pictures)
         self.outbox.put(
-            Welcome(model=self.desk.model, film=session, pictures=pictures, lengths=lengths, usual_length=usual)
+            Welcome(model=self.desk.model, film=film, pictures=pictures, lengths=lengths, usual_length=usual)
         )
 
-    async def _choose(self, film: FilmView, plays: PictureKinds) -> Pictures:
-        """From here on, pictures of the kind that suits this viewer of ``film``, who can show ``plays``."""
-        client = self.socket.client
+    async def _look(self, id: str, plays: PictureKinds) -> tuple[FilmView, Pictures]:
+        """The film ``id``, and pictures of it from here on that suit this viewer, who can show ``plays``."""
+        client, rule = self.socket.client, self.desk.rule
         near = client is not None and is_loopback(client.host)
-        pictures = await asyncio.to_thread(pictures_for, self.desk.rule, film, plays, near=near)
-        self.desk.hub.choose(film.id, self.outbox, pictures.kind)
-        return pictures
+
+        def looked(studio: Studio) -> tuple[FilmView, Pictures]:
+            film = studio.session(id).view()
+            return film, pictures_for(rule, film, plays, near=near)
+
+        film, pictures = await self.desk.ask(looked)
+        self.desk.hub.choose(id, self.outbox, pictures.kind)
+        return film, pictures
 
     async def _show(self, effect: Show) -> ServerMessage:
-        film = self.state.film
         try:
-            view = await self.desk.ask(lambda studio: studio.session(film).view())
+            _, pictures = await self._look(self.state.film, effect.pictures)
         except (RefusedError, InputError, StorageError) as fault:
             return refusal(effect.ref, fault)
-        return Shown(ref=effect.ref, pictures=await self._choose(view, effect.pictures))
+        return Shown(ref=effect.ref, pictures=pictures)
 
     async def _do(self, effect: connection.Do) -> ServerMessage:
         film, command = self.state.film, effect.command
