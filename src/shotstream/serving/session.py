@@ -107,7 +107,12 @@ class Session:
         """
         if not self.busy:
             return None
-        return self._playhead.end - self._lead.seconds if self._audience.watched(self.id) else 0.0
+        return self.turn if self._audience.watched(self.id) else 0.0
+
+    @property
+    def turn(self) -> float:
+        """Whose is earliest comes first, when there is more to do than can be done; the later, the more it has had."""
+        return self._playhead.end - self._lead.seconds
 
     def step(self) -> None:
         """Make one block, or end the take that has no more. What the model raises goes on; the take is planned."""
@@ -141,6 +146,8 @@ class Session:
 
     def _show(self, take: Take, shot: int, block: TakeBlock, pictures: list[bytes], now: float) -> None:
         first = take.frame_count - len(pictures)
+        if not self._audience.watched(self.id):
+            self._playhead.catch_up()
         due = self._playhead.schedule(len(pictures), now)
         timed = [
             Timed(at, Picture(take.id, first + index, shot, data, live=True))
