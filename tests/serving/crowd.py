@@ -21,6 +21,7 @@ CAPTION, SHOTS = "a red fox in the forest", ("wide shot. it walks", "it sits", "
 AHEAD = 3  # shots a director keeps planned, so that every film always has something to make
 EVERY = 2.0  # seconds between two things that a viewer asks
 PATIENCE = 300.0  # seconds: a machine may be busy with other things
+LINE: dict[str, Any] = {"proxy": None, "max_size": None, "open_timeout": PATIENCE, "ping_interval": None}  # a browser's
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,7 +133,7 @@ async def _attend(crowd: Crowd, url: str, films: list[str], resident: Callable[[
     async with AsyncExitStack() as lines:
         viewers = []
         for number in range(crowd.viewers):
-            line = await lines.enter_async_context(connect(address, proxy=None, max_size=None, open_timeout=PATIENCE))
+            line = await lines.enter_async_context(connect(address, **LINE))
             viewers.append(Viewer(line, films[number % crowd.films], director=number < crowd.films))
         async with asyncio.TaskGroup() as group:
             listening = [group.create_task(one.listen()) for one in viewers]
