@@ -7,12 +7,12 @@ import shutil
 import socket
 import ssl
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
+from studio_process import StudioProcess
 from studio_rig import until
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
@@ -20,31 +20,6 @@ from websockets.sync.client import connect
 from shotstream.serving.client import StudioClient, StudioError
 
 TOKEN = "open-sesame-open-sesame"
-RUN = "from shotstream.cli.main import run; run()"
-
-
-class Process:
-    """``shotstream studio`` on all addresses; what it says goes to a file."""
-
-    def __init__(self, folder: Path, *options: str, token: str | None = None) -> None:
-        with socket.socket() as free:
-            free.bind(("0.0.0.0", 0))
-            self.port = free.getsockname()[1]
-        self.said = folder / "said.txt"
-        given = ["--host", "0.0.0.0", "--port", str(self.port), "--films", str(folder / "films"), "--no-open"]
-        environment = {"PATH": "/usr/bin:/bin", "PYTHONPATH": ":".join(sys.path)}
-        environment |= {} if token is None else {"SHOTSTREAM_TOKEN": token}
-        with self.said.open("wb") as said:
-            self._process = subprocess.Popen(
-                [sys.executable, "-c", RUN, "studio", *given, *options], stdout=said, stderr=said, env=environment
-            )
-
-    def log(self) -> str:
-        return self.said.read_text()
-
-    def end(self) -> int:
-        self._process.terminate()
-        return self._process.wait(60)
 
 
 def own_address() -> str:
@@ -58,13 +33,13 @@ def own_address() -> str:
 
 
 @pytest.fixture
-def studio(tmp_path: Path, tiny_model: Path) -> Iterator[Process]:
-    process = Process(tmp_path, "--model", str(tiny_model), "--device", "cpu", token=TOKEN)
+def studio(tmp_path: Path, tiny_model: Path) -> Iterator[StudioProcess]:
+    process = StudioProcess(tmp_path, "--model", str(tiny_model), "--device", "cpu", host="0.0.0.0", token=TOKEN)
     yield process
     process.end()
 
 
-def test_strangers_stay_outside(studio: Process) -> None:
+def test_strangers_stay_outside(studio: StudioProcess) -> None:
     url = f"http://{own_address()}:{studio.port}"
     with StudioClient(url, token=TOKEN) as friend:
         until(lambda: answers(friend), seconds=120)
@@ -139,7 +114,7 @@ def test_a_token_is_made_and_tls_served(tmp_path: Path) -> None:
         "--model",
         "nothing",
     )
-    process = Process(tmp_path, *options)
+    process = StudioProcess(tmp_path, *options, host="0.0.0.0")
     try:
         until(lambda: "token:" in process.log(), seconds=120)
         (token,) = re.findall(r"^token: +(\S{43})  ", process.log(), re.MULTILINE)

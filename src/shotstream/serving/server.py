@@ -46,6 +46,7 @@ def listening_config(app: ASGIApp, certificate: Path | None = None, key: Path | 
         server_header=False,
         limit_concurrency=MOST_CONNECTIONS,
         timeout_keep_alive=IDLE,
+        ws_ping_timeout=IDLE,
         ssl_certfile=certificate,
         ssl_keyfile=key,
     )

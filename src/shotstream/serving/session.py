@@ -99,7 +99,12 @@ class Session:
         """
         if not self.busy:
             return None
-        return self._playhead.end - self._lead.seconds if self._audience.watched(self.id) else 0.0
+        return self.turn if self._audience.watched(self.id) else 0.0
+
+    @property
+    def turn(self) -> float:
+        """Whose is earliest comes first, when there is more to do than can be done; the later, the more it has had."""
+        return self._playhead.end - self._lead.seconds
 
     def step(self) -> None:
         """Make one block, or end the take that has no more. What the model raises goes on; the take is planned."""
@@ -134,6 +139,8 @@ class Session:
 
     def _show(self, take: Take, shot: int, block: TakeBlock, now: float) -> float:
         first, fps = take.frame_count - len(block.frames), self.film.geometry.fps
+        if not self._audience.watched(self.id):
+            self._playhead.catch_up()
         due = self._playhead.schedule(len(block.frames), now)
         self._audience.tell(self.id, self.view())
         return self._audience.show(self.id, FreshBlock(take.id, shot, first, block.frames, fps, due[0]))

@@ -31,6 +31,8 @@ from shotstream.serving.session import RefusedError
 from shotstream.serving.studio import Studio
 from shotstream.serving.wire_types import PictureKinds
 
+MOST_EFFECTS = 64  # of one connection that wait; then it is not read
+
 
 def refusal(ref: int, fault: Exception) -> Refused:
     """What went wrong, by name. Raises ``fault`` again if nobody planned for it."""
@@ -47,20 +49,25 @@ def refusal(ref: int, fault: Exception) -> Refused:
 
 @dataclass(slots=True)
 class Live:
-    """One connection."""
+    """One connection. ``effects``: what its messages ask for, done one after the other; None: the client has gone."""
 
     socket: WebSocket
     desk: Desk
     state: connection.State = field(default_factory=connection.State)
+    effects: asyncio.Queue[connection.Effect | None] = field(default_factory=lambda: asyncio.Queue(MOST_EFFECTS))
     outbox: Outbox = field(default_factory=Outbox)
     lateness: Lateness = field(default_factory=Lateness)
 
     async def run(self) -> None:
         """Until the client goes, or is sent away. The film goes on without it."""
         await self.socket.accept()
-        tasks = [asyncio.create_task(work()) for work in (self._listen, self._post, self._watch)]
+        listening = asyncio.create_task(self._listen())
+        ends = [asyncio.create_task(work()) for work in (self._enact_all, self._post, self._watch)]
+        tasks = [listening, *ends]
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            if done == {listening} and listening.exception() is None:  # what the client asked for last is still done
+                done, _ = await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
                 fault = task.exception()
                 if fault is not None and not isinstance(fault, WebSocketDisconnect | RuntimeError | OSError):
@@ -73,16 +80,19 @@ class Live:
                 self.desk.hub.leave(self.state.film, self.outbox)
 
     async def _listen(self) -> None:
-        while True:
-            message = await self.socket.receive()
-            if message["type"] == "websocket.disconnect":
-                return
+        """Read on while a command is done: what is not read hides the answers to the server's keep-alive."""
+        while (message := await self.socket.receive())["type"] != "websocket.disconnect":
             text = message.get("text")
             read = Refused(code="malformed", text="messages are text") if text is None else parse(text)
             self.state, effects = connection.advance(self.state, read, self.desk.clock())
             for effect in effects:
-                if not await self._enact(effect):
-                    return
+                await self.effects.put(effect)
+        await self.effects.put(None)
+
+    async def _enact_all(self) -> None:
+        while (effect := await self.effects.get()) is not None:
+            if not await self._enact(effect):
+                return
 
     async def _enact(self, effect: connection.Effect) -> bool:
         """Do it; False, and the connection is over."""

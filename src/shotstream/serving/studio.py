@@ -83,11 +83,15 @@ class Studio:
         return min(times, default=None)
 
     def step(self) -> None:
-        """Take the most urgent step. A film whose take fails for its own reasons is paused and says why.
+        """Take the most urgent step, if one is due. A film whose take fails for its own reasons is paused and says why.
 
         Anything else that is raised is the model's or ours, and ends this studio: see the worker.
         """
-        urgent = min((session for session in self._sessions.values() if session.busy), key=lambda one: one.due() or 0.0)
+        now = self._clock()
+        due = [session for session in self._sessions.values() if (at := session.due()) is not None and at <= now]
+        if not due:
+            return  # it was, but somebody began to watch
+        urgent = min(due, key=lambda session: session.turn)
         try:
             urgent.step()
         except ShotStreamError as fault:

@@ -140,7 +140,8 @@ class Worker:
                 _, future = self._jobs.get_nowait()
             except queue.Empty:
                 return
-            future.set_exception(RefusedError("closed", said))
+            if future.set_running_or_notify_cancel():
+                future.set_exception(RefusedError("closed", said))
 
     def _become(self, model: ModelView) -> None:
         self.model = model

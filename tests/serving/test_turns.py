@@ -1,0 +1,71 @@
+"""Whose block is made next, with a clock of our own: every film gets its turn, watched or not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from studio_rig import Painter
+
+from shotstream.serving.hub import Hub, Outbox
+from shotstream.serving.library import Library
+from shotstream.serving.protocol import Shoot
+from shotstream.serving.session import Session
+from shotstream.serving.studio import Studio
+
+
+class Day:
+    """A studio at work: every block takes ``block`` seconds."""
+
+    def __init__(self, films: Path, block: float) -> None:
+        self.now, self.block, self.hub = 1000.0, block, Hub()
+        self.studio = Studio(Painter(), Library(films), self.hub, lambda: self.now)
+
+    def film(self, shots: int, *, watched: bool) -> Session:
+        session = self.studio.create("a fox", 7)
+        if watched:
+            self.hub.join(session.id, Outbox())
+        for _ in range(shots):
+            session.do(Shoot(caption="it walks", seconds=1.3))
+        return session
+
+    def work(self, seconds: float) -> None:
+        end = self.now + seconds
+        while self.now < end:
+            due = self.studio.due()
+            self.now += self.block if due is not None and due <= self.now else 0.01
+            if due is not None and due <= self.now:
+                self.studio.step()
+
+
+def frames(session: Session) -> int:
+    return sum(take.frames for shot in session.view().shots for take in shot.takes)
+
+
+@pytest.mark.parametrize("watched", [(True, True, True), (True, True, False), (True, False, False), (False,) * 3])
+def test_too_much_work_is_shared(tmp_path: Path, watched: tuple[bool, ...]) -> None:
+    day = Day(tmp_path, block=0.5)
+    films = [day.film(20, watched=one) for one in watched]
+    day.work(30)
+    made = [frames(film) for film in films]
+    assert min(made) > 0.8 * max(made)
+
+
+def test_what_nobody_watches_gets_the_rest(tmp_path: Path) -> None:
+    """A watched film is never late for it, and it is made as fast as the machine can."""
+    day = Day(tmp_path, block=0.1)
+    watched, unwatched = day.film(12, watched=True), day.film(20, watched=False)
+    day.work(10)
+    assert frames(watched) == pytest.approx(10 * 16, abs=24)
+    assert frames(unwatched) > 1.5 * frames(watched)
+
+
+def test_who_comes_to_a_film_made_ahead_does_not_wait_for_it(tmp_path: Path) -> None:
+    day = Day(tmp_path, block=0.05)
+    film = day.film(20, watched=False)
+    day.work(5)
+    assert film.view().queue == ()
+    day.hub.join(film.id, Outbox())
+    film.do(Shoot(caption="it sits", seconds=0.6))
+    due = film.due()
+    assert due is not None and due < day.now + 1
