@@ -26,7 +26,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 from shotstream.serving.client import StudioClient
-from shotstream.serving.protocol import MAX_MESSAGE
+from shotstream.serving.protocol import MAX_MESSAGE, Refused, parse
 from shotstream.serving.safety import Guard
 
 CHECKS = (not_a_server_error, content_type_conformance, response_schema_conformance)
@@ -109,7 +109,13 @@ VALUES = (None, True, -1, 1e308, 10**400, 2**63, "", "\x00", "\ud800", "x" * 200
 
 
 def hostile(dice: random.Random) -> str | bytes:
-    """One message nobody means."""
+    """One message nobody means; one that by chance is a command would be carried out."""
+    while isinstance(message := drawn(dice), str) and not isinstance(parse(message), Refused):
+        pass
+    return message
+
+
+def drawn(dice: random.Random) -> str | bytes:
     match dice.randrange(8):
         case 0:
             return dice.randbytes(dice.randrange(200))
