@@ -73,7 +73,7 @@ def test_truth_and_floors_from_films_to_page(run: SuiteRun, geometry: Geometry, 
     assert "| truth |" in page
     assert "clip: not given" in page
     assert (tmp_path / "images" / "results-shots.png").stat().st_size > 1000
-    assert (tmp_path / "images" / "results-story-000.png").is_file()
+    assert (tmp_path / "images" / "results-story-000.jpg").is_file()
 
 
 def test_a_run_goes_on_where_it_stopped(run: SuiteRun, geometry: Geometry) -> None:

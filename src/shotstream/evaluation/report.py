@@ -24,7 +24,7 @@ _LABEL = 150
 
 
 def write_report(run: SuiteRun, scores: SuiteScores, page: Path) -> None:
-    """Write ``page`` and its pictures (``images/results-*.png``). Raises :class:`InputError` without results."""
+    """Write ``page`` and its pictures (``images/results-*``). Raises :class:`InputError` without results."""
     if not scores.systems:
         raise InputError(f"{run.folder}: holds no results; run shotstream eval suite {run.suite.name} first")
     images = page.parent / "images"
@@ -35,7 +35,7 @@ def write_report(run: SuiteRun, scores: SuiteScores, page: Path) -> None:
     for story in run.suite.stories:
         shown = [name for name in scores.systems if run.record(name, story)]
         if len(shown) == len(scores.systems) and len(boards) < BOARDS:
-            boards.append(f"results-{story.name}.png")
+            boards.append(f"results-{story.name}.jpg")
             write_bytes(images / boards[-1], _board(run, story, shown))
     write_text(page, _page(scores, has_speed, boards))
 
@@ -110,7 +110,7 @@ def _board(run: SuiteRun, story: SuiteStory, systems: Sequence[str]) -> bytes:
         sheet.paste(Image.fromarray(row), (_LABEL, top))
         top += len(row)
     data = io.BytesIO()
-    sheet.save(data, "PNG", optimize=True)
+    sheet.save(data, "JPEG", quality=88)
     return data.getvalue()
 
 

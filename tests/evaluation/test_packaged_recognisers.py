@@ -1,0 +1,42 @@
+"""The recognisers in the package, asked about true films that nobody trained them on."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+import numpy as np
+import pytest
+
+from shotstream.data.world.render import render_shot
+from shotstream.data.world.stories import make_story
+from shotstream.evaluation.prompts import recognised
+from shotstream.evaluation.recognisers import BUNDLED, Recognisers
+from shotstream.models.presets import STORYWORLD
+
+SEEDS = range(5000, 5008)
+
+
+@pytest.fixture(scope="module")
+def right() -> dict[str, list[bool]]:
+    """By attribute: was it read right, shot by shot?"""
+    recognisers, size, found = Recognisers.load(BUNDLED), STORYWORLD.geometry, defaultdict(list)
+    for seed in SEEDS:
+        story = make_story(seed, shots=3, split="held-out")
+        for shot in range(3):
+            frames, _ = render_shot(story, shot, frames=21, width=size.width, height=size.height, fps=size.fps)
+            for name, good in recognised(story, shot, recognisers.read(frames, size.fps)).items():
+                found[name].append(good)
+    return found
+
+
+def test_they_read_what_is_to_be_seen(right: dict[str, list[bool]]) -> None:
+    assert np.mean(right["time"]) > 0.9
+    assert np.mean(right["weather"]) > 0.8
+    assert np.mean(right["place"]) > 0.7
+    assert np.mean([good for answers in right.values() for good in answers]) > 0.75
+
+
+def test_they_say_how_good_they_are() -> None:
+    accuracy = Recognisers.load(BUNDLED).header.accuracy
+    assert {name.split("/")[0] for name in accuracy} == {"truth", "autoencoder"}
+    assert all(0 <= value <= 1 for value in accuracy.values())
