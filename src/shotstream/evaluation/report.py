@@ -95,7 +95,7 @@ def _markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def _board(run: SuiteRun, story: SuiteStory, systems: Sequence[str]) -> bytes:
-    """A PNG with a row per system and the middle frame of every shot."""
+    """A JPEG with a row per system and the middle frame of every shot."""
     rows = []
     for name in systems:
         record = run.record(name, story)
