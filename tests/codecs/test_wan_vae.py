@@ -88,7 +88,7 @@ def test_a_folder_is_checked_before_it_is_believed(tiny_wan: Path, tmp_path: Pat
     weights = "diffusion_pytorch_model.safetensors"
     (tmp_path / weights).symlink_to(tiny_wan / "vae" / weights)
     (tmp_path / "config.json").write_text(said.replace('"base_dim": 4', '"base_dim": 8'))
-    with pytest.raises(WeightsError, match=r"encoder\.conv_in\.weight is \[4, 3, 3, 3, 3\], expected \[8"):
+    with pytest.raises(WeightsError, match=r"encoder\.conv_in\.weight is \[4, 3, 3, 3, 3\] instead of \[8"):
         load_vae(tmp_path, device=CPU, dtype=torch.float32)
 
 

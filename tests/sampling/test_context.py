@@ -76,5 +76,5 @@ def test_the_prompts_are_those_of_the_captions(
 ) -> None:
     memory = ContextMemory(codec, text_encoder)
     for before in ([], past[:1], past):
-        captions = memory.recall(before, "next").captions[0]
-        assert torch.equal(captions, text_encoder.encode(memory.prompts(before, "next")))
+        frames, texts = memory.recall_texts(before, "next")
+        assert torch.equal(frames.captions[0], text_encoder.encode(texts))

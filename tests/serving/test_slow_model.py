@@ -49,7 +49,7 @@ def test_a_command_nobody_waits_for_any_more_does_not_hold_up_the_end(tmp_path: 
         loads.append(painter)
         return painter
 
-    worker = Worker(load, Library(tmp_path), Hub(), time.monotonic, lambda model: None)
+    worker = Worker(load, Library(tmp_path), Hub(time.monotonic), time.monotonic, lambda model: None)
     worker.start()
     until(lambda: worker.model.state == "ready")
     session = worker.submit(lambda studio: studio.create("a fox", 7)).result(60)

@@ -18,7 +18,7 @@ class Day:
     """A studio at work: every block takes ``block`` seconds."""
 
     def __init__(self, films: Path, block: float) -> None:
-        self.now, self.block, self.hub = 1000.0, block, Hub()
+        self.now, self.block, self.hub = 1000.0, block, Hub(lambda: self.now)
         self.studio = Studio(Painter(), Library(films), self.hub, lambda: self.now)
 
     def film(self, shots: int, *, watched: bool) -> Session:

@@ -62,7 +62,8 @@ def test_dmd_with_a_learned_critic_brings_the_student_to_the_data() -> None:
     mean, spread = nn.Parameter(torch.tensor(-0.5)), nn.Parameter(torch.tensor(1.2))
     student_optimiser = torch.optim.Adam([mean, spread], lr=0.05, betas=(0.0, 0.99))
     critic_optimiser = torch.optim.Adam(critic.parameters(), lr=0.05, betas=(0.0, 0.99))
-    for update in range(720):
+    seen: list[tuple[float, float]] = []
+    for update in range(1440):
         x0 = batch(256, generator, mean, spread)
         timesteps, noise = drawn(256, generator)
         noisy = add_noise(x0, noise, timesteps).detach()
@@ -77,9 +78,11 @@ def test_dmd_with_a_learned_critic_brings_the_student_to_the_data() -> None:
         student_optimiser.zero_grad()
         dmd_loss(x0, dmd_gradient(x0, real, fake)).backward()
         student_optimiser.step()
-    assert mean.item() == pytest.approx(MEAN, abs=0.15)
-    assert spread.item() == pytest.approx(SPREAD, abs=0.15)
-    assert critic.mean.item() == pytest.approx(mean.item(), abs=0.15)
+        seen.append((mean.item(), spread.item()))
+    settled = torch.tensor(seen[-40:]).mean(0)  # it goes on swinging by a few steps; what is released is an average
+    assert settled[0].item() == pytest.approx(MEAN, abs=0.1)
+    assert settled[1].item() == pytest.approx(SPREAD, abs=0.1)
+    assert critic.mean.item() == pytest.approx(mean.item(), abs=0.2)
 
 
 def test_the_dmd_gradient_vanishes_where_student_and_data_agree_and_points_to_the_data_elsewhere() -> None:
