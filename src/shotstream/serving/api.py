@@ -118,7 +118,7 @@ def _add_live(api: APIRouter, desk: Desk) -> None:
 
 async def _done(desk: Desk, id: str, command: Any) -> Accepted:
     take = await desk.ask(lambda studio: studio.session(id).do(command))
-    return Accepted(ref=command.ref, take=None if take is None else take.id)
+    return Accepted(ref=command.ref, take=take)
 
 
 async def _parts(desk: Desk, id: str) -> AsyncIterator[bytes]:

@@ -78,8 +78,9 @@ class Session:
         fps = frames / seconds if seconds else None
         return Meters(fps=fps, first_frame_seconds=self._first_frame, queue=len(self.film.queue))
 
-    def do(self, command: protocol.Command) -> Take | None:
-        """Do ``command``; returns the take it is about.
+    def do(self, command: protocol.Command) -> int | None:
+        """Do ``command``; returns the number of the take it is about. Takes stay in this thread: who held one would
+        hold the model, and when that has died the next could not be loaded.
 
         Raises :class:`RefusedError`, :class:`InputError` or :class:`StorageError`; then nothing has changed.
         """
@@ -90,7 +91,7 @@ class Session:
             self.forget()  # its shot has gone
         self._audience.tell(self.id, self.view())
         self._audience.tell(self.id, self.meters())
-        return about
+        return None if about is None else about.id
 
     def due(self) -> float | None:
         """When the next step has to be taken: early enough to be seamless, late enough to heed the director.

@@ -154,7 +154,7 @@ class Live:
             take = await self.desk.ask(lambda studio: studio.session(film).do(command))
         except (RefusedError, InputError, StorageError) as fault:
             return refusal(command.ref, fault)
-        return Accepted(ref=command.ref, take=None if take is None else take.id)
+        return Accepted(ref=command.ref, take=take)
 
     async def _post(self) -> None:
         """Send letters in order; pictures when they are due, and not at all when they are late."""
