@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from shotstream.codecs.video_autoencoder import LightVideoCodec
 from shotstream.codecs.weights import load_autoencoder
 from shotstream.core.errors import InputError, WeightsError
+from shotstream.core.files import fingerprint
 from shotstream.core.geometry import Geometry
 from shotstream.evaluation.systems import ModelSystem, System, Truth
-from shotstream.models.presets import STORYWORLD, Preset
-from shotstream.training.material import find_weights, fingerprint
+from shotstream.models.presets import STORYWORLD
+from shotstream.models.weights import read_header
+from shotstream.tools.model_files import ModelFiles, find_model
 
 MODELS = ("teacher", "student", "student-without-context-cache")
 SYSTEMS = ("truth", "autoencoder", "shuffled", "noise", "still", "fading", *MODELS)
@@ -45,20 +46,20 @@ def build_systems(
     return built, absent
 
 
-def geometry_of(model: str) -> Geometry:
-    """The geometry of a model's folder, or of the embedded preset."""
-    described = Path(model) / "preset.json"
-    return Preset.model_validate_json(described.read_bytes()).geometry if described.exists() else STORYWORLD.geometry
+def _geometry_of(model: ModelFiles) -> Geometry:
+    """At which size ``model`` films; a folder without a student that says nothing of it films at the embedded one's."""
+    named = read_header(model.transformer).preset if model.transformer.is_file() else STORYWORLD.name
+    return model.preset(named).geometry
 
 
 def _system(name: str, model: str, device: str, dtype: str) -> System:
-    if name == "autoencoder":
-        own = Path(model) / "autoencoder.safetensors"
-        path = own if own.exists() else find_weights("bundled", "autoencoder")
-        codec = LightVideoCodec(load_autoencoder(path), geometry_of(model))
-        return Truth(name, codec.geometry, codec, fingerprint(path))
     if name not in MODELS:
-        return Truth(name, geometry_of(model))
+        found = find_model(model, "student")
+        geometry = _geometry_of(found)
+        if name != "autoencoder":
+            return Truth(name, geometry)
+        codec = LightVideoCodec(load_autoencoder(found.autoencoder), geometry)
+        return Truth(name, geometry, codec, fingerprint(found.autoencoder))
     from shotstream.api import load
 
     director = load(model, device=device, dtype=dtype, role="teacher" if name == "teacher" else "student")

@@ -10,7 +10,7 @@ import numpy as np
 from shotstream.core.errors import InputError
 from shotstream.core.story import full_prompt
 from shotstream.film.events import Begun, Changed, Ended, Extended
-from shotstream.film.memory import past_of, prompt_of, refuse_gap, would_see
+from shotstream.film.memory import past_of, prompt_of, refuse_gap, seen
 from shotstream.film.progress import Prepared, Running, recalled
 from shotstream.film.record import MAX_BLOCKS, MAX_TAKE_FRAMES, Change, ShotRecord, TakeRecord
 from shotstream.film.script import checked_shot
@@ -58,17 +58,16 @@ class Maker:
         film = self._film
         index, planned = film.record.find(take.id)
         refuse_gap(film.record, index)
-        seen = would_see(film.record, film.store, film.engine, index)
+        past, prompt = past_of(film.record, film.store, index), prompt_of(film.record, index)
+        chosen = film.engine.remembers(past, prompt)
         made_by = {"model": film.engine.model_name, "model_version": film.engine.model_version}
-        film.do(Begun(take=take.id, saw=seen, **made_by))
+        film.do(Begun(take=take.id, saw=seen(past, chosen), **made_by))
         shot = film.record.shots[index]
         # The take's own seed already stands for film, shot and take: its noise stays its own wherever its shot goes.
         noise = NamedNoise(planned.seed, shot=0, take=0)
-        plan = ShotPlan(prompt=prompt_of(film.record, index), blocks=shot.blocks_of(planned), noise=noise)
-        past = past_of(film.record, film.store, index)
+        plan = ShotPlan(prompt=prompt, blocks=shot.blocks_of(planned), noise=noise)
         prepared, self._prepared = self._prepared, None
-        key = recalled(past, film.engine.remembers(past, plan.prompt))
-        fits = prepared is not None and prepared.key == key
+        fits = prepared is not None and prepared.key == recalled(past, chosen)
         self.running = Running(take, plan)
         return film.engine.make(plan, past, prepared.shot if prepared is not None and fits else None)
 

@@ -8,6 +8,7 @@ from itertools import takewhile
 
 import numpy as np
 
+from shotstream.core.context_budget import ContextFrame
 from shotstream.core.errors import InputError
 from shotstream.core.story import full_prompt
 from shotstream.film.engine import Engine
@@ -56,11 +57,6 @@ def _ended_under(record: FilmRecord, shot: ShotRecord, take: TakeRecord) -> str:
     return full_prompt(record.global_caption, shot.caption_at(take, len(take.block_frames) - 1))
 
 
-def would_see(record: FilmRecord, store: TakeStore, engine: Engine, index: int) -> tuple[SeenFrame, ...]:
-    """The condition frames of shot ``index``, were it made now."""
-    return _seen(past_of(record, store, index), engine, prompt_of(record, index))
-
-
 class Staleness:
     """Which shots are stale. Remembers what each would see, so that only shots behind a change are looked at again."""
 
@@ -88,24 +84,24 @@ class Staleness:
         self._seen = self._seen[:same]
         past = past_of(record, self._store, same)
         for index in range(same, len(record.shots)):
-            self._seen.append(_seen(past, self._engine, prompt_of(record, index)))
+            self._seen.append(seen(past, self._engine.remembers(past, prompt_of(record, index))))
             past += past_of(record, self._store, index + 1, first=index)
 
     def _judge(self, record: FilmRecord) -> tuple[int, ...]:
         stale: list[int] = []
         passing: set[int] = set()  # takes of stale shots, which will be others once these are remade
-        for index, (shot, seen) in enumerate(zip(record.shots, self._seen, strict=True)):
+        for index, (shot, sees) in enumerate(zip(record.shots, self._seen, strict=True)):
             if shot.choice is None:
                 continue
-            if shot.choice.saw != seen or any(frame.take in passing for frame in seen):
+            if shot.choice.saw != sees or any(frame.take in passing for frame in sees):
                 stale.append(index)
                 if not shot.locked:
                     passing.add(shot.choice.id)
         return tuple(stale)
 
 
-def _seen(past: Sequence[PastTake], engine: Engine, prompt: str) -> tuple[SeenFrame, ...]:
-    chosen = engine.remembers(past, prompt)
+def seen(past: Sequence[PastTake], chosen: Sequence[ContextFrame]) -> tuple[SeenFrame, ...]:
+    """The frames ``chosen`` of ``past``, by their takes."""
     return tuple(SeenFrame(take=past[frame.shot].take.id, frame=frame.frame) for frame in chosen)
 
 

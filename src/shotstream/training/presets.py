@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import ValidationError
-
-from shotstream.core.errors import InputError
 from shotstream.core.flow import FlowSchedule
 from shotstream.core.geometry import Geometry
 from shotstream.models.config import TransformerConfig
-from shotstream.models.presets import Preset, SamplerSettings, preset
+from shotstream.models.presets import Preset, SamplerSettings, preset, read_preset
 
 NANO = Preset(
     name="nano",
@@ -31,16 +28,8 @@ def distilled(preset: Preset, listed: tuple[int, ...]) -> Preset:
 
 
 def training_preset(name: str) -> Preset:
-    """The preset called ``name``, or described by the JSON file ``name``. Raises :class:`InputError`."""
+    """The preset called ``name``, or described by the JSON file ``name``. Raises :class:`InputError`
+    for an unknown name, :class:`WeightsError` for a file that describes none."""
     if name == NANO.name:
         return NANO
-    if not name.endswith(".json"):
-        return preset(name)
-    path = Path(name)
-    if not path.is_file():
-        raise InputError(f"{name}: no such preset file")
-    try:
-        return Preset.model_validate_json(path.read_bytes())
-    except ValidationError as fault:
-        first = fault.errors()[0]
-        raise InputError(f"{name}: {'.'.join(map(str, first['loc'])) or 'preset'}: {first['msg']}") from fault
+    return read_preset(Path(name)) if name.endswith(".json") else preset(name)
