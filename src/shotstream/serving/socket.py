@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from fastapi import WebSocket, WebSocketDisconnect
 
 from shotstream.core.errors import InputError, StorageError
+from shotstream.film.folder import OpenElsewhereError
 from shotstream.serving import connection
 from shotstream.serving.desk import Desk
 from shotstream.serving.frames import pack
@@ -39,6 +40,8 @@ def refusal(ref: int, fault: Exception) -> Refused:
     match fault:
         case RefusedError():
             return Refused(ref=ref, code=fault.code, text=str(fault))
+        case OpenElsewhereError():
+            return Refused(ref=ref, code="busy", text=str(fault))
         case InputError():
             return Refused(ref=ref, code="refused", text=str(fault))
         case StorageError():

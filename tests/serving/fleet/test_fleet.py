@@ -29,6 +29,7 @@ from shotstream.serving.fleet.replica import ReplicaSettings
 
 TOKEN = "between-the-front-and-its-replicas"
 CAPTION, SHOTS, SEED = "a red fox in the forest", ("wide shot. it walks", "it sits", "it waves"), 5
+LONG = 5.0  # seconds of a shot
 PATIENCE = 300.0  # seconds: a replica loads torch
 
 
@@ -139,6 +140,22 @@ def test_a_killed_replica_takes_nothing_with_it(fleet, studio, undisturbed) -> N
     fleet.stop()
     for film in films:
         made_the_same(fleet, film.id, undisturbed)
+
+
+def test_a_replica_that_only_seems_dead_writes_nothing_more(fleet, studio, tiny_model) -> None:
+    film = studio.begin(CAPTION, seed=SEED)
+    replica = fleet.holder(film.id)
+    with line_to(fleet, film.id) as line:
+        heard(line, lambda one: one["type"] == "welcome")
+        film.shoot(SHOTS[0], seconds=LONG)  # who watches it for so long has not seen its end when the doubt comes
+        heard(line, lambda one: one["type"] == "film" and one["running"] is not None)
+        replica.alive = lambda: False  # it makes a block and does not get round to answering
+        assert heard(line, lambda one: one["type"] == "notice")["code"] == "moved"
+    until(lambda: patiently(lambda: not film.view().queue and film.view().running is None), PATIENCE)
+    assert fleet.holder(film.id) is not replica
+    fleet.stop()
+    alone = shotstream.load(tiny_model, device="cpu").open(global_caption=CAPTION, seed=SEED)
+    made_the_same(fleet, film.id, [alone.shot(SHOTS[0], LONG).wait().frames])
 
 
 def counted(studio: StudioClient) -> dict[str, float]:

@@ -15,6 +15,7 @@ from shotstream.serving.fleet.processes import Launcher, Replica
 
 LOOK = 0.25  # seconds between two looks at every replica
 PATIENCE = 30.0  # seconds for an answer; a film may be opened meanwhile
+BUSY = 429  # there will be another look: it has too much to do, or whoever had the film is just ending
 MOST_STARTS = 6  # of one slot in a row that never became ready
 _log = logging.getLogger(__name__)
 
@@ -117,14 +118,15 @@ class Crew:
             await asyncio.sleep(LOOK)
 
     async def _lost(self, slot: Slot) -> None:
+        """Its films are free as soon as it is certain that it writes to none of them: it may only have been slow."""
         replica, slot.replica, slot.launching = slot.replica, None, None
+        if replica is not None:
+            await asyncio.to_thread(replica.kill)
         films = self.placement.lose(slot.name)
         self.metrics.died(len(films))
         self.orphans.update(films)
         _log.warning("replica %s has died; its %d films go on elsewhere", slot.name, len(films))
         self.tell()
-        if replica is not None:
-            await asyncio.to_thread(replica.end)
 
     async def _adopt(self) -> None:
         """Open every orphan from its journal, so that it goes on whether anybody watches it or not."""
@@ -138,7 +140,7 @@ class Crew:
                 return  # its new home has died too; there will be another look
             if answer.status_code == 200:
                 self.orphans.discard(film)
-            elif answer.status_code < 500:
+            elif answer.status_code < 500 and answer.status_code != BUSY:
                 _log.warning("film %s cannot go on: %s", film, answer.text[:200])
                 self.orphans.discard(film)
 

@@ -27,6 +27,9 @@ class Replica(Protocol):
     def end(self) -> None:
         """Let it finish its block and save."""
 
+    def kill(self) -> None:
+        """End it at once, whatever it does: what it was making is made again from its seed, the same."""
+
 
 Launcher = Callable[[int], Replica]  # the slot to fill, from 0
 
@@ -60,13 +63,21 @@ class ProcessReplica:
         return self._process.poll() is None
 
     def end(self) -> None:
-        assert self._process.stdin is not None and self._process.stdout is not None
         self._process.terminate()
         try:
             self._process.wait(PATIENCE)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+        self._close()
+
+    def kill(self) -> None:
+        self._process.kill()
+        self._process.wait()
+        self._close()
+
+    def _close(self) -> None:
+        assert self._process.stdin is not None and self._process.stdout is not None
         self._process.stdin.close()
         self._process.stdout.close()
 

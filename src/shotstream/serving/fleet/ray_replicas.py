@@ -14,7 +14,7 @@ import ray
 from ray.util import get_node_ip_address
 
 from shotstream.film.batch_ray import start_ray
-from shotstream.serving.fleet.processes import Launcher, ProcessReplica, Replica
+from shotstream.serving.fleet.processes import PATIENCE, Launcher, ProcessReplica, Replica
 from shotstream.serving.fleet.replica import ReplicaSettings
 
 ANSWER = 10.0  # seconds after which a replica that does not answer is dead
@@ -44,6 +44,9 @@ class Holder:
     def end(self) -> None:
         self._process.end()
 
+    def kill(self) -> None:
+        self._process.kill()
+
 
 class RayReplica:
     """A :class:`Replica` behind an actor."""
@@ -59,8 +62,15 @@ class RayReplica:
             return False
 
     def end(self) -> None:
+        self._ask(self.holder.end, PATIENCE + ANSWER)
+
+    def kill(self) -> None:
+        self._ask(self.holder.kill, ANSWER)
+
+    def _ask(self, last: Any, patience: float) -> None:
+        """The ``last`` thing its holder is asked. With the holder goes its replica, if it is still there."""
         with suppress(ray.exceptions.RayActorError, ray.exceptions.GetTimeoutError):  # it may have gone before
-            ray.get(self.holder.end.remote(), timeout=2 * ANSWER)
+            ray.get(last.remote(), timeout=patience)
         ray.kill(self.holder)
 
 
