@@ -12,6 +12,7 @@ from shotstream.cli.console import err, put, put_json, say
 
 if TYPE_CHECKING:
     from shotstream.evaluation.detectors import CutDetector
+    from shotstream.evaluation.intervals import Interval
     from shotstream.evaluation.run import SuiteRun
     from shotstream.evaluation.scores import SuiteScores
 
@@ -24,6 +25,7 @@ DetectorName = Annotated[
 Systems = Annotated[str | None, typer.Option(help="Names with commas [default: the usual ones].", metavar="A,B")]
 Stories = Annotated[int | None, typer.Option(min=1, help="Only the first N stories (12 is quick).", metavar="N")]
 RESULTS = Path("build/eval")
+MID_SHOT_SUITE = "storyworld-100"
 
 
 @app.command()
@@ -98,6 +100,32 @@ def film(
 
 
 @app.command()
+def change(
+    stories: Annotated[int, typer.Option(min=1, help="Change shots of the first N stories.", metavar="N")] = 60,
+    model: options.Model = "storyworld",
+    device: options.DeviceName = "auto",
+    dtype: options.Dtype = "auto",
+    as_json: options.Json = False,
+) -> None:
+    """Change captions in mid-shot: is the change seen within two blocks, and does the place stay what it was?"""
+    from shotstream.api import load
+    from shotstream.evaluation.mid_shot import find_changes, score_changes
+    from shotstream.evaluation.recognisers import Recognisers
+    from shotstream.evaluation.suites import read_suite
+
+    changes = list(find_changes([one.story for one in read_suite(MID_SHOT_SUITE).first(stories)]))
+    director = load(model, device=device, dtype=dtype)
+    found = score_changes(director, Recognisers.load(), changes, lambda done: say(f"{done} of {len(changes)}"))
+    if as_json:
+        put_json({name: scores.model_dump(mode="json") for name, scores in found.items()})
+        return
+    for name, scores in found.items():
+        cells = (("before", scores.before), ("after", scores.after), ("so from the start", scores.whole))
+        said = ", ".join(f"{what} {_cell(one)}" for what, one in (*cells, ("place kept", scores.place_kept)))
+        put(f"{name} ({scores.changes}): {said}")
+
+
+@app.command()
 def report(
     name: Annotated[str, typer.Argument(help="A suite that was run.", metavar="NAME")],
     stories: Stories = None,
@@ -140,6 +168,10 @@ def _split(names: str | None) -> list[str] | None:
     return None if names is None else [name.strip() for name in names.split(",") if name.strip()]
 
 
+def _cell(found: Interval) -> str:
+    return f"{found.mean:.3f} [{found.low:.3f}, {found.high:.3f}]"
+
+
 def _table(scores: SuiteScores) -> None:
     from rich.table import Table
 
@@ -151,8 +183,7 @@ def _table(scores: SuiteScores) -> None:
         table.add_column(name)
     for measure in MEASURES:
         cells = [row.measures.get(measure.key) for row in scores.systems.values()]
-        shown = ["-" if cell is None else f"{cell.mean:.3f} [{cell.low:.3f}, {cell.high:.3f}]" for cell in cells]
-        table.add_row(measure.key, *shown)
+        table.add_row(measure.key, *("-" if cell is None else _cell(cell) for cell in cells))
     table.add_row("asked attributes recognised", *(f"{row.asked_recognised:.3f}" for row in scores.systems.values()))
     from rich.console import Console
 
