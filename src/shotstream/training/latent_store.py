@@ -113,7 +113,7 @@ def build_latents(
     progress: Callable[[int, int], None],
 ) -> LatentStore:
     """The store of the first ``stories`` of ``source`` in ``folder``; shards that are already there are kept."""
-    claim(folder / "latents.json", json.dumps({**source.made_by, "codec": codec_version}))
+    claim(folder / "latents.json", {**source.made_by, "codec": codec_version})
     missing = [number for number in range(-(-stories // SHARD)) if not _shard(folder, number).exists()]
     wanted = [number * SHARD + local for number in missing for local in range(source.held(number))]
     drawn, done = source.drawn(wanted), 0

@@ -27,6 +27,11 @@ def distilled(preset: Preset, listed: tuple[int, ...]) -> Preset:
     return preset.model_copy(update={"student": SamplerSettings(kind="few_step", listed=listed)})
 
 
+def undistilled(preset: Preset) -> Preset:
+    """``preset`` with a student that solves the flow's ODE as its teacher does: what flow matching leaves."""
+    return preset.model_copy(update={"student": preset.teacher})
+
+
 def training_preset(name: str) -> Preset:
     """The preset called ``name``, or described by the JSON file ``name``. Raises :class:`InputError`
     for an unknown name, :class:`WeightsError` for a file that describes none."""

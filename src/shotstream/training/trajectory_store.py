@@ -78,7 +78,7 @@ def build_trajectories(
     make: the pairs of a shard's number, always the same ones, whichever of the ``processes`` makes them.
     """
     with processes.first_before_others():
-        claim(folder / DESCRIPTION, json.dumps({**made_by, "shards": shards}, sort_keys=True))
+        claim(folder / DESCRIPTION, {**made_by, "shards": shards})
     for number in processes.parts(shards):
         path = _shard(folder, number)
         if path.exists() and not is_whole(path):

@@ -2,7 +2,8 @@
 
 The sequence is [condition frames | every block clean | every block noisy]; a noisy block sees condition frames,
 the clean blocks before it, and itself: exactly what the caches hold when streaming. Every block draws its own
-timestep. It starts from the teacher and needs as many sampling steps as the teacher does.
+timestep. It starts from the teacher and needs as many sampling steps as the teacher does; the preset that says so is
+left beside its weights.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from PIL import Image
 from torch import nn
 
 from shotstream.core.config import Config
+from shotstream.core.files import write_text
 from shotstream.core.randomness import derive, stream
 from shotstream.models.transformer import Transformer
 from shotstream.models.weights import WeightsHeader, save_transformer
@@ -24,7 +26,7 @@ from shotstream.training.causal_flow_loss import causal_flow_loss
 from shotstream.training.material import Material, MaterialSettings, start_from
 from shotstream.training.next_shot_batches import NextShotSampler, NextShotSettings, check_whole_blocks
 from shotstream.training.next_shot_look import student_look
-from shotstream.training.presets import training_preset
+from shotstream.training.presets import training_preset, undistilled
 from shotstream.training.settings import LoopSettings, OptimiserSettings
 from shotstream.training.stage import LossReport, Role, names
 
@@ -48,7 +50,7 @@ class CausalFlowStage:
 
     def __init__(self, recipe: CausalFlowRecipe, store: Path, progress: Callable[[int, int], None]) -> None:
         self.recipe = recipe
-        self.preset = training_preset(recipe.preset)
+        self.preset = undistilled(training_preset(recipe.preset))
         self._model = Transformer(self.preset.transformer)
         start_from(self._model, recipe.start, "teacher")
         self.roles = {"student": Role(self._model, recipe.optimiser)}
@@ -76,3 +78,4 @@ class CausalFlowStage:
         )
         model = cast(Transformer, averaged["student"])
         save_transformer(model, folder / "student.safetensors", header, dtype=torch.float16)
+        write_text(folder / "preset.json", self.preset.model_dump_json(indent=2) + "\n")
