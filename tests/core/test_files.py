@@ -28,6 +28,16 @@ def test_a_file_appears_whole(tmp_path: Path) -> None:
     assert names(tmp_path) == ["a.bin"]
 
 
+@pytest.mark.skipif(os.name == "nt", reason="no permissions of this kind")
+def test_it_has_the_permissions_of_any_new_file(tmp_path: Path) -> None:
+    (tmp_path / "plain").touch()
+    with whole_file(tmp_path / "a.bin") as temporary:  # as a library does that writes a file of its own
+        (tmp_path / "own").write_bytes(b"new")
+        (tmp_path / "own").chmod(0o600)
+        (tmp_path / "own").replace(temporary)
+    assert (tmp_path / "a.bin").stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
 @pytest.mark.parametrize("fault", [RuntimeError, KeyboardInterrupt, SystemExit])
 def test_an_error_leaves_the_old_file(tmp_path: Path, fault: type[BaseException]) -> None:
     path = tmp_path / "a.txt"

@@ -46,8 +46,10 @@ def whole_file(path: Path) -> Iterator[Path]:
         target = Path(os.path.realpath(path))
         temporary = _temporary(target)
         _create(temporary)
+        permissions = temporary.stat().st_mode
         try:
             yield temporary
+            temporary.chmod(permissions)  # who writes it may have put a file of its own there (safetensors: 0600)
             sync(temporary)
             os.replace(temporary, target)
         except BaseException:
