@@ -21,6 +21,7 @@ ROWS = (
     ("refusal (no film asked), p99", "refusal_p99", "s"),
     ("resident memory, warm", "resident_warm_mb", "MB"),
     ("resident memory grew by", "resident_growth_mb", "MB"),
+    ("  in the first half by", "resident_growth_halfway_mb", "MB"),
     ("shots accepted", "accepted", ""),
     ("takes finished", "finished", ""),
 )
@@ -68,6 +69,7 @@ class Lived:
             "refusal_p99": percentile(self.took["refusal"], 99),
             "resident_warm_mb": max(self.held_warm) / 1e6,
             "resident_growth_mb": self.growth / 1e6,
+            "resident_growth_halfway_mb": (max(self.held[: len(self.held) // 2 + 1]) - max(self.held_warm)) / 1e6,
             "accepted": sum(map(len, self.accepted.values())),
             "finished": sum(map(len, self.finished.values())),
         }
