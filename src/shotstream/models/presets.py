@@ -10,6 +10,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from shotstream.core.config import Config
 from shotstream.core.errors import InputError, WeightsError
+from shotstream.core.files import write_text
 from shotstream.core.flow import FlowSchedule
 from shotstream.core.geometry import Geometry
 from shotstream.models.config import TransformerConfig
@@ -105,3 +106,8 @@ def read_preset(path: Path) -> Preset:
         first = fault.errors()[0]
         place = ".".join(str(part) for part in first["loc"]) or "JSON"
         raise WeightsError(f"{path}: not a preset ({place}: {first['msg']}); mend it") from fault
+
+
+def write_preset(chosen: Preset, folder: Path) -> None:
+    """Leave ``chosen`` beside the weights in ``folder``, where whoever loads them looks. Raises StorageError."""
+    write_text(folder / "preset.json", chosen.model_dump_json(indent=2) + "\n")

@@ -16,7 +16,7 @@ from shotstream.core.config import Config
 from shotstream.core.errors import WeightsError
 from shotstream.core.files import make_folder, ready_to_write, write_text
 from shotstream.core.weight_check import check_names_and_shapes
-from shotstream.models.presets import PRESETS, Preset, preset, read_preset
+from shotstream.models.presets import PRESETS, Preset, preset, read_preset, write_preset
 from shotstream.models.transformer import Transformer
 from shotstream.models.wan_layouts import diffusers_config, sizes_in, to_diffusers
 from shotstream.models.weights import Role, WeightsHeader
@@ -90,7 +90,7 @@ def _write_ours(
     header = WeightsHeader(role=role, preset=chosen.name, config=chosen.transformer, versions=versions)
     write_safetensors(path, tensors, {"shotstream": header.model_dump_json()})
     if PRESETS.get(chosen.name) != chosen:
-        write_text(path.parent / "preset.json", chosen.model_dump_json(indent=2) + "\n")
+        write_preset(chosen, path.parent)
     return path
 
 

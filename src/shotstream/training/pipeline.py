@@ -9,7 +9,8 @@ from typing import Literal
 
 from shotstream.core.config import Config
 from shotstream.core.errors import InputError
-from shotstream.core.files import whole_file, write_text
+from shotstream.core.files import whole_file
+from shotstream.models.presets import write_preset
 from shotstream.training.presets import training_preset
 
 
@@ -37,5 +38,5 @@ def run_pipeline(recipe: PipelineRecipe, out: Path, run: Callable[[str], None]) 
             raise InputError(f"{source}: not there; no step of the pipeline has left it")
         with whole_file(folder / name) as temporary:
             shutil.copyfile(source, temporary)
-    write_text(folder / "preset.json", training_preset(recipe.preset).model_dump_json(indent=2) + "\n")
+    write_preset(training_preset(recipe.preset), folder)
     return folder

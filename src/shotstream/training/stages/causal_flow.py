@@ -18,8 +18,8 @@ from PIL import Image
 from torch import nn
 
 from shotstream.core.config import Config
-from shotstream.core.files import write_text
 from shotstream.core.randomness import derive, stream
+from shotstream.models.presets import write_preset
 from shotstream.models.transformer import Transformer
 from shotstream.models.weights import WeightsHeader, save_transformer
 from shotstream.training.causal_flow_loss import causal_flow_loss
@@ -78,4 +78,4 @@ class CausalFlowStage:
         )
         model = cast(Transformer, averaged["student"])
         save_transformer(model, folder / "student.safetensors", header, dtype=torch.float16)
-        write_text(folder / "preset.json", self.preset.model_dump_json(indent=2) + "\n")
+        write_preset(self.preset, folder)
