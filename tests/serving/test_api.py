@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import io
+import subprocess
+import sys
 import zipfile
 
 import pytest
-from studio_rig import until
+from studio_rig import client_of, until
 
 from shotstream.media.video import read_info
 from shotstream.serving.clients import REQUESTS, Bucket
 from shotstream.serving.frames import unpack
 from shotstream.serving.safety import CSP
+
+HOLD = """import filelock, sys
+lock = filelock.FileLock(sys.argv[1])
+lock.acquire()
+print("held", flush=True)
+sys.stdin.read()
+"""
 
 
 def finished(client, film: str, shots: int) -> dict:
@@ -53,6 +62,22 @@ def test_a_film_file_goes_out_and_comes_back(client, film) -> None:
     assert "film.json" in zipfile.ZipFile(io.BytesIO(data)).namelist()
     again = client.post("/api/open", content=data).json()
     assert again["id"] != film and again["shots"] == client.get(f"/api/films/{film}").json()["shots"]
+
+
+def test_a_film_that_another_program_has_open_is_busy_until_it_is_closed_there(painter, tmp_path) -> None:
+    films = tmp_path / "films"
+    with client_of(lambda: painter, films) as first:
+        film = first.post("/api/films", json={"global_caption": "a fox", "seed": 7}).json()["id"]
+    holder = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(films / film / ".lock")], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    with holder, client_of(lambda: painter, films) as second:
+        assert holder.stdin is not None and holder.stdout is not None and holder.stdout.readline() == b"held\n"
+        answer = second.post(f"/api/films/{film}/shots", json={"caption": "it walks"})
+        assert (answer.status_code, answer.json()["code"]) == (429, "busy")
+        holder.stdin.close()
+        holder.wait(60)
+        shoot(second, film, "it walks")
 
 
 def test_a_story_is_opened_and_made(client) -> None:

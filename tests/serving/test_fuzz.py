@@ -25,6 +25,7 @@ from studio_rig import Painter, Server, until
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
+from shotstream.serving import connection
 from shotstream.serving.client import StudioClient
 from shotstream.serving.protocol import MAX_MESSAGE, Refused, parse
 from shotstream.serving.safety import Guard
@@ -154,24 +155,61 @@ def flood(server: Server, film: str, messages: int, seed: int) -> Counter[str]:
     return heard
 
 
-def test_hostile_messages_are_refused_by_name(server: Server, studio: StudioClient) -> None:
+AT_ONCE = 32  # messages sent before their answers are read
+
+
+def answers_to(server: Server, film: str, messages: int, seed: int) -> Counter[str]:
+    """Send so many hostile messages on one connection that may be as fast as it likes; yields the refusals' names."""
+    dice, heard = random.Random(seed), Counter[str]()
+    with connect(server.url.replace("http", "ws") + "ws", max_size=None, proxy=None) as line:
+        line.send(json.dumps({"type": "hello", "version": 1, "film": film}))
+        while heard.total() < messages:
+            for _ in range(AT_ONCE):
+                line.send(hostile(dice))
+            end = heard.total() + AT_ONCE
+            while heard.total() < end:
+                answer = json.loads(line.recv(timeout=60))
+                heard.update([answer["code"]] if answer["type"] == "refused" else [])
+    return heard
+
+
+@pytest.fixture
+def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No message comes too fast, so that every one is read and judged."""
+    monkeypatch.setattr(connection, "RATE", 1e12)
+
+
+def test_a_flood_of_hostile_messages_changes_nothing(server: Server, studio: StudioClient) -> None:
     film = studio.begin("a fox")
-    flood(server, film.id, 600, seed=1)
+    heard = flood(server, film.id, 600, seed=1)
+    assert heard["malformed"] and heard["too_fast"]
+    assert film.view().shots == ()
+    alive(studio)
+
+
+@pytest.mark.usefixtures("hurried")
+def test_each_hostile_message_is_refused_by_name(server: Server, studio: StudioClient) -> None:
+    film = studio.begin("a fox")
+    heard = answers_to(server, film.id, 640, seed=1)
+    assert heard.keys() == {"malformed", "too_large"}
     assert film.view().shots == ()
     alive(studio)
 
 
 @pytest.mark.soak
+@pytest.mark.usefixtures("hurried")
 def test_a_hundred_thousand_hostile_messages(server: Server, studio: StudioClient, capsys) -> None:
     film, here = studio.begin("a fox"), psutil.Process()
-    flood(server, film.id, 5000, seed=2)
+    answers_to(server, film.id, 5000, seed=2)
     before = here.memory_info().rss
-    heard = flood(server, film.id, 100_000, seed=3)
+    heard = answers_to(server, film.id, 100_000, seed=3)
     grown = here.memory_info().rss - before
     until(lambda: httpx.get(f"{server.url}healthz").json()["viewers"] == 0)
     with capsys.disabled():
-        print(f"\n100,000 hostile messages: {dict(heard)}; memory grew by {grown / 1e6:.1f} MB")
+        print(f"\n{heard.total()} hostile messages: {dict(heard)}; memory grew by {grown / 1e6:.1f} MB")
+    assert heard.keys() == {"malformed", "too_large"}
     assert grown < 50e6
+    assert film.view().shots == ()
     alive(studio)
 
 
