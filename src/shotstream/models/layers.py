@@ -128,6 +128,17 @@ class CrossAttention(_Attention):
         return self.o(seen.flatten(-2)).view(x.shape)
 
 
+def normal_(weight: Tensor, std: float) -> Tensor:
+    """Draw ``weight`` in place. Not on the meta device, where weights that are loaded are made: there a normal draw
+    imports torch's compiler, a second and a half of every cold start, for numbers that do not exist."""
+    return weight if weight.is_meta else nn.init.normal_(weight, std=std)
+
+
+def unit_rows(rows: int, dim: int) -> nn.Parameter:
+    """[1, rows, dim], each row of length about 1."""
+    return nn.Parameter(normal_(torch.empty(1, rows, dim), std=dim**-0.5))
+
+
 class Layer(nn.Module):
     """Self-attention, cross-attention, feed-forward; six-way modulation by the frame's timestep."""
 
@@ -141,7 +152,7 @@ class Layer(nn.Module):
         self.ffn = nn.Sequential(
             nn.Linear(dim, config.ffn_dim), nn.GELU(approximate="tanh"), nn.Linear(config.ffn_dim, dim)
         )
-        self.modulation = nn.Parameter(torch.randn(1, 6, dim) / dim**0.5)
+        self.modulation = unit_rows(6, dim)
 
     def forward(self, x: Tensor, time: Tensor, captions: CaptionsRead, call: Pass, layer: int) -> Tensor:
         """x [B, F, N, C] float32, time [B, F, 6, C] float32 -> [B, F, N, C] float32."""
@@ -159,7 +170,7 @@ class Head(nn.Module):
         super().__init__()
         self.eps = config.eps
         self.head = nn.Linear(config.dim, config.in_channels * config.patch**2)
-        self.modulation = nn.Parameter(torch.randn(1, 2, config.dim) / config.dim**0.5)
+        self.modulation = unit_rows(2, config.dim)
 
     def forward(self, x: Tensor, time: Tensor) -> Tensor:
         """x [B, F, N, C], time [B, F, C] -> [B, F, N, patch * patch * channels]."""

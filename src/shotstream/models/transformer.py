@@ -20,6 +20,7 @@ from shotstream.models.layers import (
     Layer,
     Pass,
     PatchEmbedding,
+    normal_,
     sinusoidal_embedding,
     unpatchify,
 )
@@ -71,7 +72,7 @@ class Transformer(nn.Module):
         nn.init.xavier_uniform_(self.patch_embedding.weight.flatten(1))
         for module in (*self.text_embedding, *self.time_embedding):
             if isinstance(module, nn.Linear):
-                nn.init.normal_(module.weight, std=0.02)
+                normal_(module.weight, std=0.02)
         nn.init.zeros_(self.head.head.weight)
 
     @property

@@ -26,7 +26,7 @@ from shotstream.codecs.protocols import TextEncoder, VideoCodec
 from shotstream.core.context_budget import evenly_spread
 from shotstream.core.files import whole_file
 from shotstream.core.geometry import Geometry
-from shotstream.training.shard_folder import claim
+from shotstream.training.shard_folder import claim, shard_file
 
 SHARD = 32  # stories per file
 
@@ -50,7 +50,7 @@ class LatentStore:
 
     def __init__(self, folder: Path, stories: int, geometry: Geometry) -> None:
         self._geometry = geometry
-        self._shards = [safe_open(_shard(folder, number), "pt") for number in range(-(-stories // SHARD))]
+        self._shards = [safe_open(shard_file(folder, number), "pt") for number in range(-(-stories // SHARD))]
         self._headers = [json.loads(shard.metadata()["shots"]) for shard in self._shards]
         self.stories = stories
 
@@ -114,7 +114,7 @@ def build_latents(
 ) -> LatentStore:
     """The store of the first ``stories`` of ``source`` in ``folder``; shards that are already there are kept."""
     claim(folder / "latents.json", {**source.made_by, "codec": codec_version})
-    missing = [number for number in range(-(-stories // SHARD)) if not _shard(folder, number).exists()]
+    missing = [number for number in range(-(-stories // SHARD)) if not shard_file(folder, number).exists()]
     wanted = [number * SHARD + local for number in missing for local in range(source.held(number))]
     drawn, done = source.drawn(wanted), 0
     for number in missing:
@@ -131,7 +131,7 @@ def build_latents(
             shots.append(lengths)
             done += 1
             progress(done, len(wanted))
-        with whole_file(_shard(folder, number)) as temporary:
+        with whole_file(shard_file(folder, number)) as temporary:
             save_file(tensors, temporary, metadata={"shots": json.dumps(shots)})
     return LatentStore(folder, stories, codec.geometry)
 
@@ -143,7 +143,3 @@ def _coded(codec: VideoCodec, video: NDArray[np.uint8], *, decoded: bool) -> dic
     history = codec.decode(latents)[0] if decoded else pixels
     picks = pickable_frames(len(video), codec.geometry.context_frames)
     return {"latents": latents[0].cpu(), "singles": codec.encode_images(history[picks]).cpu()}
-
-
-def _shard(folder: Path, number: int) -> Path:
-    return folder / f"shard-{number:05d}.safetensors"

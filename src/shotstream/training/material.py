@@ -23,6 +23,7 @@ from shotstream.data.clip_manifest import read_clips
 from shotstream.models.transformer import Transformer
 from shotstream.models.weights import load_transformer
 from shotstream.training.latent_store import LatentStore, Source, build_latents
+from shotstream.training.picture_store import PictureStore, WorldPictures, build_pictures
 from shotstream.training.story_sources import ClipStories, WorldStories
 
 Progress = Callable[[int, int], None]
@@ -36,6 +37,7 @@ class MaterialSettings(Config):
     clips: str | None = None  # a CSV of clips, its last ``held_out_stories`` rows held out; None draws the world
     stories: int = Field(default=2000, gt=0)  # of clips: at most
     held_out_stories: int = Field(default=32, gt=0)
+    picture_stories: int = Field(default=0, ge=0)  # others, single pictures of which are drawn; 0: of the same stories
     seed: int = 1
     decoded_share: float = Field(
         default=0.5, ge=0, le=1
@@ -53,6 +55,20 @@ class Material:
         (train, stories), (held_out, others) = sources(settings, geometry)
         self.train = self._latents("train", train, stories)
         self.held_out = self._latents("held-out", held_out, others)
+        self.pictures = self._pictures(settings, geometry) if settings.picture_stories else None
+
+    def _pictures(self, settings: MaterialSettings, geometry: Geometry) -> PictureStore:
+        if settings.clips is not None:
+            raise InputError("picture_stories: only the world draws more stories; of clips, set it to 0")
+        return build_pictures(
+            self._store / "pictures",
+            WorldPictures(seed=settings.seed, split="train", geometry=geometry),
+            stories=settings.picture_stories,
+            codec=self.codec,
+            codec_version="+".join(self.versions.values()),
+            text=self.text,
+            progress=self._progress,
+        )
 
     def _latents(self, name: str, source: Source, stories: int) -> LatentStore:
         return build_latents(

@@ -22,6 +22,7 @@ from shotstream.core.errors import InputError
 from shotstream.core.geometry import Geometry
 from shotstream.sampling.context import ContextFrames
 from shotstream.training.latent_store import LatentStore
+from shotstream.training.picture_store import PictureStore
 
 
 class NextShotSettings(Config):
@@ -60,8 +61,15 @@ class _Sample(NamedTuple):
 class NextShotSampler:
     """Draws the batch of an update; the same update always gives the same batch."""
 
-    def __init__(self, store: LatentStore, geometry: Geometry, settings: NextShotSettings) -> None:
-        self._store, self._geometry, self._settings = store, geometry, settings
+    def __init__(
+        self,
+        store: LatentStore,
+        geometry: Geometry,
+        settings: NextShotSettings,
+        pictures: PictureStore | None = None,
+    ) -> None:
+        """pictures: where single ones come from; None: from the shots of ``store``."""
+        self._store, self._geometry, self._settings, self._pictures = store, geometry, settings, pictures
 
     def batch(self, draw: random.Random) -> NextShotBatch:
         """Raises :class:`InputError` if no shot is as long as a length that may be drawn."""
@@ -81,11 +89,15 @@ class NextShotSampler:
         """Single latent frames [count, 1, C, h, w] and the captions [count, 1, L, D] of their shots."""
         pictures, captions = [], []
         for _ in range(count):
-            story = draw.randrange(self._store.stories)
-            shot = self._store.shot(story, draw.randrange(self._store.shots(story)))
-            pictures.append(shot.singles[draw.randrange(len(shot.singles))])
-            captions.append(shot.caption * (draw.random() >= self._settings.caption_drop))
+            picture, caption = self._picture(draw) if self._pictures is None else self._pictures.draw(draw)
+            pictures.append(picture)
+            captions.append(caption * (draw.random() >= self._settings.caption_drop))
         return torch.stack(pictures)[:, None], torch.stack(captions)[:, None]
+
+    def _picture(self, draw: random.Random) -> tuple[Tensor, Tensor]:
+        story = draw.randrange(self._store.stories)
+        shot = self._store.shot(story, draw.randrange(self._store.shots(story)))
+        return shot.singles[draw.randrange(len(shot.singles))], shot.caption
 
     @cached_property
     def _lengths(self) -> dict[int, float]:

@@ -20,6 +20,11 @@ def claim(description: Path, wanted: Mapping[str, Any]) -> None:
         write_text(description, text)
 
 
+def shard_file(folder: Path, number: int) -> Path:
+    """Where shard ``number`` of ``folder`` is, or will be."""
+    return folder / f"shard-{number:05d}.safetensors"
+
+
 def _described(description: Path) -> Any:
     """What the file says; None if there is none, or nobody can tell."""
     try:

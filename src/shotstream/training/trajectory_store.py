@@ -24,7 +24,7 @@ from shotstream.core.errors import InputError
 from shotstream.core.files import whole_file
 from shotstream.sampling.context import ContextFrames
 from shotstream.training.processes import ALONE, Processes
-from shotstream.training.shard_folder import claim
+from shotstream.training.shard_folder import claim, shard_file
 
 log = logging.getLogger(__name__)
 DESCRIPTION = "trajectories.json"
@@ -80,7 +80,7 @@ def build_trajectories(
     with processes.first_before_others():
         claim(folder / DESCRIPTION, {**made_by, "shards": shards})
     for number in processes.parts(shards):
-        path = _shard(folder, number)
+        path = shard_file(folder, number)
         if path.exists() and not is_whole(path):
             log.warning("%s: damaged; made again", path)
             path.unlink()
@@ -112,7 +112,7 @@ class TrajectoryStore:
                 f"{folder}: no trajectories here; make them first (recipe trajectories) or name another folder"
             )
         self.made_by: dict[str, Any] = json.loads(description.read_text())
-        paths = [_shard(folder, number) for number in range(self.made_by["shards"])]
+        paths = [shard_file(folder, number) for number in range(self.made_by["shards"])]
         missing = [path for path in paths if not path.is_file()]
         if missing:
             raise InputError(f"{missing[0]}: missing, and {len(missing) - 1} more; run the trajectories recipe again")
@@ -166,7 +166,3 @@ def _checksum(tensors: Mapping[str, Tensor]) -> str:
 
 def _names(file: Any) -> list[str]:
     return list(file.keys())
-
-
-def _shard(folder: Path, number: int) -> Path:
-    return folder / f"shard-{number:05d}.safetensors"

@@ -68,7 +68,9 @@ class TeacherStage:
         self.roles = {"teacher": Role(self._model, recipe.optimiser)}
         self.loop = recipe.loop
         self._material = Material(recipe.material, self.preset.geometry, store, progress)
-        self._sampler = NextShotSampler(self._material.train, self.preset.geometry, recipe.samples)
+        self._sampler = NextShotSampler(
+            self._material.train, self.preset.geometry, recipe.samples, self._material.pictures
+        )
 
     def turn(self, update: int) -> str:
         return "teacher"

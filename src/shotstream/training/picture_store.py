@@ -1,0 +1,122 @@
+"""Single pictures of many stories as latents, coded once: what a teacher learns from before it sees shots.
+
+A picture costs a fraction of its shot to code, so there can be thousands of stories of them. That many are needed: a
+network that saw the pictures of a few hundred stories knew those by heart and drew no others better (docs/log.md).
+
+Axes: N pictures · C latent channels · h, w latent cells · L caption tokens · D text width
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import random
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from shotstream.codecs.protocols import TextEncoder, VideoCodec
+from shotstream.core.files import whole_file
+from shotstream.core.geometry import Geometry
+from shotstream.core.randomness import derive
+from shotstream.core.story import full_prompt
+from shotstream.data.world.render import render_shot
+from shotstream.data.world.spec import WORLD_VERSION
+from shotstream.data.world.splits import Split
+from shotstream.data.world.stories import make_story
+from shotstream.training.shard_folder import claim, shard_file
+
+SHARD = 128  # stories per file
+AHEAD = 8  # stories drawn before they are coded
+
+Drawn = tuple[list[NDArray[np.uint8]], list[str]]  # pictures [N, H, W, 3] and a prompt per shot
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WorldPictures:
+    """``per_shot`` pictures of every shot, evenly apart from a random one on; no story is one of ``WorldStories``."""
+
+    seed: int
+    split: Split
+    geometry: Geometry
+    per_shot: int = 1
+
+    @property
+    def made_by(self) -> Mapping[str, Any]:
+        return {"world": WORLD_VERSION, "seed": self.seed, "split": self.split, "per_shot": self.per_shot}
+
+    def drawn(self, stories: range) -> Iterator[Drawn]:
+        """The pictures of ``stories``, in their order, drawn by one worker process."""
+        with multiprocessing.get_context("spawn").Pool(1) as pool:
+            window = [pool.apply_async(_draw, (self, story)) for story in stories[:AHEAD]]
+            for place in range(len(stories)):
+                if place + AHEAD < len(stories):
+                    window.append(pool.apply_async(_draw, (self, stories[place + AHEAD])))
+                yield window.pop(0).get()
+
+
+class PictureStore:
+    """Draws single pictures from shards that stay on disk."""
+
+    def __init__(self, folder: Path, shards: int) -> None:
+        self._shards = [safe_open(shard_file(folder, number), "pt") for number in range(shards)]
+        self._shots = [json.loads(shard.metadata()["pictures"]) for shard in self._shards]
+
+    def draw(self, draw: random.Random) -> tuple[Tensor, Tensor]:
+        """A picture [C, h, w] and the caption [L, D] of its shot, float32; every shot is as likely as every other."""
+        number = draw.choices(range(len(self._shards)), [len(shots) for shots in self._shots])[0]
+        shot = draw.randrange(len(self._shots[number]))
+        picture = draw.randrange(self._shots[number][shot])
+        latents = self._shards[number].get_slice(f"{shot}.latents")[picture]
+        return latents.float(), self._shards[number].get_tensor(f"{shot}.caption").float()
+
+
+def build_pictures(
+    folder: Path,
+    source: WorldPictures,
+    *,
+    stories: int,
+    codec: VideoCodec,
+    codec_version: str,
+    text: TextEncoder,
+    progress: Callable[[int, int], None],
+) -> PictureStore:
+    """The store of ``stories`` of ``source`` in ``folder``, rounded up to whole files; files that are there are kept."""
+    claim(folder / "pictures.json", {**source.made_by, "codec": codec_version})
+    shards = -(-stories // SHARD)
+    missing = [number for number in range(shards) if not shard_file(folder, number).exists()]
+    for done, number in enumerate(missing):
+        tensors: dict[str, Tensor] = {}
+        counts: list[int] = []
+        for pictures, captions in source.drawn(range(number * SHARD, (number + 1) * SHARD)):
+            pixels = torch.from_numpy(np.concatenate(pictures)).permute(0, 3, 1, 2).float().div_(127.5).sub_(1)
+            coded = codec.encode_images(pixels).half().cpu().split([len(shot) for shot in pictures])
+            for latents, caption in zip(coded, text.encode(captions), strict=True):
+                shot = len(counts)
+                tensors |= {f"{shot}.latents": latents.contiguous(), f"{shot}.caption": caption.half().contiguous()}
+                counts.append(len(latents))
+        with whole_file(shard_file(folder, number)) as temporary:
+            save_file(tensors, temporary, metadata={"pictures": json.dumps(counts)})
+        progress((done + 1) * SHARD, len(missing) * SHARD)
+    return PictureStore(folder, shards)
+
+
+def _draw(source: WorldPictures, number: int) -> Drawn:
+    story = make_story(derive(source.seed, "pictures", source.split, number), split=source.split)
+    dice, geometry = random.Random(derive(source.seed, "frames", source.split, number)), source.geometry
+    pictures = []
+    for place, shot in enumerate(story.shots):
+        frames = geometry.shot_frames(geometry.blocks_for(shot.seconds))
+        step = max(1, frames // source.per_shot)
+        wanted = range(dice.randrange(step), frames, step)[: source.per_shot]
+        size = {"width": geometry.width, "height": geometry.height, "fps": geometry.fps}
+        pictures.append(render_shot(story, place, frames=wanted, **size)[0])
+    return pictures, [full_prompt(story.global_caption, shot.caption) for shot in story.shots]
