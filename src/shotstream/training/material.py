@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from shotstream.codecs.protocols import TextEncoder, VideoCodec
 from shotstream.codecs.video_autoencoder import LightVideoCodec
@@ -43,6 +43,12 @@ class MaterialSettings(Config):
         default=0.5, ge=0, le=1
     )  # stories whose condition frames went through the codec before
 
+    @model_validator(mode="after")
+    def _only_the_world_draws_more(self) -> MaterialSettings:
+        if self.clips is not None and self.picture_stories:
+            raise ValueError("picture_stories: only the world draws others; with clips, set it to 0")
+        return self
+
 
 class Material:
     """Codecs and stores. ``versions`` names the codecs by their content, for the headers of what is trained on them."""
@@ -58,8 +64,6 @@ class Material:
         self.pictures = self._pictures(settings, geometry) if settings.picture_stories else None
 
     def _pictures(self, settings: MaterialSettings, geometry: Geometry) -> PictureStore:
-        if settings.clips is not None:
-            raise InputError("picture_stories: only the world draws more stories; of clips, set it to 0")
         return build_pictures(
             self._store / "pictures",
             WorldPictures(seed=settings.seed, split="train", geometry=geometry),

@@ -89,7 +89,7 @@ def build_pictures(
     text: TextEncoder,
     progress: Callable[[int, int], None],
 ) -> PictureStore:
-    """The store of ``stories`` of ``source`` in ``folder``, rounded up to whole files; files that are there are kept."""
+    """``stories`` of ``source``, rounded up to whole files, in ``folder``; files that are there are kept."""
     claim(folder / "pictures.json", {**source.made_by, "codec": codec_version})
     shards = -(-stories // SHARD)
     missing = [number for number in range(shards) if not shard_file(folder, number).exists()]
