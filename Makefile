@@ -55,9 +55,12 @@ check: $(STAMP)
 CHROMIUM = @command -v chromium >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && \
 	apt-get update -qq && apt-get install -y -qq chromium >/dev/null; } || echo "no chromium: the page's tests are skipped"
 
+# One process a core, of one thread each: two threads of small products mostly wait for each other.
+TEST_PROCESSES ?= $(shell $(PYTHON) -c 'import os; print(os.cpu_count())')
+
 test: check
 	$(CHROMIUM)
-	$(BIN)/pytest --ignore=tests/house -m "not soak"
+	OMP_NUM_THREADS=1 $(BIN)/pytest --ignore=tests/house -m "not soak" -n $(TEST_PROCESSES) --dist loadfile
 
 format: $(STAMP)
 	$(BIN)/ruff format src tests

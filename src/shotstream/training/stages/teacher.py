@@ -1,8 +1,8 @@
 """Stage 1: the bidirectional next-shot teacher, by flow matching (arXiv 2603.25746, section 3.1).
 
 The network sees condition frames of earlier shots at timestep 0 and the new shot with noise on it, and predicts
-the flow of the new shot alone. The first updates may learn from single latent frames without history: pictures
-before films, at a tenth of the cost.
+the flow of the new shot alone. The first updates, and a share of the others, may learn from single latent frames
+without history: pictures at a tenth of the cost of films, of many more stories.
 
 Axes: B batch · F latent frames of the new shot · C channels · h, w latent cells
 """
@@ -46,6 +46,7 @@ class TeacherRecipe(Config):
     loop: LoopSettings
     start: str | None = None  # weights to start from, a file or "bundled"; None starts from nothing
     picture_updates: int = Field(default=0, ge=0)  # first updates, on single latent frames
+    picture_share: float = Field(default=0, ge=0, lt=1)  # of the updates behind them that are on pictures all the same
     picture_batch: int = Field(default=96, gt=0)
     # "uniform" is the published draw (a uniform index into the shifted table) with the published weight per timestep.
     times: Literal["logit-normal", "uniform"] = "logit-normal"
@@ -78,7 +79,7 @@ class TeacherStage:
     def loss(self, update: int, role: str, part: int = 0) -> LossReport:
         draw = random.Random(derive(self.recipe.seed, "batch", *names(update, part)))
         generator = stream(self.recipe.seed, "noise", *names(update, part))
-        if update < self.recipe.picture_updates:
+        if update < self.recipe.picture_updates or draw.random() < self.recipe.picture_share:
             return self._picture_loss(draw, generator)
         batch = self._sampler.batch(draw).to(self._model.device)
         timesteps = self._timesteps(len(batch.target), generator)
