@@ -17,7 +17,7 @@ from shotstream.codecs import tiny_decoder, wan_vae
 from shotstream.codecs.tiny_decoder import TinyDecoder, TinyNetwork
 from shotstream.codecs.wan_folder import published_sizes, wan_folder
 from shotstream.core.errors import InputError, WeightsError
-from shotstream.models import attention
+from shotstream.models import attention, caches
 from shotstream.models.presets import WAN_1_3B, Preset
 from shotstream.models.transformer import Transformer
 from shotstream.sampling.branches import Branches
@@ -54,6 +54,7 @@ class BlankText:
 def held_by_a_shot(preset: Preset, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch) -> tuple[int, int]:
     """Bytes of a whole shot's caches, and the most held beside weights and caches, counted on fake tensors."""
     monkeypatch.setitem(attention._KERNELS, "sdpa", lambda q, k, v: torch.empty_like(q))  # a fused kernel holds nothing
+    monkeypatch.setattr(caches, "_own_pages", lambda shape, dtype: torch.empty(shape, dtype=dtype))  # none are fake
     geometry, count, prompts = preset.geometry, MemoryCount(), [str(number) for number in range(8)]
     kept = geometry.context_frames
     with FakeTensorMode(), torch.no_grad(), count:
