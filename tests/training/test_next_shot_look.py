@@ -1,0 +1,47 @@
+"""What a look says of a teacher beside its pictures: the flow's loss on known and on held-out shots."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from runs import ignore
+
+from shotstream.models.presets import Preset
+from shotstream.models.transformer import Transformer
+from shotstream.training.latent_store import LatentStore
+from shotstream.training.material import Material, MaterialSettings
+from shotstream.training.next_shot_look import shot_loss, teacher_look
+
+
+@pytest.fixture
+def preset(preset_file: str) -> Preset:
+    return Preset.model_validate_json(Path(preset_file).read_bytes())
+
+
+@pytest.fixture
+def found(material: MaterialSettings, preset: Preset, store: Path) -> Material:
+    return Material(material, preset.geometry, store, ignore)
+
+
+def energy(store: LatentStore) -> float:
+    """The mean square of every latent of first blocks' shots."""
+    shots = [store.shot(story, shot).latents for story in range(store.stories) for shot in range(store.shots(story))]
+    return float(torch.cat(shots).square().mean())
+
+
+def test_a_silent_network_misses_noise_and_latents(found: Material, preset: Preset) -> None:
+    """It predicts no flow, so its loss is E (n - x0)^2 = 1 + E x0^2."""
+    silent = Transformer(preset.transformer)
+    loss = shot_loss(silent, preset, found.train)
+    assert loss == pytest.approx(1 + energy(found.train), rel=0.05)
+    assert loss == shot_loss(silent, preset, found.train)  # the same shots, noise and times
+
+
+def test_known_and_held_out_shots_are_told_apart(found: Material, preset: Preset) -> None:
+    torch.manual_seed(0)
+    image, figures = teacher_look(Transformer(preset.transformer), preset, found)
+    assert figures.keys() == {"latent_error", "train_loss", "held_out_loss"}
+    assert figures["train_loss"] != figures["held_out_loss"]
+    assert image.width > preset.geometry.width
