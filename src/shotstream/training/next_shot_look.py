@@ -67,16 +67,19 @@ def shot_loss(model: Transformer, preset: Preset, store: LatentStore) -> float:
     Held-out stories far above those trained on: these are known by heart, and more stories help more than more hours.
     """
     geometry = preset.geometry
-    drawn = NextShotSettings(
-        batch=LOSS_SHOTS, lengths={geometry.block_frames: 1.0}, context_drop=0, caption_drop=0, context_noise=0
+    one = NextShotSettings(
+        batch=1, lengths={geometry.block_frames: 1.0}, context_drop=0, caption_drop=0, context_noise=0
     )
-    batch = NextShotSampler(store, geometry, drawn).batch(random.Random(0)).to(model.device)
+    shots, draw = NextShotSampler(store, geometry, one), random.Random(0)
     generator = torch.Generator().manual_seed(0)
-    timesteps = preset.schedule.draw_logit_normal(LOSS_SHOTS, generator)
-    noise = torch.randn(batch.target.shape, generator=generator).to(batch.target)
-    noisy = add_noise(batch.target, noise, timesteps)
-    flow = next_shot_flow(model, batch.context, batch.caption, noisy, timesteps, preset.condition_time)
-    return float(flow_loss(flow, batch.target, noise))
+    losses = []  # one shot at a time: Wan's are big
+    for timestep in preset.schedule.draw_logit_normal(LOSS_SHOTS, generator).split(1):
+        batch = shots.batch(draw).to(model.device)
+        noise = torch.randn(batch.target.shape, generator=generator).to(batch.target)
+        noisy = add_noise(batch.target, noise, timestep)
+        flow = next_shot_flow(model, batch.context, batch.caption, noisy, timestep, preset.condition_time)
+        losses.append(float(flow_loss(flow, batch.target, noise)))
+    return sum(losses) / len(losses)
 
 
 def student_look(model: Transformer, preset: Preset, material: Material) -> Look:
