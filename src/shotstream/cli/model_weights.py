@@ -40,7 +40,8 @@ def convert(
     to: Annotated[Literal["shotstream", "diffusers"], typer.Option(help="Layout to write.")] = "shotstream",
     role: Annotated[Literal["student", "teacher", "critic"], typer.Option(help="What these weights are.")] = "student",
     dtype: Annotated[
-        Literal["keep", "float32", "bfloat16"], typer.Option(help="Number format of the matrix products' weights.")
+        Literal["keep", "float32", "bfloat16", "int8"],
+        typer.Option(help="Number format of the matrix products' weights; int8 packs them into bytes, for storage."),
     ] = "keep",
     base: Annotated[
         Path | None, typer.Option(help="Weights that adapters (generator_lora) belong to.", metavar="FILE")

@@ -57,10 +57,11 @@ class Residual(nn.Module):
 
 
 class Encoder(nn.Module):
-    """Groups of frames [N, temporal, 3, H, W] -> unnormalised latents [N, C, h, w]."""
+    """Videos [B, T, 3, H, W], T = 1 + temporal (F - 1) -> unnormalised latents [N, C, h, w], N = B F."""
 
     def __init__(self, config: VideoAutoencoderConfig) -> None:
         super().__init__()
+        self.temporal = config.temporal
         fine, middle, coarse = config.encoder_widths
         depths = config.encoder_depths
         self.per_frame = nn.Sequential(
@@ -76,11 +77,12 @@ class Encoder(nn.Module):
         )
         self.out = nn.Conv2d(coarse, config.latent_channels, 1)
 
-    def forward(self, groups: Tensor) -> Tensor:
-        frames = groups.flatten(0, 1).contiguous(memory_format=torch.channels_last)
-        features = self.per_frame(frames)
-        joined = features.unflatten(0, (len(groups), -1)).flatten(1, 2).contiguous(memory_format=torch.channels_last)
-        return self.out(functional.silu(self.per_group(joined)))
+    def forward(self, video: Tensor) -> Tensor:
+        frames = video.flatten(0, 1).contiguous(memory_format=torch.channels_last)
+        features = self.per_frame(frames).unflatten(0, video.shape[:2])
+        still = features[:, :1].expand(-1, self.temporal - 1, -1, -1, -1)  # the first group does not move
+        groups = torch.cat([still, features], dim=1).unflatten(1, (-1, self.temporal)).flatten(0, 1).flatten(1, 2)
+        return self.out(functional.silu(self.per_group(groups.contiguous(memory_format=torch.channels_last))))
 
 
 def _residuals(width: int, depth: int) -> list[nn.Module]:
@@ -152,9 +154,7 @@ class VideoAutoencoder(nn.Module):
 
     def encode_groups(self, video: Tensor) -> Tensor:
         """[B, T, 3, H, W] in [-1, 1], T = 1 + temporal k -> normalised latents [B, 1 + k, C, h, w]."""
-        still = video[:, :1].expand(-1, self.config.temporal - 1, -1, -1, -1)
-        groups = torch.cat([still, video], dim=1).unflatten(1, (-1, self.config.temporal))
-        return self.normalise(self.encoder(groups.flatten(0, 1))).unflatten(0, (len(video), -1))
+        return self.normalise(self.encoder(video)).unflatten(0, (len(video), -1))
 
     def decode_groups(self, latents: Tensor, state: list[Tensor] | None = None) -> tuple[Tensor, list[Tensor]]:
         """Latents [B, F, C, h, w] -> pixels [B, T, 3, H, W] and the state to carry; at a start T is 1 + 4 (F - 1)."""

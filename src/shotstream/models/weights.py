@@ -18,6 +18,7 @@ from shotstream.core.errors import WeightsError
 from shotstream.core.files import whole_file
 from shotstream.core.weight_check import check_names_and_shapes
 from shotstream.models.config import TransformerConfig
+from shotstream.models.packed import unpacked
 from shotstream.models.transformer import Transformer
 
 Role = Literal["teacher", "student", "critic"]
@@ -83,9 +84,10 @@ def read_header(path: Path) -> WeightsHeader:
 
 
 def read_tensors(path: Path, device: torch.device | str = "cpu") -> dict[str, Tensor]:
-    """All tensors of a safetensors file, memory-mapped. Raises WeightsError for a missing or damaged file."""
+    """All tensors of a safetensors file, memory-mapped; those packed into bytes as numbers. Raises WeightsError for
+    a missing or damaged file."""
     with _opened(path, str(device)) as file:
-        return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        return unpacked({name: file.get_tensor(name) for name in file.keys()}, str(path))  # noqa: SIM118
 
 
 def without_prefix(tensors: Mapping[str, T], prefix: str = "model.") -> dict[str, T]:

@@ -13,14 +13,15 @@ from typing import Literal
 import torch
 
 from shotstream.core.config import Config
-from shotstream.core.errors import WeightsError
+from shotstream.core.errors import InputError, WeightsError
 from shotstream.core.files import make_folder, ready_to_write, write_text
 from shotstream.core.weight_check import check_names_and_shapes
+from shotstream.models.packed import SCALE, pack
 from shotstream.models.presets import PRESETS, Preset, preset, read_preset, write_preset
 from shotstream.models.transformer import Transformer
 from shotstream.models.wan_layouts import diffusers_config, sizes_in, to_diffusers
 from shotstream.models.weights import Role, WeightsHeader
-from shotstream.tools.safetensors_writer import Outgoing, narrowed, write_safetensors
+from shotstream.tools.safetensors_writer import Outgoing, computed, narrowed, write_safetensors
 from shotstream.tools.transformer_source import Layout, TransformerSource, open_transformer
 
 Target = Literal["shotstream", "diffusers"]
@@ -54,7 +55,8 @@ def convert(
     output: a ``.safetensors`` file, or a folder in which it becomes ``student.safetensors`` (as ``role`` says); for
     ``to="diffusers"`` a folder that ``WanTransformer3DModel.from_pretrained`` takes. named: a preset, or the path of a
     preset's JSON file: it says what weights cannot (heads, schedule, sampler); None finds the known preset they fit.
-    dtype: narrow the matrix products' weights to it and keep the rest in float32; None keeps every number to the bit.
+    dtype: narrow the matrix products' weights to it and keep the rest in float32; None keeps every number to the bit,
+    torch.int8 packs the matrices into bytes (our layout alone).
     Raises :class:`WeightsError`, :class:`InputError`, :class:`StorageError`.
     """
     found = open_transformer(source, role=role, base=base)
@@ -63,6 +65,8 @@ def convert(
         network = Transformer(chosen.transformer)
     check_names_and_shapes(network, found.tensors, str(found.path))
     tensors = found.tensors if dtype is None else _in_dtype(found.tensors, network.product_names(), dtype)
+    if to == "diffusers" and dtype is torch.int8:
+        raise InputError("int8: diffusers cannot read packed weights; choose another dtype, or our layout")
     if to == "diffusers":
         path = _write_diffusers(tensors, chosen, output, force)
     else:
@@ -110,7 +114,20 @@ def _write_diffusers(tensors: Mapping[str, Outgoing], chosen: Preset, output: Pa
 
 
 def _in_dtype(tensors: Mapping[str, Outgoing], products: frozenset[str], dtype: torch.dtype) -> dict[str, Outgoing]:
-    return {name: narrowed(one, dtype if name in products else torch.float32) for name, one in tensors.items()}
+    if dtype is not torch.int8:
+        return {name: narrowed(one, dtype if name in products else torch.float32) for name, one in tensors.items()}
+    ready: dict[str, Outgoing] = {}
+    for name, one in tensors.items():
+        matrix = name in products and len(one.shape) > 1
+        ready |= _packed(name, one) if matrix else {name: narrowed(one, torch.float32)}
+    return ready
+
+
+def _packed(name: str, one: Outgoing) -> dict[str, Outgoing]:
+    return {
+        name: computed(lambda: pack(one.read())[0], torch.int8, one.shape),
+        name + SCALE: computed(lambda: pack(one.read())[1], torch.float32, one.shape[:1]),
+    }
 
 
 def _preset_of(found: TransformerSource, named: str | None) -> Preset:

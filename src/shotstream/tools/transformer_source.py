@@ -12,12 +12,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+import torch
+
 from shotstream.core.errors import WeightsError
+from shotstream.models.packed import SCALE, check_scales, unpack
 from shotstream.models.wan_layouts import from_diffusers, is_diffusers, known_sizes
 from shotstream.models.weights import Role, WeightsHeader, read_header, without_prefix
 from shotstream.tools.lora_pairs import merged, pairs_of
 from shotstream.tools.safetensors_header import read_header as read_raw_header
-from shotstream.tools.safetensors_writer import Outgoing, unchanged
+from shotstream.tools.safetensors_writer import Outgoing, computed, unchanged
 from shotstream.tools.stored_tensors import CHECKPOINTS, StoredTensor, read_checkpoint, read_safetensors
 
 Layout = Literal["wan", "reference", "adapters", "diffusers", "shotstream"]
@@ -45,7 +48,8 @@ def open_transformer(source: Path, *, role: Role = "student", base: Path | None 
         return _from_checkpoint(path, role, base)
     stored = read_safetensors(path)
     if path.suffix != ".json" and "shotstream" in read_raw_header(path).metadata:
-        return TransformerSource(path=path, layout="shotstream", tensors=_as_is(stored), header=read_header(path))
+        tensors = _unpacked(_as_is(stored), str(path))
+        return TransformerSource(path=path, layout="shotstream", tensors=tensors, header=read_header(path))
     if is_diffusers(stored):
         tensors = {from_diffusers(name): unchanged(tensor) for name, tensor in stored.items()}
         return TransformerSource(path=path, layout="diffusers", tensors=tensors, told=_told_beside(path))
@@ -91,6 +95,18 @@ def _from_checkpoint(path: Path, role: Role, base: Path | None) -> TransformerSo
 
 def _as_is(found: Mapping[str, Any]) -> dict[str, Outgoing]:
     return {name: unchanged(tensor) for name, tensor in without_prefix(_tensors(found)).items()}
+
+
+def _unpacked(tensors: Mapping[str, Outgoing], source: str) -> dict[str, Outgoing]:
+    """Matrices packed into bytes as float32, all else as it is."""
+    packed = [name for name, tensor in tensors.items() if tensor.dtype is torch.int8]
+    check_scales(packed, tensors, source)
+    plain = {name: tensor for name, tensor in tensors.items() if not name.endswith(SCALE)}
+    return plain | {name: _plain(tensors[name], tensors[name + SCALE]) for name in packed}
+
+
+def _plain(whole: Outgoing, scale: Outgoing) -> Outgoing:
+    return computed(lambda: unpack(whole.read(), scale.read()), torch.float32, whole.shape)
 
 
 def _tensors(found: Mapping[str, Any]) -> dict[str, StoredTensor]:

@@ -61,6 +61,9 @@ def _pass(preset: Preset, kept: float, frames: float, seen: float) -> float:
 
 
 def _mean(samples: NextShotSettings) -> float:
+    """Latent frames of a sample, in updates of ``samples.batch``."""
+    if samples.level_cost:
+        return max(samples.lengths)
     return _mean_length(samples.lengths)
 
 

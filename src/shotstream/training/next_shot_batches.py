@@ -29,11 +29,17 @@ class NextShotSettings(Config):
     """How samples are drawn. Lengths are in latent frames, with the share of updates each gets."""
 
     batch: int = Field(default=8, gt=0)
+    level_cost: bool = False  # ``batch`` of the longest only; of shorter ones as many more as cost the same
     lengths: dict[int, float] = Field(default={3: 0.15, 6: 0.15, 9: 0.6, 15: 0.05, 21: 0.05})
     first_share: float = Field(default=0.2, ge=0, le=1)  # samples that are first shots
     context_drop: float = Field(default=0.05, ge=0, le=1)  # samples whose condition latents and shot numbers are zeroed
     caption_drop: float = Field(default=0.1, ge=0, le=1)  # samples whose captions are zeroed
     context_noise: float = Field(default=0.1, ge=0)  # largest noise on condition frames, in half of the samples
+
+    def samples(self, length: int, kept: int) -> int:
+        """How many samples of ``length`` latent frames, each behind ``kept`` condition frames, are an update's part."""
+        longest = max(self.lengths) if self.level_cost else length
+        return self.batch * (kept + longest) // (kept + length)
 
 
 @dataclass(frozen=True)
@@ -77,7 +83,7 @@ class NextShotSampler:
         return _batch(
             [
                 self._dropped(draw, self._sample(*self._choose(draw, length), length))
-                for _ in range(self._settings.batch)
+                for _ in range(self._settings.samples(length, self._geometry.context_frames))
             ]
         )
 

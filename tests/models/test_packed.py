@@ -1,0 +1,88 @@
+"""Weights in a byte each: how far they are from what they were, and that nothing is taken for what it is not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from shotstream.core.errors import InputError, WeightsError
+from shotstream.models.packed import SCALE, pack, unpack, unpacked
+from shotstream.models.presets import preset, write_preset
+from shotstream.models.transformer import Transformer
+from shotstream.models.weights import WeightsHeader, load_transformer, save_transformer
+from shotstream.tools.convert import convert
+
+
+@pytest.fixture
+def stored(model: Transformer, tmp_path: Path) -> Path:
+    header = WeightsHeader(role="student", preset="storyworld", config=model.config)
+    whole, size = preset("storyworld"), {"latent_channels": model.config.in_channels, "patch": model.config.patch}
+    geometry = whole.geometry.model_copy(update=size)
+    write_preset(whole.model_copy(update={"transformer": model.config, "geometry": geometry}), tmp_path)
+    save_transformer(model, tmp_path / "whole.safetensors", header)
+    return tmp_path / "whole.safetensors"
+
+
+def test_a_weight_moves_by_half_a_step_at_most() -> None:
+    weight = torch.randn(7, 3, 2, 2, generator=torch.Generator().manual_seed(0)) * torch.logspace(-3, 2, 7)[
+        :, None, None, None
+    ]
+    whole, scale = pack(weight)
+    assert whole.dtype is torch.int8 and whole.shape == weight.shape and scale.shape == (7,)
+    steps = (unpack(whole, scale) - weight).abs() / scale[:, None, None, None]
+    assert steps.max() <= 0.5 + 1e-4
+
+
+def test_a_row_of_zeros_stays_one() -> None:
+    assert not unpack(*pack(torch.zeros(2, 3))).any()
+
+
+def test_what_is_packed_twice_is_packed_once() -> None:
+    once = unpack(*pack(torch.randn(5, 9, generator=torch.Generator().manual_seed(1))))
+    assert torch.equal(pack(once)[0], pack(unpack(*pack(once)))[0])
+
+
+def test_a_packed_file_loads_as_the_rounded_model(stored: Path, model: Transformer, tmp_path: Path) -> None:
+    convert(stored, tmp_path / "packed.safetensors", named=None, dtype=torch.int8)
+    packed, header = load_transformer(tmp_path / "packed.safetensors")
+    assert header.config == model.config
+    products = model.product_names()
+    for name, weight in model.state_dict().items():
+        matrix = name in products and weight.ndim > 1
+        assert torch.equal(packed.state_dict()[name], unpack(*pack(weight)) if matrix else weight)
+    sizes = [(tmp_path / name).stat().st_size for name in ("packed.safetensors", "whole.safetensors")]
+    assert sizes[0] < sizes[1] / 2
+
+
+def test_a_packed_file_can_be_converted_on(stored: Path, model: Transformer, tmp_path: Path) -> None:
+    convert(stored, tmp_path / "packed.safetensors", dtype=torch.int8)
+    convert(tmp_path / "packed.safetensors", tmp_path / "again.safetensors")
+    again, packed = (load_transformer(tmp_path / name)[0] for name in ("again.safetensors", "packed.safetensors"))
+    assert all(torch.equal(again.state_dict()[name], weight) for name, weight in packed.state_dict().items())
+
+
+def test_bytes_without_scales_are_refused(stored: Path, tmp_path: Path) -> None:
+    path = tmp_path / "packed.safetensors"
+    convert(stored, path, dtype=torch.int8)
+    tensors = load_file(path)
+    lost = next(name for name in tensors if name.endswith(SCALE))
+    del tensors[lost]
+    with pytest.raises(WeightsError, match=f"without their scales: {lost}"):
+        unpacked(tensors, "x")
+    from safetensors import safe_open
+
+    with safe_open(path, "pt") as file:
+        metadata = file.metadata()
+    save_file(tensors, path, metadata=metadata)
+    for attempt in (lambda: load_transformer(path), lambda: convert(path, tmp_path / "other.safetensors")):
+        with pytest.raises(WeightsError, match="without their scales"):
+            attempt()
+
+
+def test_diffusers_is_not_given_bytes(stored: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="int8"):
+        convert(stored, tmp_path / "theirs", to="diffusers", dtype=torch.int8)
+    assert not (tmp_path / "theirs").exists()
