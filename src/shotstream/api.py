@@ -17,6 +17,7 @@ from shotstream.codecs.protocols import TextEncoder, VideoCodec
 from shotstream.codecs.video_autoencoder import LightVideoCodec
 from shotstream.codecs.wan_folder import WanFolder
 from shotstream.codecs.weights import load_autoencoder, load_text_encoder
+from shotstream.core.allocator import keep_freed_pages
 from shotstream.core.devices import free_bytes, pick_device, pick_dtype
 from shotstream.core.errors import InputError, WeightsError
 from shotstream.core.files import ready_to_write
@@ -79,6 +80,7 @@ def load(
     """
     if role not in ("student", "teacher"):
         raise InputError(f"no role is called {role!r}; use student or teacher")
+    keep_freed_pages()
     place = pick_device(device)
     wishes = Wishes(
         device=place,

@@ -53,7 +53,8 @@ class Residual(nn.Module):
         nn.init.zeros_(self.second.bias)  # type: ignore[arg-type]
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + self.second(functional.silu(self.first(functional.silu(x))))
+        between = self.first(functional.silu(x))
+        return x + self.second(functional.silu(between, inplace=not torch.is_grad_enabled()))
 
 
 class Encoder(nn.Module):
@@ -225,4 +226,4 @@ class LightVideoCodec:
     def run_decoder(self, latents: Tensor, state: list[Tensor] | None) -> tuple[Tensor, list[Tensor]]:
         """One push: pixels and the state to carry to the next."""
         pixels, after = self.autoencoder.decode_groups(latents.to(self._kind), state)
-        return pixels.float().clamp(-1, 1), after
+        return pixels.float().clamp_(-1, 1), after

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.logging import RichHandler
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from shotstream.core.allocator import keep_freed_pages
 from shotstream.core.errors import InputError
 from shotstream.core.files import write_text
 from shotstream.training.loop import Progress as Update
@@ -58,6 +59,7 @@ def main(
     logging.basicConfig(
         level=logging.INFO, format="%(message)s", handlers=[RichHandler(console=console, show_path=False)]
     )
+    keep_freed_pages()
     # The small codecs and the recognisers were only ever trained on CPUs, and draw their noise there.
     on_cpu = PipelineRecipe | AutoencoderRecipe | TextEncoderRecipe | RecognisersRecipe
     with joined(gpu=not isinstance(settings, on_cpu)) as processes:
