@@ -10,16 +10,19 @@ _TRIM_THRESHOLD, _TOP_PAD, _MMAP_THRESHOLD = -1, -2, -3
 _OWN_PAGES_FROM = 32 << 20  # the most every glibc takes: larger blocks come from the system and go back to it
 _KEPT_AT_MOST = 256 << 20  # free memory at the heap's end beyond which it goes back
 _ASKED_AHEAD = 16 << 20
+_MOST = (1 << 31) - 1  # an int
 
 
-def keep_freed_pages() -> bool:
+def keep_freed_pages(*, all_of_it: bool = False) -> bool:
     """Let glibc keep what it is given back; False where there is another allocator, which is left as it is.
 
     By default blocks of some megabytes go back to the system when they are freed, and every page of the next one is
     cleared anew: a fifth of what the autoencoder's decoder takes on a CPU (docs/performance.md).
+    all_of_it: for a process that does one thing, such as training, whose passes free gigabytes and ask for them again.
     """
     if platform.libc_ver()[0] != "glibc":
         return False
     mallopt = ctypes.CDLL(None).mallopt
-    settings = ((_MMAP_THRESHOLD, _OWN_PAGES_FROM), (_TRIM_THRESHOLD, _KEPT_AT_MOST), (_TOP_PAD, _ASKED_AHEAD))
+    own, kept = (_MOST, _MOST) if all_of_it else (_OWN_PAGES_FROM, _KEPT_AT_MOST)
+    settings = ((_MMAP_THRESHOLD, own), (_TRIM_THRESHOLD, kept), (_TOP_PAD, _ASKED_AHEAD))
     return all([mallopt(what, size) == 1 for what, size in settings])

@@ -28,7 +28,7 @@ def distilled(preset: Preset, listed: tuple[int, ...]) -> Preset:
 
 
 def undistilled(preset: Preset) -> Preset:
-    """``preset`` with a student that solves the flow's ODE as its teacher does: what flow matching leaves."""
+    """``preset`` with a student that is sampled as its teacher is: what flow matching leaves."""
     return preset.model_copy(update={"student": preset.teacher})
 
 

@@ -59,7 +59,7 @@ def main(
     logging.basicConfig(
         level=logging.INFO, format="%(message)s", handlers=[RichHandler(console=console, show_path=False)]
     )
-    keep_freed_pages()
+    keep_freed_pages(all_of_it=True)
     # The small codecs and the recognisers were only ever trained on CPUs, and draw their noise there.
     on_cpu = PipelineRecipe | AutoencoderRecipe | TextEncoderRecipe | RecognisersRecipe
     with joined(gpu=not isinstance(settings, on_cpu)) as processes:
