@@ -98,16 +98,24 @@ class Stage(nn.Module):
         self.recall = nn.Conv2d(width, width, 1, bias=False)
         self.refine = nn.Sequential(*_residuals(width, depth))
 
-    def forward(self, x: Tensor, maps: int, before: Tensor | None) -> tuple[Tensor, Tensor]:
-        """x [B maps, width, ., .], ``maps`` per video; ``before`` [B, width, ., .]: the last push's end."""
+    def forward(self, x: Tensor, maps: int, before: Tensor | None, unseen: int = 0) -> tuple[Tensor, Tensor]:
+        """x [B maps, width, ., .], ``maps`` per video; ``before`` [B, width, ., .]: the last push's end. The first
+        ``unseen`` maps of every video are remembered, but not refined and not returned."""
         by_video = x.unflatten(0, (-1, maps))
         start = torch.zeros_like(by_video[:, :1]) if before is None else before[:, None]
         previous = torch.cat([start, by_video[:, :-1]], dim=1)
-        return self.refine(x + self.recall(previous.flatten(0, 1))), by_video[:, -1]
+        seen, remembered = (
+            tensor[:, unseen:].flatten(0, 1).contiguous(memory_format=torch.channels_last)
+            for tensor in (by_video, previous)
+        )
+        return self.refine(seen + self.recall(remembered)), by_video[:, -1]
 
 
 class Decoder(nn.Module):
-    """Normalised latents [B, F, C, h, w] (and carried state) -> groups of pixels [B, F, temporal, 3, H, W]."""
+    """Normalised latents [B, F, C, h, w] (and carried state) -> pixels [B, T, 3, H, W] and the state to carry.
+
+    Without a state it is a video's start, whose first group stands for one frame: T = 1 + temporal (F - 1).
+    """
 
     def __init__(self, config: VideoAutoencoderConfig) -> None:
         super().__init__()
@@ -131,16 +139,17 @@ class Decoder(nn.Module):
 
     def forward(self, latents: Tensor, state: list[Tensor] | None = None) -> tuple[Tensor, list[Tensor]]:
         x = self.enter(latents.flatten(0, 1).contiguous(memory_format=torch.channels_last))
-        maps, after = latents.shape[1], []
+        maps, after, unseen = latents.shape[1], [], 0
         for depth, stage in enumerate(self.stages):
             if depth:
                 x = self.grow[depth - 1](x)
             if depth == len(self.stages) - 1:  # from one map per group to one per frame
                 maps *= self.temporal
-                x = x.unflatten(1, (self.temporal, -1)).flatten(0, 1).contiguous(memory_format=torch.channels_last)
-            x, last = stage(x, maps, None if state is None else state[depth])
+                x = x.unflatten(1, (self.temporal, -1)).flatten(0, 1)
+                unseen = self.temporal - 1 if state is None else 0
+            x, last = stage(x, maps, None if state is None else state[depth], unseen)
             after.append(last)
-        return self.head(functional.silu(x)).unflatten(0, (len(latents), -1, self.temporal)), after
+        return self.head(functional.silu(x)).unflatten(0, (len(latents), -1)), after
 
 
 class VideoAutoencoder(nn.Module):
@@ -159,9 +168,8 @@ class VideoAutoencoder(nn.Module):
 
     def decode_groups(self, latents: Tensor, state: list[Tensor] | None = None) -> tuple[Tensor, list[Tensor]]:
         """Latents [B, F, C, h, w] -> pixels [B, T, 3, H, W] and the state to carry; at a start T is 1 + 4 (F - 1)."""
-        groups, after = self.decoder(latents, state)
-        pixels = groups.flatten(1, 2)
-        return (pixels[:, self.config.temporal - 1 :] if state is None else pixels), after
+        decoded: tuple[Tensor, list[Tensor]] = self.decoder(latents, state)
+        return decoded
 
 
 def in_channels_last(module: VideoAutoencoder) -> VideoAutoencoder:
