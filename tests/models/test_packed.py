@@ -27,9 +27,10 @@ def stored(model: Transformer, tmp_path: Path) -> Path:
 
 
 def test_a_weight_moves_by_half_a_step_at_most() -> None:
-    weight = torch.randn(7, 3, 2, 2, generator=torch.Generator().manual_seed(0)) * torch.logspace(-3, 2, 7)[
-        :, None, None, None
-    ]
+    weight = (
+        torch.randn(7, 3, 2, 2, generator=torch.Generator().manual_seed(0))
+        * torch.logspace(-3, 2, 7)[:, None, None, None]
+    )
     whole, scale = pack(weight)
     assert whole.dtype is torch.int8 and whole.shape == weight.shape and scale.shape == (7,)
     steps = (unpack(whole, scale) - weight).abs() / scale[:, None, None, None]

@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -27,6 +28,7 @@ from shotstream.core.context_budget import evenly_spread
 from shotstream.core.files import whole_file
 from shotstream.core.geometry import Geometry
 from shotstream.training.shard_folder import claim, shard_file
+from shotstream.training.shard_workers import make_shards
 
 SHARD = 32  # stories per file
 
@@ -110,30 +112,35 @@ def build_latents(
     codec: VideoCodec,
     codec_version: str,
     text: TextEncoder,
+    side_by_side: bool,
     progress: Callable[[int, int], None],
 ) -> LatentStore:
     """The store of the first ``stories`` of ``source`` in ``folder``; shards that are already there are kept."""
     claim(folder / "latents.json", {**source.made_by, "codec": codec_version})
     missing = [number for number in range(-(-stories // SHARD)) if not shard_file(folder, number).exists()]
-    wanted = [number * SHARD + local for number in missing for local in range(source.held(number))]
-    drawn, done = source.drawn(wanted), 0
-    for number in missing:
-        tensors: dict[str, Tensor] = {}
-        shots: list[list[int]] = []
-        for local in range(source.held(number)):
-            story, videos, captions = next(drawn)
-            lengths = []
-            embeddings = text.encode(captions)
-            for shot, video in enumerate(videos):
-                coded = _coded(codec, video, decoded=source.decoded(story)) | {"caption": embeddings[shot]}
-                tensors |= {f"{local}.{shot}.{part}": value.half().contiguous() for part, value in coded.items()}
-                lengths.append(len(video))
-            shots.append(lengths)
-            done += 1
-            progress(done, len(wanted))
-        with whole_file(shard_file(folder, number)) as temporary:
-            save_file(tensors, temporary, metadata={"shots": json.dumps(shots)})
+    total, done = sum(source.held(number) for number in missing), 0
+    for more in make_shards(partial(_shard, folder, source, codec, text), missing, side_by_side=side_by_side):
+        done += more
+        progress(done, total)
     return LatentStore(folder, stories, codec.geometry)
+
+
+def _shard(folder: Path, source: Source, codec: VideoCodec, text: TextEncoder, number: int) -> Iterator[int]:
+    """Makes a shard; yields 1 for every story."""
+    tensors: dict[str, Tensor] = {}
+    shots: list[list[int]] = []
+    drawn = source.drawn([number * SHARD + local for local in range(source.held(number))])
+    for local, (story, videos, captions) in enumerate(drawn):
+        lengths = []
+        embeddings = text.encode(captions)
+        for shot, video in enumerate(videos):
+            coded = _coded(codec, video, decoded=source.decoded(story)) | {"caption": embeddings[shot]}
+            tensors |= {f"{local}.{shot}.{part}": value.half().contiguous() for part, value in coded.items()}
+            lengths.append(len(video))
+        shots.append(lengths)
+        yield 1
+    with whole_file(shard_file(folder, number)) as temporary:
+        save_file(tensors, temporary, metadata={"shots": json.dumps(shots)})
 
 
 def _coded(codec: VideoCodec, video: NDArray[np.uint8], *, decoded: bool) -> dict[str, Tensor]:

@@ -71,6 +71,7 @@ class Material:
             codec=self.codec,
             codec_version="+".join(self.versions.values()),
             text=self.text,
+            side_by_side=isinstance(self.codec, LightVideoCodec),
             progress=self._progress,
         )
 
@@ -82,6 +83,7 @@ class Material:
             codec=self.codec,
             codec_version="+".join(self.versions.values()),
             text=self.text,
+            side_by_side=isinstance(self.codec, LightVideoCodec),
             progress=self._progress,
         )
 

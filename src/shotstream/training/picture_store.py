@@ -9,10 +9,10 @@ Axes: N pictures · C latent channels · h, w latent cells · L caption tokens �
 from __future__ import annotations
 
 import json
-import multiprocessing
 import random
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,9 +33,9 @@ from shotstream.data.world.spec import WORLD_VERSION
 from shotstream.data.world.splits import Split
 from shotstream.data.world.stories import make_story
 from shotstream.training.shard_folder import claim, shard_file
+from shotstream.training.shard_workers import make_shards
 
 SHARD = 128  # stories per file
-AHEAD = 8  # stories drawn before they are coded
 
 Drawn = tuple[list[NDArray[np.uint8]], list[str]]  # pictures [N, H, W, 3] and a prompt per shot
 
@@ -54,13 +54,20 @@ class WorldPictures:
         return {"world": WORLD_VERSION, "seed": self.seed, "split": self.split, "per_shot": self.per_shot}
 
     def drawn(self, stories: range) -> Iterator[Drawn]:
-        """The pictures of ``stories``, in their order, drawn by one worker process."""
-        with multiprocessing.get_context("spawn").Pool(1) as pool:
-            window = [pool.apply_async(_draw, (self, story)) for story in stories[:AHEAD]]
-            for place in range(len(stories)):
-                if place + AHEAD < len(stories):
-                    window.append(pool.apply_async(_draw, (self, stories[place + AHEAD])))
-                yield window.pop(0).get()
+        """The pictures of ``stories``, in their order."""
+        return map(self._draw, stories)
+
+    def _draw(self, number: int) -> Drawn:
+        story = make_story(derive(self.seed, "pictures", self.split, number), split=self.split)
+        dice, geometry = random.Random(derive(self.seed, "frames", self.split, number)), self.geometry
+        pictures = []
+        for place, shot in enumerate(story.shots):
+            frames = geometry.shot_frames(geometry.blocks_for(shot.seconds))
+            step = max(1, frames // self.per_shot)
+            wanted = range(dice.randrange(step), frames, step)[: self.per_shot]
+            size = {"width": geometry.width, "height": geometry.height, "fps": geometry.fps}
+            pictures.append(render_shot(story, place, frames=wanted, **size)[0])
+        return pictures, [full_prompt(story.global_caption, shot.caption) for shot in story.shots]
 
 
 class PictureStore:
@@ -87,36 +94,39 @@ def build_pictures(
     codec: VideoCodec,
     codec_version: str,
     text: TextEncoder,
+    side_by_side: bool,
     progress: Callable[[int, int], None],
 ) -> PictureStore:
     """``stories`` of ``source``, rounded up to whole files, in ``folder``; files that are there are kept."""
     claim(folder / "pictures.json", {**source.made_by, "codec": codec_version})
     shards = -(-stories // SHARD)
     missing = [number for number in range(shards) if not shard_file(folder, number).exists()]
-    for done, number in enumerate(missing):
-        tensors: dict[str, Tensor] = {}
-        counts: list[int] = []
-        for pictures, captions in source.drawn(range(number * SHARD, (number + 1) * SHARD)):
-            pixels = torch.from_numpy(np.concatenate(pictures)).permute(0, 3, 1, 2).float().div_(127.5).sub_(1)
-            coded = codec.encode_images(pixels).half().cpu().split([len(shot) for shot in pictures])
-            for latents, caption in zip(coded, text.encode(captions), strict=True):
-                shot = len(counts)
-                tensors |= {f"{shot}.latents": latents.contiguous(), f"{shot}.caption": caption.half().contiguous()}
-                counts.append(len(latents))
-        with whole_file(shard_file(folder, number)) as temporary:
-            save_file(tensors, temporary, metadata={"pictures": json.dumps(counts)})
-        progress((done + 1) * SHARD, len(missing) * SHARD)
+    parts = {number: range(number * SHARD, (number + 1) * SHARD) for number in missing}
+    done = 0
+    for more in make_shards(partial(_shard, folder, source, codec, text, parts), missing, side_by_side=side_by_side):
+        done += more
+        progress(done, sum(len(part) for part in parts.values()))
     return PictureStore(folder, shards)
 
 
-def _draw(source: WorldPictures, number: int) -> Drawn:
-    story = make_story(derive(source.seed, "pictures", source.split, number), split=source.split)
-    dice, geometry = random.Random(derive(source.seed, "frames", source.split, number)), source.geometry
-    pictures = []
-    for place, shot in enumerate(story.shots):
-        frames = geometry.shot_frames(geometry.blocks_for(shot.seconds))
-        step = max(1, frames // source.per_shot)
-        wanted = range(dice.randrange(step), frames, step)[: source.per_shot]
-        size = {"width": geometry.width, "height": geometry.height, "fps": geometry.fps}
-        pictures.append(render_shot(story, place, frames=wanted, **size)[0])
-    return pictures, [full_prompt(story.global_caption, shot.caption) for shot in story.shots]
+def _shard(
+    folder: Path,
+    source: WorldPictures,
+    codec: VideoCodec,
+    text: TextEncoder,
+    parts: Mapping[int, range],
+    number: int,
+) -> Iterator[int]:
+    """Makes a shard; yields 1 for every story."""
+    tensors: dict[str, Tensor] = {}
+    counts: list[int] = []
+    for pictures, captions in source.drawn(parts[number]):
+        pixels = torch.from_numpy(np.concatenate(pictures)).permute(0, 3, 1, 2).float().div_(127.5).sub_(1)
+        coded = codec.encode_images(pixels).half().cpu().split([len(shot) for shot in pictures])
+        for latents, caption in zip(coded, text.encode(captions), strict=True):
+            shot = len(counts)
+            tensors |= {f"{shot}.latents": latents.contiguous(), f"{shot}.caption": caption.half().contiguous()}
+            counts.append(len(latents))
+        yield 1
+    with whole_file(shard_file(folder, number)) as temporary:
+        save_file(tensors, temporary, metadata={"pictures": json.dumps(counts)})

@@ -5,14 +5,10 @@ Axes: T pixel frames, H, W pixels
 
 from __future__ import annotations
 
-import multiprocessing
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from shotstream.core.geometry import Geometry
 from shotstream.core.randomness import derive
@@ -24,8 +20,6 @@ from shotstream.data.world.spec import WORLD_VERSION
 from shotstream.data.world.splits import Split
 from shotstream.data.world.stories import make_story
 from shotstream.training.latent_store import SHARD, Drawn
-
-AHEAD = 4  # stories drawn before they are coded
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -53,14 +47,22 @@ class WorldStories:
         return random.Random(derive(self.seed, "history", self.split, story)).random() < self.decoded_share
 
     def drawn(self, stories: list[int]) -> Iterator[Drawn]:
-        """Stories drawn by one worker process, ahead of their coding but never far ahead."""
-        jobs = [(story, self.seed, self.split, self.geometry) for story in stories]
-        with multiprocessing.get_context("spawn").Pool(1) as pool:
-            window = [pool.apply_async(_draw, (job,)) for job in jobs[:AHEAD]]
-            for place in range(len(jobs)):
-                if place + AHEAD < len(jobs):
-                    window.append(pool.apply_async(_draw, (jobs[place + AHEAD],)))
-                yield window.pop(0).get()
+        return map(self._draw, stories)
+
+    def _draw(self, number: int) -> Drawn:
+        story, geometry = make_story(derive(self.seed, "story", self.split, number), split=self.split), self.geometry
+        videos = [
+            render_shot(
+                story,
+                place,
+                frames=geometry.shot_frames(geometry.blocks_for(shot.seconds)),
+                width=geometry.width,
+                height=geometry.height,
+                fps=geometry.fps,
+            )[0]
+            for place, shot in enumerate(story.shots)
+        ]
+        return number, videos, [full_prompt(story.global_caption, shot.caption) for shot in story.shots]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -90,20 +92,3 @@ class ClipStories:
         for story in stories:
             clip = self.clips[story]
             yield story, shots_of(clip, self.geometry), clip.prompts
-
-
-def _draw(job: tuple[int, int, Split, Geometry]) -> tuple[int, list[NDArray[np.uint8]], list[str]]:
-    number, seed, split, geometry = job
-    story = make_story(derive(seed, "story", split, number), split=split)
-    videos = [
-        render_shot(
-            story,
-            place,
-            frames=geometry.shot_frames(geometry.blocks_for(shot.seconds)),
-            width=geometry.width,
-            height=geometry.height,
-            fps=geometry.fps,
-        )[0]
-        for place, shot in enumerate(story.shots)
-    ]
-    return number, videos, [full_prompt(story.global_caption, shot.caption) for shot in story.shots]
