@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from shotstream.core.config import Config
-from shotstream.models.presets import Preset
+from shotstream.models.presets import Preset, write_preset
 from shotstream.models.transformer import Transformer
 from shotstream.models.weights import Role as RoleName
 from shotstream.models.weights import WeightsHeader, save_transformer
@@ -45,7 +45,7 @@ class Networks:
         return model
 
     def release(self, averaged: Mapping[str, nn.Module], folder: Path, versions: Mapping[str, str]) -> None:
-        """Write student.safetensors and critic.safetensors into ``folder``."""
+        """Write student.safetensors and critic.safetensors into ``folder``, and the preset they are sampled by."""
         roles: tuple[RoleName, ...] = ("student", "critic")
         for role in roles:
             header = WeightsHeader(
@@ -53,3 +53,4 @@ class Networks:
             )
             model = cast(Transformer, averaged[role])
             save_transformer(model, folder / f"{role}.safetensors", header, dtype=torch.float16)
+        write_preset(self._preset, folder)
