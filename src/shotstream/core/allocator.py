@@ -17,7 +17,7 @@ def keep_freed_pages(*, all_of_it: bool = False) -> bool:
     """Let glibc keep what it is given back; False where there is another allocator, which is left as it is.
 
     By default blocks of some megabytes go back to the system when they are freed, and every page of the next one is
-    cleared anew: a fifth of what the autoencoder's decoder takes on a CPU (docs/performance.md).
+    cleared anew: a fifth of what the autoencoder's decoder takes on a CPU (docs/log.md).
     all_of_it: for a process that does one thing, such as training, whose passes free gigabytes and ask for them again.
     """
     if platform.libc_ver()[0] != "glibc":
