@@ -17,14 +17,14 @@ from shotstream.training import self_forcing
 from shotstream.training.causal_flow_loss import causal_flow_loss
 from shotstream.training.losses import flow_loss
 from shotstream.training.next_shot_batches import NextShotBatch
-from shotstream.training.presets import NANO, distilled
+from shotstream.training.presets import NANO, few_steps
 from shotstream.training.self_forcing import DmdSettings, critic_loss, roll_out
 from shotstream.training.stages.causal_init import initialisation_loss
 from shotstream.training.trajectory_store import Trajectories
 
 ELSEWHERE = torch.device("meta")
 CONFIG = TransformerConfig(in_channels=16, dim=24, ffn_dim=32, heads=2, layers=1, freq_dim=16, text_dim=12)
-PRESET = distilled(NANO, (1000, 500)).model_copy(update={"transformer": CONFIG})
+PRESET = few_steps(NANO, (1000, 500)).model_copy(update={"transformer": CONFIG})
 SHAPE = PRESET.geometry.latent_shape
 SOLVE = sampler(PRESET.student, PRESET.schedule)  # timesteps are looked up as numbers, which fakes have not
 

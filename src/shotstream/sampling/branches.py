@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from shotstream.core.guidance import guide
+from shotstream.sampling.context import ContextFrames
 
 
 class Branches:
@@ -29,6 +30,15 @@ class Branches:
     def captions(self, captions: Tensor) -> Tensor:
         """[B, S, W, D] -> [count * B, S, W, D], zeros in the second half."""
         return torch.cat([captions, torch.zeros_like(captions)]) if self.count > 1 else captions
+
+    def context(self, context: ContextFrames) -> ContextFrames:
+        """The same condition frames in both; the second half knows no captions."""
+        return ContextFrames(
+            latents=self.latents(context.latents),
+            shot_index=self.index(context.shot_index),
+            captions=self.captions(context.captions),
+            caption_index=self.index(context.caption_index),
+        )
 
     def guided(self, flow: Tensor) -> Tensor:
         """[count * B, F, C, h, w] -> [B, F, C, h, w]."""

@@ -26,12 +26,14 @@ def next_shot_flow(
     latents: Tensor,
     timesteps: Tensor,
     condition_time: ConditionTime,
+    positions: Tensor | None = None,
 ) -> Tensor:
     """Flow [B, F, C, h, w] of a whole shot's ``latents`` from one sequence [condition frames | shot].
 
     caption: the shot's own, [B, W, text_dim]. timesteps: [B] or [B, F].
     condition_time: "zero", condition frames are at timestep 0 and see only each other; "same", they carry the
     shot's (first) timestep and all frames see all, as in the reference's teacher and score networks.
+    positions: [K + F] or [B, K + F], frame positions in the sequence; None counts from 0.
     """
     batch, frames = latents.shape[:2]
     kept = context.frames
@@ -44,6 +46,7 @@ def next_shot_flow(
         torch.cat([condition_times, times], dim=1),
         torch.cat([context.captions, caption[:, None]], dim=1),
         caption_index=context.caption_index,
+        positions=positions,
         shot_index=torch.cat([context.shot_index, new_shot], dim=-1),
         layout=next_shot(kept, frames) if at_zero else None,
     )
@@ -57,12 +60,7 @@ class JointShot:
         self.model = model
         self.branches = Branches(guidance)
         self.caption = self.branches.captions(caption)
-        self.context = ContextFrames(
-            latents=self.branches.latents(context.latents),
-            shot_index=self.branches.index(context.shot_index),
-            captions=self.branches.captions(context.captions),
-            caption_index=self.branches.index(context.caption_index),
-        )
+        self.context = self.branches.context(context)
 
     def flow(self, x: Tensor, timestep: float) -> Tensor:
         """Guided flow of the shot's latents x [B, F, C, h, w]."""

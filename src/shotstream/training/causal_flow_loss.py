@@ -5,6 +5,8 @@ Axes: B batch · F latent frames · C channels · h, w latent cells
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
 from torch import Tensor
 
@@ -15,19 +17,37 @@ from shotstream.training.causal_passes import teacher_forced_flow
 from shotstream.training.losses import flow_loss
 from shotstream.training.next_shot_batches import NextShotBatch
 
+Times = Literal["logit-normal", "steps"]
+
+
+def few_step_times(preset: Preset, count: int, frames: int, generator: torch.Generator) -> Tensor:
+    """[count, frames] timesteps: for every block one of those the preset's few-step student is asked at."""
+    listed = torch.tensor(preset.schedule.few_step(preset.student.listed), dtype=torch.float32)
+    block = preset.geometry.block_frames
+    drawn = torch.randint(len(listed), (count, frames // block), generator=generator)
+    return listed[drawn].repeat_interleave(block, dim=1)
+
 
 def causal_flow_loss(
-    model: Transformer, preset: Preset, batch: NextShotBatch, history_noise: float, generator: torch.Generator
+    model: Transformer,
+    preset: Preset,
+    batch: NextShotBatch,
+    history_noise: float,
+    generator: torch.Generator,
+    times: Times = "logit-normal",
 ) -> Tensor:
     """Flow matching in which every block draws its own timestep and sees clean history.
 
-    history_noise: the largest noise on the clean blocks, which streaming will have made itself.
+    history_noise: the largest noise on the clean blocks, which streaming will have made itself. times: "steps" are
+    those of the preset's few-step student, which is asked at no others.
     """
     count, frames = batch.target.shape[:2]
     block = preset.geometry.block_frames
-    blocks = frames // block
-    timesteps = preset.schedule.draw_logit_normal(count * blocks, generator).unflatten(0, (count, blocks))
-    timesteps = timesteps.repeat_interleave(block, dim=1)
+    if times == "steps":
+        timesteps = few_step_times(preset, count, frames, generator)
+    else:
+        drawn = preset.schedule.draw_logit_normal(count * (frames // block), generator)
+        timesteps = drawn.unflatten(0, (count, -1)).repeat_interleave(block, dim=1)
     noise = torch.randn(batch.target.shape, generator=generator).to(batch.target)
     level = history_noise * torch.rand(count, 1, 1, 1, 1, generator=generator).to(batch.target)
     clean = batch.target + level * torch.randn(batch.target.shape, generator=generator).to(batch.target)

@@ -10,13 +10,20 @@ from shotstream.models.presets import Preset
 from shotstream.training.next_shot_batches import NextShotSettings
 from shotstream.training.stages.causal_flow import CausalFlowRecipe
 from shotstream.training.stages.causal_init import CausalInitRecipe
+from shotstream.training.stages.guidance import GuidanceRecipe
 from shotstream.training.stages.inter_shot import InterShotRecipe
 from shotstream.training.stages.intra_shot import IntraShotRecipe
 from shotstream.training.stages.teacher import TeacherRecipe
 from shotstream.training.stages.trajectories import TrajectoriesRecipe
 
 TransformerRecipe = (
-    TeacherRecipe | CausalFlowRecipe | TrajectoriesRecipe | CausalInitRecipe | IntraShotRecipe | InterShotRecipe
+    TeacherRecipe
+    | CausalFlowRecipe
+    | TrajectoriesRecipe
+    | CausalInitRecipe
+    | GuidanceRecipe
+    | IntraShotRecipe
+    | InterShotRecipe
 )
 
 
@@ -34,8 +41,10 @@ def shot_flops(recipe: TransformerRecipe, preset: Preset) -> tuple[float, int]:
         return parts * recipe.batch * _distillation(preset, _mean_length(recipe.lengths), recipe, again), updates
     frames = _mean(recipe.samples)
     batch = recipe.batch if isinstance(recipe, CausalInitRecipe) else recipe.samples.batch
-    sequence = 2 * frames if isinstance(recipe, CausalFlowRecipe) else frames
-    passes = 3 + recipe.loop.checkpoint_activations  # forward, backward twice as much, and forward again
+    sequence = 2 * frames if isinstance(recipe, CausalFlowRecipe | GuidanceRecipe) else frames
+    passes: float = 3 + recipe.loop.checkpoint_activations  # forward, backward twice as much, and forward again
+    if isinstance(recipe, GuidanceRecipe):  # two branches of what is imitated, and rollouts of half as many frames
+        passes += 2 + recipe.own_share * (len(recipe.student_steps) + 1) / 2
     return parts * batch * passes * _pass(preset, kept, sequence, frames), updates
 
 

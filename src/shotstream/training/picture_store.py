@@ -1,4 +1,5 @@
-"""Single pictures of many stories as latents, coded once: what a teacher learns from before it sees shots.
+"""Single pictures of many stories as latents, coded once: what a teacher learns from before it sees shots, and
+what it learns to remember from: the pictures of one story show the same characters and places.
 
 A picture costs a fraction of its shot to code, so there can be thousands of stories of them. That many are needed: a
 network that saw the pictures of a few hundred stories knew those by heart and drew no others better (docs/log.md).
@@ -12,7 +13,8 @@ import json
 import random
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +53,8 @@ class WorldPictures:
 
     @property
     def made_by(self) -> Mapping[str, Any]:
-        return {"world": WORLD_VERSION, "seed": self.seed, "split": self.split, "per_shot": self.per_shot}
+        made_by = {"world": WORLD_VERSION, "seed": self.seed, "split": self.split, "per_shot": self.per_shot}
+        return made_by | {"layout": "stories"}  # files that do not tell where stories end are made anew
 
     def drawn(self, stories: range) -> Iterator[Drawn]:
         """The pictures of ``stories``, in their order."""
@@ -71,16 +74,41 @@ class WorldPictures:
 
 
 class PictureStore:
-    """Draws single pictures from shards that stay on disk."""
+    """Draws pictures from shards that stay on disk, alone or with those of their story."""
 
     def __init__(self, folder: Path, shards: int) -> None:
         self._shards = [safe_open(shard_file(folder, number), "pt") for number in range(shards)]
         self._shots = [json.loads(shard.metadata()["pictures"]) for shard in self._shards]
+        lengths = [json.loads(shard.metadata()["stories"]) for shard in self._shards]
+        self._stories = [
+            (number, range(end - length, end))
+            for number, shots in enumerate(lengths)
+            for length, end in zip(shots, accumulate(shots), strict=True)
+        ]
+
+    @cached_property
+    def longest(self) -> int:
+        """Shots of the longest story."""
+        return max(len(shots) for _, shots in self._stories)
 
     def draw(self, draw: random.Random) -> tuple[Tensor, Tensor]:
         """A picture [C, h, w] and the caption [L, D] of its shot, float32; every shot is as likely as every other."""
         number = draw.choices(range(len(self._shards)), [len(shots) for shots in self._shots])[0]
-        shot = draw.randrange(len(self._shots[number]))
+        return self._picture(number, draw.randrange(len(self._shots[number])), draw)
+
+    def draw_story(self, draw: random.Random, shots: int) -> tuple[Tensor, Tensor]:
+        """A picture [shots, C, h, w] and the caption [shots, L, D] of each of the first ``shots`` of some story.
+
+        shots: at most :attr:`longest`.
+        """
+        while True:
+            number, found = self._stories[draw.randrange(len(self._stories))]
+            if len(found) >= shots:
+                break
+        pictures, captions = zip(*(self._picture(number, shot, draw) for shot in found[:shots]), strict=True)
+        return torch.stack(pictures), torch.stack(captions)
+
+    def _picture(self, number: int, shot: int, draw: random.Random) -> tuple[Tensor, Tensor]:
         picture = draw.randrange(self._shots[number][shot])
         latents = self._shards[number].get_slice(f"{shot}.latents")[picture]
         return latents.float(), self._shards[number].get_tensor(f"{shot}.caption").float()
@@ -120,6 +148,7 @@ def _shard(
     """Makes a shard; yields 1 for every story."""
     tensors: dict[str, Tensor] = {}
     counts: list[int] = []
+    stories: list[int] = []
     for pictures, captions in source.drawn(parts[number]):
         pixels = torch.from_numpy(np.concatenate(pictures)).permute(0, 3, 1, 2).float().div_(127.5).sub_(1)
         coded = codec.encode_images(pixels).half().cpu().split([len(shot) for shot in pictures])
@@ -127,6 +156,7 @@ def _shard(
             shot = len(counts)
             tensors |= {f"{shot}.latents": latents.contiguous(), f"{shot}.caption": caption.half().contiguous()}
             counts.append(len(latents))
+        stories.append(len(pictures))
         yield 1
     with whole_file(shard_file(folder, number)) as temporary:
-        save_file(tensors, temporary, metadata={"pictures": json.dumps(counts)})
+        save_file(tensors, temporary, metadata={"pictures": json.dumps(counts), "stories": json.dumps(stories)})

@@ -22,9 +22,9 @@ NANO = Preset(
 FOUR_STEPS = (1000, 750, 500, 250)
 
 
-def distilled(preset: Preset, listed: tuple[int, ...]) -> Preset:
-    """``preset`` with the student that distillation is to make: the ``listed`` few steps, without guidance."""
-    return preset.model_copy(update={"student": SamplerSettings(kind="few_step", listed=listed)})
+def few_steps(preset: Preset, listed: tuple[int, ...], guidance: float = 1.0) -> Preset:
+    """``preset`` with a student of the ``listed`` few steps; distillation makes one that needs no ``guidance``."""
+    return preset.model_copy(update={"student": SamplerSettings(kind="few_step", listed=listed, guidance=guidance)})
 
 
 def undistilled(preset: Preset) -> Preset:

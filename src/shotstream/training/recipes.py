@@ -16,6 +16,7 @@ from shotstream.training.pipeline import PipelineRecipe
 from shotstream.training.stages.autoencoder import AutoencoderRecipe
 from shotstream.training.stages.causal_flow import CausalFlowRecipe
 from shotstream.training.stages.causal_init import CausalInitRecipe
+from shotstream.training.stages.guidance import GuidanceRecipe
 from shotstream.training.stages.inter_shot import InterShotRecipe
 from shotstream.training.stages.intra_shot import IntraShotRecipe
 from shotstream.training.stages.recognisers import RecognisersRecipe
@@ -29,6 +30,7 @@ StageRecipe = (
     | TeacherRecipe
     | CausalFlowRecipe
     | CausalInitRecipe
+    | GuidanceRecipe
     | IntraShotRecipe
     | InterShotRecipe
     | RecognisersRecipe
@@ -43,6 +45,7 @@ _KINDS: dict[str, type[Recipe]] = {
     "causal-flow": CausalFlowRecipe,
     "trajectories": TrajectoriesRecipe,
     "causal-init": CausalInitRecipe,
+    "guidance": GuidanceRecipe,
     "intra-shot": IntraShotRecipe,
     "inter-shot": InterShotRecipe,
     "recognisers": RecognisersRecipe,

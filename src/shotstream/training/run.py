@@ -25,6 +25,7 @@ from shotstream.training.stage import Stage
 from shotstream.training.stages.autoencoder import AutoencoderRecipe, AutoencoderStage
 from shotstream.training.stages.causal_flow import CausalFlowRecipe, CausalFlowStage
 from shotstream.training.stages.causal_init import CausalInitRecipe, CausalInitStage
+from shotstream.training.stages.guidance import GuidanceRecipe, GuidanceStage
 from shotstream.training.stages.inter_shot import InterShotRecipe, InterShotStage
 from shotstream.training.stages.intra_shot import IntraShotRecipe, IntraShotStage
 from shotstream.training.stages.recognisers import RecognisersRecipe, RecognisersStage
@@ -130,6 +131,8 @@ def build_stage(settings: StageRecipe, store: Path, made: Report) -> Stage:
             return TeacherStage(settings, store, made)
         case CausalFlowRecipe():
             return CausalFlowStage(settings, store, made)
+        case GuidanceRecipe():
+            return GuidanceStage(settings, store, made)
         case CausalInitRecipe():
             return CausalInitStage(settings, store, made)
         case IntraShotRecipe():

@@ -19,6 +19,7 @@ from pydantic import Field
 from torch import Tensor
 
 from shotstream.core.config import Config
+from shotstream.core.errors import InputError
 from shotstream.core.flow import add_noise, x0_from_flow
 from shotstream.core.randomness import derive
 from shotstream.models.presets import Preset
@@ -40,6 +41,7 @@ class DmdSettings(Config):
     guidance: float = Field(default=2.0, ge=0)  # of the real score: uncond + g (cond - uncond), zero captions
     critic_updates: int = Field(default=5, ge=0)  # per update of the student
     critic_warmup: int = Field(default=0, ge=0)  # first updates, the critic's alone
+    first_exit: int = Field(default=0, ge=0)  # rollouts end at this step or a later one; steps before it never learn
     context_gradient: bool = True  # do gradients flow through the pass that writes the context cache?
     lowest: float = Field(default=20, ge=0, le=1000)  # timesteps of both scores are clamped to this range
     highest: float = Field(default=980, ge=0, le=1000)
@@ -55,6 +57,12 @@ class Rollout:
 
     def detached(self) -> Rollout:
         return Rollout(self.latents.detach(), self.context, self.caption)
+
+
+def check_exits(settings: DmdSettings, steps: int) -> None:
+    """Raises :class:`InputError` unless rollouts of ``steps`` steps have one to end at."""
+    if settings.first_exit >= steps:
+        raise InputError(f"dmd.first_exit: {settings.first_exit}, but the student's steps are 0 to {steps - 1}")
 
 
 def student_learns(settings: DmdSettings, update: int, turn: int) -> bool:
@@ -100,12 +108,7 @@ def score(
 ) -> Tensor:
     """The (guided) flow [B, F, C, h, w] a bidirectional network sees in ``noisy`` at ``timesteps`` [B]."""
     branches = Branches(guidance)
-    context = ContextFrames(
-        latents=branches.latents(made.context.latents),
-        shot_index=branches.index(made.context.shot_index),
-        captions=branches.captions(made.context.captions),
-        caption_index=branches.index(made.context.caption_index),
-    )
+    context = branches.context(made.context)
     caption = branches.captions(made.caption[:, None])[:, 0]
     both, times = branches.latents(noisy), branches.latents(timesteps)
     return branches.guided(next_shot_flow(model, context, caption, both, times, preset.condition_time))

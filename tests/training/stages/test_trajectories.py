@@ -17,7 +17,7 @@ from shotstream.sampling.solvers import euler
 from shotstream.sampling.teacher import teacher_shot
 from shotstream.training.material import MaterialSettings
 from shotstream.training.next_shot_batches import NextShotSettings
-from shotstream.training.presets import FOUR_STEPS, NANO, distilled, training_preset
+from shotstream.training.presets import FOUR_STEPS, NANO, few_steps, training_preset
 from shotstream.training.stages.trajectories import TrajectoriesRecipe, make_trajectories, student_places
 from shotstream.training.trajectory_store import TrajectoryStore
 
@@ -43,7 +43,7 @@ def test_wans_grid_holds_the_published_steps() -> None:
 
 def test_a_grid_that_misses_a_step_is_refused_with_one_that_does_not() -> None:
     with pytest.raises(InputError, match=r"a grid of 18 misses .* such as 20"):
-        student_places(distilled(NANO, FOUR_STEPS), 18)
+        student_places(few_steps(NANO, FOUR_STEPS), 18)
 
 
 def test_states_are_the_teachers_and_end_where_its_sampler_ends(

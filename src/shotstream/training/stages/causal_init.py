@@ -30,7 +30,7 @@ from shotstream.training.losses import regression_loss
 from shotstream.training.material import Material, MaterialSettings, start_from
 from shotstream.training.next_shot_batches import NextShotSampler, NextShotSettings, check_whole_blocks
 from shotstream.training.next_shot_look import student_look
-from shotstream.training.presets import FOUR_STEPS, distilled, training_preset
+from shotstream.training.presets import FOUR_STEPS, few_steps, training_preset
 from shotstream.training.settings import LoopSettings, OptimiserSettings
 from shotstream.training.stage import LossReport, Role, names
 from shotstream.training.trajectory_store import Trajectories, TrajectoryStore
@@ -60,7 +60,7 @@ class CausalInitStage:
 
     def __init__(self, recipe: CausalInitRecipe, store: Path, progress: Callable[[int, int], None]) -> None:
         self.recipe = recipe
-        self.preset = distilled(training_preset(recipe.preset), recipe.student_steps)
+        self.preset = few_steps(training_preset(recipe.preset), recipe.student_steps)
         self._trajectories = TrajectoryStore(Path(recipe.trajectories))
         self._model = Transformer(self.preset.transformer)
         start_from(self._model, recipe.start, "teacher")

@@ -27,12 +27,13 @@ from shotstream.sampling.context import ContextFrames
 from shotstream.training.material import Material, MaterialSettings
 from shotstream.training.next_shot_batches import check_whole_blocks
 from shotstream.training.next_shot_look import student_look
-from shotstream.training.presets import FOUR_STEPS, distilled, training_preset
+from shotstream.training.presets import FOUR_STEPS, few_steps, training_preset
 from shotstream.training.roles import Networks, Starts
 from shotstream.training.rolled_history import RolledHistory
 from shotstream.training.self_forcing import (
     DmdSettings,
     Rollout,
+    check_exits,
     critic_loss,
     roll_out,
     sample_seeds,
@@ -70,7 +71,8 @@ class InterShotStage:
 
     def __init__(self, recipe: InterShotRecipe, store: Path, progress: Callable[[int, int], None]) -> None:
         self.recipe = recipe
-        self.preset = distilled(training_preset(recipe.preset), recipe.student_steps)
+        self.preset = few_steps(training_preset(recipe.preset), recipe.student_steps)
+        check_exits(recipe.dmd, len(recipe.student_steps))
         self._networks = Networks(self.preset, recipe.start)
         self.roles = {
             "student": Role(self._networks.student, recipe.student),
@@ -107,7 +109,7 @@ class InterShotStage:
         draw = random.Random(derive(recipe.seed, "shot", update))  # length and exit step: one for all parts
         frames = draw.choices(list(recipe.lengths), list(recipe.lengths.values()))[0]
         last = len(self.preset.student.listed) - 1
-        exit_step = draw.randint(0, last)
+        exit_step = draw.randint(recipe.dmd.first_exit, last)
         device = self._networks.student.device
         caption = self._captions(clip, shot, part).to(device)
         context = history.context(caption).to(device)

@@ -21,12 +21,13 @@ from shotstream.models.transformer import Transformer
 from shotstream.training.material import Material, MaterialSettings
 from shotstream.training.next_shot_batches import NextShotSampler, NextShotSettings, check_whole_blocks
 from shotstream.training.next_shot_look import student_look
-from shotstream.training.presets import FOUR_STEPS, distilled, training_preset
+from shotstream.training.presets import FOUR_STEPS, few_steps, training_preset
 from shotstream.training.roles import Networks, Starts
 from shotstream.training.self_forcing import (
     Buffer,
     DmdSettings,
     Rollout,
+    check_exits,
     critic_loss,
     roll_out,
     sample_seeds,
@@ -60,7 +61,8 @@ class IntraShotStage:
 
     def __init__(self, recipe: IntraShotRecipe, store: Path, progress: Callable[[int, int], None]) -> None:
         self.recipe = recipe
-        self.preset = distilled(training_preset(recipe.preset), recipe.student_steps)
+        self.preset = few_steps(training_preset(recipe.preset), recipe.student_steps)
+        check_exits(recipe.dmd, len(recipe.student_steps))
         self._networks = Networks(self.preset, recipe.start)
         self.roles = {
             "student": Role(self._networks.student, recipe.student),
@@ -97,7 +99,8 @@ class IntraShotStage:
 
     def _roll_out(self, draw: random.Random, update: int, part: int, *, learning: bool) -> Rollout:
         # One exit step per update, the same in all of its parts and processes.
-        exit_step = random.Random(derive(self.recipe.seed, "exit", update)).randrange(len(self.preset.student.listed))
+        exits = random.Random(derive(self.recipe.seed, "exit", update))
+        exit_step = exits.randrange(self.recipe.dmd.first_exit, len(self.preset.student.listed))
         batch = self._sampler.batch(draw).to(self._networks.student.device)
         made = roll_out(
             self._networks.student,

@@ -2,7 +2,8 @@
 
 The network sees condition frames of earlier shots at timestep 0 and the new shot with noise on it, and predicts
 the flow of the new shot alone. The first updates, and a share of the others, may learn from single latent frames
-without history: pictures at a tenth of the cost of films, of many more stories.
+without history, or behind single latent frames of the earlier shots: pictures at a tenth of the cost of films, of
+many more stories.
 
 Axes: B batch · F latent frames of the new shot · C channels · h, w latent cells
 """
@@ -16,7 +17,7 @@ from typing import Literal, cast
 
 import torch
 from PIL import Image
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from shotstream.core.config import Config
@@ -27,8 +28,9 @@ from shotstream.models.weights import WeightsHeader, save_transformer
 from shotstream.sampling.teacher import next_shot_flow
 from shotstream.training.losses import flow_loss
 from shotstream.training.material import Material, MaterialSettings, start_from
-from shotstream.training.next_shot_batches import NextShotSampler, NextShotSettings
+from shotstream.training.next_shot_batches import NextShotBatch, NextShotSampler, NextShotSettings
 from shotstream.training.next_shot_look import teacher_look
+from shotstream.training.picture_memory import remembered_pictures
 from shotstream.training.presets import training_preset
 from shotstream.training.settings import LoopSettings, OptimiserSettings
 from shotstream.training.stage import LossReport, Role, names
@@ -48,9 +50,18 @@ class TeacherRecipe(Config):
     picture_updates: int = Field(default=0, ge=0)  # first updates, on single latent frames
     picture_share: float = Field(default=0, ge=0, lt=1)  # of the updates behind them that are on pictures all the same
     picture_batch: int = Field(default=96, gt=0)
-    # "uniform" is the published draw (a uniform index into the shifted table) with the published weight per timestep.
-    times: Literal["logit-normal", "uniform"] = "logit-normal"
+    memory_share: float = Field(default=0, ge=0, le=1)  # of those that come behind pictures of the earlier shots
+    # "uniform" is the published draw (a uniform index into the shifted table) with the published weight per timestep;
+    # "even" the same draw without it: more of what is decided while noise hides all.
+    times: Literal["logit-normal", "uniform", "even"] = "logit-normal"
+
     trained: Literal["all", "self-attention"] = "all"  # self-attention alone: the published fine-tuning
+
+    @model_validator(mode="after")
+    def _memories_have_pictures(self) -> TeacherRecipe:
+        if self.memory_share and not self.material.picture_stories:
+            raise ValueError("memory_share: pictures of whole stories are needed; set material.picture_stories")
+        return self
 
 
 class TeacherStage:
@@ -80,26 +91,45 @@ class TeacherStage:
         draw = random.Random(derive(self.recipe.seed, "batch", *names(update, part)))
         generator = stream(self.recipe.seed, "noise", *names(update, part))
         if update < self.recipe.picture_updates or draw.random() < self.recipe.picture_share:
+            if draw.random() < self.recipe.memory_share:
+                return self._memory_loss(draw, generator)
             return self._picture_loss(draw, generator)
-        batch = self._sampler.batch(draw).to(self._model.device)
+        return self._shot_loss(self._sampler.batch(draw), generator)
+
+    def _shot_loss(
+        self, batch: NextShotBatch, generator: torch.Generator, positions: Tensor | None = None
+    ) -> LossReport:
+        batch = batch.to(self._model.device)
         timesteps = self._timesteps(len(batch.target), generator)
         noise = torch.randn(batch.target.shape, generator=generator).to(batch.target)
         noisy = add_noise(batch.target, noise, timesteps)
-        flow = next_shot_flow(self._model, batch.context, batch.caption, noisy, timesteps, self.preset.condition_time)
+        when = self.preset.condition_time
+        flow = next_shot_flow(self._model, batch.context, batch.caption, noisy, timesteps, when, positions)
         weights = self.preset.schedule.loss_weights(timesteps) if self.recipe.times == "uniform" else None
         return LossReport(flow_loss(flow, batch.target, noise, weights), len(noisy))
+
+    def _memory_loss(self, draw: random.Random, generator: torch.Generator) -> LossReport:
+        """The same for one latent frame behind one of every earlier shot."""
+        recipe, pictures = self.recipe, self._material.pictures
+        assert pictures is not None  # the recipe asked for them
+        budget = self.preset.geometry.context_frames
+        batch, positions = remembered_pictures(
+            pictures, recipe.samples, draw, pictures=recipe.picture_batch, budget=budget
+        )
+        return self._shot_loss(batch, generator, positions)
 
     def _timesteps(self, count: int, generator: torch.Generator) -> Tensor:
         """[count] training timesteps."""
         schedule = self.preset.schedule
-        uniform = self.recipe.times == "uniform"
-        return schedule.draw_uniform(count, generator) if uniform else schedule.draw_logit_normal(count, generator)
+        if self.recipe.times == "logit-normal":
+            return schedule.draw_logit_normal(count, generator)
+        return schedule.draw_uniform(count, generator)
 
     def _picture_loss(self, draw: random.Random, generator: torch.Generator) -> LossReport:
         """Flow matching on single latent frames without memory, placed where a new shot begins."""
         drawn = self._sampler.pictures(draw, self.recipe.picture_batch)
         pictures, captions = (tensor.to(self._model.device) for tensor in drawn)
-        timesteps = self.preset.schedule.draw_logit_normal(len(pictures), generator)
+        timesteps = self._timesteps(len(pictures), generator)
         noise = torch.randn(pictures.shape, generator=generator).to(pictures)
         first = torch.tensor([self.preset.geometry.context_frames])
         flow = self._model(

@@ -28,7 +28,7 @@ from shotstream.sampling.solvers import euler_states
 from shotstream.sampling.teacher import teacher_shot
 from shotstream.training.material import Material, MaterialSettings, find_weights, start_from
 from shotstream.training.next_shot_batches import NextShotBatch, NextShotSampler, NextShotSettings
-from shotstream.training.presets import FOUR_STEPS, distilled, training_preset
+from shotstream.training.presets import FOUR_STEPS, few_steps, training_preset
 from shotstream.training.processes import ALONE, Processes
 from shotstream.training.trajectory_store import Trajectories, build_trajectories
 
@@ -80,7 +80,7 @@ def make_trajectories(
     processes: Processes = ALONE,
 ) -> None:
     """Sample the recipe's pairs into ``folder``, as shards; those already there are kept. Processes share them out."""
-    preset = distilled(training_preset(recipe.preset), recipe.student_steps)
+    preset = few_steps(training_preset(recipe.preset), recipe.student_steps)
     grid, places = student_places(preset, recipe.steps)
     teacher = Transformer(preset.transformer).requires_grad_(False).eval()
     start_from(teacher, recipe.start, "teacher")
