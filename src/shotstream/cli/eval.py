@@ -9,6 +9,7 @@ import typer
 
 from shotstream.cli import options
 from shotstream.cli.console import err, put, put_json, say
+from shotstream.core.errors import InputError
 
 if TYPE_CHECKING:
     from shotstream.evaluation.detectors import CutDetector
@@ -22,7 +23,11 @@ Folder = Annotated[Path, typer.Option(help="Folder of results; a rerun goes on w
 DetectorName = Annotated[
     str, typer.Option(help="pyscenedetect, or transnetv2: the paper's, twenty times slower.", metavar="NAME")
 ]
-Systems = Annotated[str | None, typer.Option(help="Names with commas [default: the usual ones].", metavar="A,B")]
+Systems = Annotated[
+    str | None,
+    typer.Option(help="Names with commas [default: the usual ones]; NAME=MODEL: another student.", metavar="A,B"),
+]
+Shown = Annotated[str | None, typer.Option(help="Names with commas [default: all with results].", metavar="A,B")]
 Stories = Annotated[int | None, typer.Option(min=1, help="Only the first N stories (12 is quick).", metavar="N")]
 RESULTS = Path("build/eval")
 MID_SHOT_SUITE = "storyworld-100"
@@ -41,7 +46,7 @@ def suite(
     as_json: options.Json = False,
 ) -> None:
     """Let systems film a suite's stories, and measure the films. The same command goes on where it stopped."""
-    from shotstream.cli.eval_systems import build_systems, check_systems
+    from shotstream.cli.eval_systems import build_systems, check_systems, labels
     from shotstream.evaluation.scores import score
 
     check_systems(_split(systems) or [])
@@ -56,7 +61,7 @@ def suite(
                 say(f"{system.name}: {len(missing)} stories are missing: {', '.join(missing)}")
         say("run the same command again to go on")
         raise
-    asked = _split(systems) or [system.name for system in built]
+    asked = labels(_split(systems) or [system.name for system in built])
     scores = score(run, asked, stories, absent | without)
     if as_json:
         put_json(scores.as_json())
@@ -129,6 +134,7 @@ def change(
 def report(
     name: Annotated[str, typer.Argument(help="A suite that was run.", metavar="NAME")],
     stories: Stories = None,
+    systems: Shown = None,
     detector: DetectorName = "pyscenedetect",
     out: Folder = RESULTS,
     page: Annotated[Path, typer.Option(help="The page to write; pictures go beside it.", metavar="PAGE.md")] = Path(
@@ -136,12 +142,17 @@ def report(
     ),
 ) -> None:
     """Write tables, plots and storyboards of a suite's results, from what is on disk."""
-    from shotstream.cli.eval_systems import SYSTEMS
+    from shotstream.cli.eval_systems import filmed_systems
     from shotstream.evaluation.report import write_report
     from shotstream.evaluation.scores import score
 
     run, absent = _run(name, out, detector, stories)
-    scores = score(run, SYSTEMS, stories, absent)
+    there = filmed_systems(run.folder)
+    shown = _split(systems) or there
+    unknown = [one for one in shown if one not in there]
+    if unknown:
+        raise InputError(f"no results of a system {unknown[0]!r} in {run.folder}; there may be: {', '.join(there)}")
+    scores = score(run, shown, stories, absent)
     write_report(run, scores, page)
     put(str(page))
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from pathlib import Path
 
 from shotstream.codecs.video_autoencoder import LightVideoCodec
 from shotstream.codecs.weights import load_autoencoder
@@ -16,23 +18,41 @@ from shotstream.tools.model_files import ModelFiles, find_model
 
 MODELS = ("teacher", "student", "student-without-context-cache")
 SYSTEMS = ("truth", "autoencoder", "shuffled", "noise", "still", "fading", *MODELS)
+LABEL = r"[a-z0-9][a-z0-9-]{0,39}"  # of another student; it names a folder of results
 USUAL = ("truth", "autoencoder", "shuffled", "noise", "still", "fading", "student")
 
 
 def check_systems(names: Sequence[str]) -> None:
-    """Raises :class:`InputError` if one of ``names`` is no system's."""
-    unknown = [name for name in names if name not in SYSTEMS]
-    if unknown:
-        raise InputError(f"no system is called {unknown[0]!r}; known: {', '.join(SYSTEMS)}")
+    """Raises :class:`InputError` if one of ``names`` is no system's, and no ``NAME=MODEL`` either."""
+    for name in names:
+        label, equals, model = name.partition("=")
+        if not equals and name not in SYSTEMS:
+            known = ", ".join(SYSTEMS)
+            raise InputError(f"no system is called {name!r}; known: {known}; or NAME=MODEL for another student")
+        if equals and (label in SYSTEMS or not model or not re.fullmatch(LABEL, label)):
+            raise InputError(
+                f"system {name!r}: write NAME=MODEL with a name of small letters, digits and hyphens that is not taken"
+            )
+
+
+def filmed_systems(folder: Path) -> list[str]:
+    """Every system that has results in ``folder``: the known ones in their order, then others by name."""
+    others = sorted(path.name for path in folder.glob("*") if path.is_dir() and path.name not in SYSTEMS)
+    return [*SYSTEMS, *others]
+
+
+def labels(names: Sequence[str]) -> list[str]:
+    """What the systems ``names`` are called in results."""
+    return [name.partition("=")[0] for name in names]
 
 
 def build_systems(
     names: Sequence[str] | None, *, model: str, device: str, dtype: str
 ) -> tuple[list[System], dict[str, str]]:
-    """The systems called ``names``, or the usual ones; the truth, to which all are compared, always first.
+    """The systems called ``names`` (``NAME=MODEL`` is the student of another model), or the usual ones.
 
-    Also which of the usual ones are absent, and why. Raises :class:`WeightsError` when a system that was asked for
-    has no weights.
+    The truth, to which all are compared, is always first. Also which of the usual ones are absent, and why.
+    Raises :class:`WeightsError` when a system that was asked for has no weights.
     """
     built: list[System] = []
     absent: dict[str, str] = {}
@@ -53,7 +73,9 @@ def _geometry_of(model: ModelFiles) -> Geometry:
 
 
 def _system(name: str, model: str, device: str, dtype: str) -> System:
-    if name not in MODELS:
+    name, equals, other = name.partition("=")
+    model = other if equals else model
+    if name not in MODELS and not equals:
         found = find_model(model, "student")
         geometry = _geometry_of(found)
         if name != "autoencoder":
