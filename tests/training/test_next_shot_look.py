@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from runs import ignore
+from torch import Tensor
 
 from shotstream.models.presets import Preset
 from shotstream.models.transformer import Transformer
-from shotstream.training.latent_store import LatentStore
+from shotstream.training.latent_store import SHARD, LatentShot, LatentStore
 from shotstream.training.material import Material, MaterialSettings
-from shotstream.training.next_shot_look import shot_loss, teacher_look
+from shotstream.training.next_shot_look import memory_errors, shot_loss, teacher_look
 
 
 @pytest.fixture
@@ -42,6 +45,34 @@ def test_a_silent_network_misses_noise_and_latents(found: Material, preset: Pres
 def test_known_and_held_out_shots_are_told_apart(found: Material, preset: Preset) -> None:
     torch.manual_seed(0)
     image, figures = teacher_look(Transformer(preset.transformer), preset, found)
-    assert figures.keys() == {"latent_error", "train_loss", "held_out_loss"}
+    memory = {"own_memory_error", "foreign_memory_error"}
+    assert figures.keys() == {"latent_error", "train_loss", "held_out_loss", *memory}
     assert figures["train_loss"] != figures["held_out_loss"]
     assert image.width > preset.geometry.width
+
+
+class Alike(LatentStore):
+    """All that a story shows is one number of its own."""
+
+    def shot(self, story: int, shot: int) -> LatentShot:
+        found = super().shot(story, shot)
+        return replace(
+            found,
+            latents=torch.full_like(found.latents, float(story)),
+            singles=torch.full_like(found.singles, float(story)),
+        )
+
+
+class Copyist(Transformer):
+    """Predicts that every frame looks as the first condition frame does."""
+
+    def forward(self, latents: Tensor, *arguments: Any, **named: Any) -> Tensor:
+        return latents - latents[:, :1]  # all the noise is flow where it is pure
+
+
+def test_what_is_remembered_shows_between_the_two(preset: Preset, store: Path) -> None:
+    alike = Alike(store / "latents-held-out", SHARD, preset.geometry)
+    own, foreign = memory_errors(Copyist(preset.transformer), preset, alike)
+    assert own == pytest.approx(0, abs=1e-9) and foreign > 1
+    own, foreign = memory_errors(Transformer(preset.transformer), preset, alike)
+    assert own == foreign  # who sees no memory makes the same mistakes behind any

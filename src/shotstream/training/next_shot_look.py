@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
 
-from shotstream.core.flow import add_noise
+from shotstream.core.flow import STEPS, add_noise, x0_from_flow
 from shotstream.models.presets import Preset
 from shotstream.models.transformer import Transformer
 from shotstream.sampling.context import ContextFrames, to_pictures
@@ -57,7 +58,8 @@ def teacher_look(model: Transformer, preset: Preset, material: Material) -> Look
         "train_loss": shot_loss(model, preset, material.train),
         "held_out_loss": shot_loss(model, preset, material.held_out),
     }
-    return image, {**figures, **losses}
+    own, foreign = memory_errors(model, preset, material.held_out)
+    return image, {**figures, **losses, "own_memory_error": own, "foreign_memory_error": foreign}
 
 
 @torch.no_grad()
@@ -80,6 +82,32 @@ def shot_loss(model: Transformer, preset: Preset, store: LatentStore) -> float:
         flow = next_shot_flow(model, batch.context, batch.caption, noisy, timestep, preset.condition_time)
         losses.append(float(flow_loss(flow, batch.target, noise)))
     return sum(losses) / len(losses)
+
+
+@torch.no_grad()
+def memory_errors(model: Transformer, preset: Preset, store: LatentStore) -> tuple[float, float]:
+    """Error of x0 on first blocks of later shots in pure noise, behind their own earlier shots and behind others'.
+
+    Where noise hides everything, captions and memory are all there is to go by: what lies between the two figures is
+    what the network remembers.
+    """
+    block = preset.geometry.block_frames
+    one = NextShotSettings(
+        batch=1, lengths={block: 1.0}, first_share=0, context_drop=0, caption_drop=0, context_noise=0
+    )
+    shots, draw, generator = NextShotSampler(store, preset.geometry, one), random.Random(1), torch.Generator()
+    generator.manual_seed(1)
+    batches = [shots.batch(draw).to(model.device) for _ in range(LOSS_SHOTS)]
+    errors: tuple[list[float], list[float]] = ([], [])
+    for batch, other in zip(batches, batches[1:] + batches[:1], strict=True):
+        noise = torch.randn(batch.target.shape, generator=generator).to(batch.target)
+        for found, memory in zip(errors, (batch.context.latents, other.context.latents), strict=True):
+            context = replace(batch.context, latents=memory)
+            times = torch.full((1,), float(STEPS))
+            flow = next_shot_flow(model, context, batch.caption, noise, times, preset.condition_time)
+            found.append(float((x0_from_flow(noise, flow, times) - batch.target).square().mean()))
+    own, foreign = (sum(found) / len(found) for found in errors)
+    return own, foreign
 
 
 def student_look(model: Transformer, preset: Preset, material: Material) -> Look:
