@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from pathlib import Path
 
 import pytest
@@ -87,3 +88,24 @@ def test_diffusers_is_not_given_bytes(stored: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="int8"):
         convert(stored, tmp_path / "theirs", to="diffusers", dtype=torch.int8)
     assert not (tmp_path / "theirs").exists()
+
+
+def test_fewer_levels_are_coarser_and_compress_further(stored: Path, model: Transformer, tmp_path: Path) -> None:
+    sizes = {}
+    for levels in (127, 31):
+        path = tmp_path / f"{levels}.safetensors"
+        convert(stored, path, dtype=torch.int8, levels=levels)
+        whole = [tensor for tensor in load_file(path).values() if tensor.dtype is torch.int8]
+        assert max(int(tensor.abs().max()) for tensor in whole) == levels
+        sizes[levels] = sum(len(zlib.compress(tensor.numpy().tobytes())) for tensor in whole)
+    assert sizes[31] < 0.85 * sizes[127]
+    coarse, _ = load_transformer(tmp_path / "31.safetensors")
+    name = next(name for name in model.product_names() if model.state_dict()[name].ndim > 1)
+    assert torch.equal(coarse.state_dict()[name], unpack(*pack(model.state_dict()[name], 31)))
+
+
+@pytest.mark.parametrize(("dtype", "levels"), [(torch.int8, 0), (torch.int8, 128), (torch.bfloat16, 31)])
+def test_levels_are_whole_numbers_of_a_byte(stored: Path, tmp_path: Path, dtype: torch.dtype, levels: int) -> None:
+    with pytest.raises(InputError, match="--dtype int8"):
+        convert(stored, tmp_path / "x.safetensors", dtype=dtype, levels=levels)
+    assert not (tmp_path / "x.safetensors").exists()

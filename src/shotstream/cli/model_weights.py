@@ -43,6 +43,9 @@ def convert(
         Literal["keep", "float32", "bfloat16", "int8"],
         typer.Option(help="Number format of the matrix products' weights; int8 packs them into bytes, for storage."),
     ] = "keep",
+    levels: Annotated[
+        int, typer.Option(help="With int8: whole numbers from -N to N; fewer compress further.", metavar="N")
+    ] = 127,
     base: Annotated[
         Path | None, typer.Option(help="Weights that adapters (generator_lora) belong to.", metavar="FILE")
     ] = None,
@@ -65,6 +68,7 @@ def convert(
         named=preset,
         role=role,
         dtype=None if dtype == "keep" else getattr(torch, dtype),
+        levels=levels,
         base=base,
         force=force,
     )

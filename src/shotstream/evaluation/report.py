@@ -32,11 +32,12 @@ def write_report(run: SuiteRun, scores: SuiteScores, page: Path) -> None:
     plot_by_shot(scores, images / "results-shots.png")
     has_speed = plot_speed(scores, images / "results-speed.png")
     boards: list[str] = []
+    floors = {measure.floor for measure in MEASURES}  # nobody wants to look at noise
     for story in run.suite.stories:
         shown = [name for name in scores.systems if run.record(name, story)]
         if len(shown) == len(scores.systems) and len(boards) < BOARDS:
             boards.append(f"results-{story.name}.jpg")
-            write_bytes(images / boards[-1], _board(run, story, shown))
+            write_bytes(images / boards[-1], _board(run, story, [name for name in shown if name not in floors]))
     write_text(page, _page(scores, has_speed, boards))
 
 
@@ -110,7 +111,7 @@ def _board(run: SuiteRun, story: SuiteStory, systems: Sequence[str]) -> bytes:
         sheet.paste(Image.fromarray(row), (_LABEL, top))
         top += len(row)
     data = io.BytesIO()
-    sheet.save(data, "JPEG", quality=88)
+    sheet.save(data, "JPEG", quality=80)
     return data.getvalue()
 
 

@@ -1,6 +1,7 @@
 """Weights at rest in a byte each: whole numbers from -127 to 127, with one scale for every row (output) of a matrix.
 
-Half of float16's bytes; the rounding is about 0.7% of a weight's size. Loading makes ordinary numbers of them.
+Half of float16's bytes; the rounding is about 0.8% of a weight's size. With fewer levels (31: 3.2%) the bytes are as
+many and compress further, in an archive or a repository. Loading makes ordinary numbers of them.
 """
 
 from __future__ import annotations
@@ -17,10 +18,10 @@ LARGEST = 127
 _SMALLEST_SCALE = 1e-12  # a row of zeros must not divide by zero
 
 
-def pack(weight: Tensor) -> tuple[Tensor, Tensor]:
-    """[rows, ...] -> whole numbers int8 in the same shape, and their scales, float32 [rows]."""
+def pack(weight: Tensor, levels: int = LARGEST) -> tuple[Tensor, Tensor]:
+    """[rows, ...] -> whole numbers int8 from -levels to levels in the same shape, and their scales, float32 [rows]."""
     rows = weight.float().flatten(1)
-    scale = (rows.abs().amax(1) / LARGEST).clamp(min=_SMALLEST_SCALE)
+    scale = (rows.abs().amax(1) / levels).clamp(min=_SMALLEST_SCALE)
     return (rows / scale[:, None]).round().to(torch.int8).view(weight.shape), scale
 
 

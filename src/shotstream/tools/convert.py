@@ -16,7 +16,7 @@ from shotstream.core.config import Config
 from shotstream.core.errors import InputError, WeightsError
 from shotstream.core.files import make_folder, ready_to_write, write_text
 from shotstream.core.weight_check import check_names_and_shapes
-from shotstream.models.packed import SCALE, pack
+from shotstream.models.packed import LARGEST, SCALE, pack
 from shotstream.models.presets import PRESETS, Preset, preset, read_preset, write_preset
 from shotstream.models.transformer import Transformer
 from shotstream.models.wan_layouts import diffusers_config, sizes_in, to_diffusers
@@ -47,6 +47,7 @@ def convert(
     named: str | None = None,
     role: Role = "student",
     dtype: torch.dtype | None = None,
+    levels: int = LARGEST,
     base: Path | None = None,
     force: bool = False,
 ) -> Converted:
@@ -56,7 +57,7 @@ def convert(
     ``to="diffusers"`` a folder that ``WanTransformer3DModel.from_pretrained`` takes. named: a preset, or the path of a
     preset's JSON file: it says what weights cannot (heads, schedule, sampler); None finds the known preset they fit.
     dtype: narrow the matrix products' weights to it and keep the rest in float32; None keeps every number to the bit,
-    torch.int8 packs the matrices into bytes (our layout alone).
+    torch.int8 packs the matrices into bytes (our layout alone), of whole numbers from -levels to levels.
     Raises :class:`WeightsError`, :class:`InputError`, :class:`StorageError`.
     """
     found = open_transformer(source, role=role, base=base)
@@ -64,7 +65,9 @@ def convert(
     with torch.device("meta"):
         network = Transformer(chosen.transformer)
     check_names_and_shapes(network, found.tensors, str(found.path))
-    tensors = found.tensors if dtype is None else _in_dtype(found.tensors, network.product_names(), dtype)
+    tensors = found.tensors if dtype is None else _in_dtype(found.tensors, network.product_names(), dtype, levels)
+    if not 1 <= levels <= LARGEST or (levels != LARGEST and dtype is not torch.int8):
+        raise InputError(f"levels {levels}: 1 to {LARGEST}, and fewer than {LARGEST} only in bytes; add --dtype int8")
     if to == "diffusers" and dtype is torch.int8:
         raise InputError("int8: diffusers cannot read packed weights; choose another dtype, or our layout")
     if to == "diffusers":
@@ -113,20 +116,22 @@ def _write_diffusers(tensors: Mapping[str, Outgoing], chosen: Preset, output: Pa
     return path
 
 
-def _in_dtype(tensors: Mapping[str, Outgoing], products: frozenset[str], dtype: torch.dtype) -> dict[str, Outgoing]:
+def _in_dtype(
+    tensors: Mapping[str, Outgoing], products: frozenset[str], dtype: torch.dtype, levels: int
+) -> dict[str, Outgoing]:
     if dtype is not torch.int8:
         return {name: narrowed(one, dtype if name in products else torch.float32) for name, one in tensors.items()}
     ready: dict[str, Outgoing] = {}
     for name, one in tensors.items():
         matrix = name in products and len(one.shape) > 1
-        ready |= _packed(name, one) if matrix else {name: narrowed(one, torch.float32)}
+        ready |= _packed(name, one, levels) if matrix else {name: narrowed(one, torch.float32)}
     return ready
 
 
-def _packed(name: str, one: Outgoing) -> dict[str, Outgoing]:
+def _packed(name: str, one: Outgoing, levels: int) -> dict[str, Outgoing]:
     return {
-        name: computed(lambda: pack(one.read())[0], torch.int8, one.shape),
-        name + SCALE: computed(lambda: pack(one.read())[1], torch.float32, one.shape[:1]),
+        name: computed(lambda: pack(one.read(), levels)[0], torch.int8, one.shape),
+        name + SCALE: computed(lambda: pack(one.read(), levels)[1], torch.float32, one.shape[:1]),
     }
 
 
