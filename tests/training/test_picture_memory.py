@@ -17,9 +17,7 @@ from shotstream.models.weights import load_transformer
 from shotstream.sampling.teacher import next_shot_flow
 from shotstream.training import picture_store
 from shotstream.training.material import Material, MaterialSettings
-from shotstream.training.next_shot_batches import NextShotSettings
-from shotstream.training.picture_memory import remembered_pictures
-from shotstream.training.picture_store import PictureStore
+from shotstream.training.next_shot_batches import NextShotBatch, NextShotSampler, NextShotSettings
 from shotstream.training.recipes import read_recipe
 from shotstream.training.settings import LoopSettings, OptimiserSettings
 from shotstream.training.stages.teacher import TeacherRecipe, TeacherStage
@@ -46,27 +44,33 @@ def own_store(store: Path, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def pictures(with_pictures: MaterialSettings, preset: Preset, own_store: Path) -> PictureStore:
-    found = Material(with_pictures, preset.geometry, own_store, ignore).pictures
-    assert found is not None
-    return found
+def found(with_pictures: MaterialSettings, preset: Preset, own_store: Path) -> Material:
+    return Material(with_pictures, preset.geometry, own_store, ignore)
 
 
-def test_the_memory_is_of_the_target_s_own_story(pictures: PictureStore, preset: Preset) -> None:
-    budget = preset.geometry.context_frames
-    whole = [pictures.draw_story(random.Random(seed), 2)[0] for seed in range(60)]
+def drawn(found: Material, preset: Preset, settings: NextShotSettings, seed: int) -> tuple[NextShotBatch, torch.Tensor]:
+    sampler = NextShotSampler(found.train, preset.geometry, settings, found.pictures)
+    return sampler.remembered_pictures(random.Random(seed), 12)
+
+
+def test_the_memory_is_of_the_target_s_own_story(found: Material, preset: Preset) -> None:
+    assert found.pictures is not None
+    whole = [found.pictures.draw_story(random.Random(seed), 2)[0] for seed in range(60)]
+    pairs = 0
     for seed in range(12):
-        batch, _ = remembered_pictures(pictures, WHOLE, random.Random(seed), pictures=12, budget=budget)
+        batch, _ = drawn(found, preset, WHOLE, seed)
         assert batch.target.shape[1] == 1 and len(batch.target) == max(1, 12 // (batch.context.frames + 1))
         for condition, target in zip(batch.context.latents, batch.target, strict=True):
             if len(condition) == 1:  # pictures never repeat: one per shot is kept
+                pairs += 1
                 assert any(torch.equal(story[0], condition[0]) and torch.equal(story[1], target[0]) for story in whole)
+    assert pairs
 
 
-def test_places_are_those_that_dynamic_sampling_gives(pictures: PictureStore, preset: Preset) -> None:
+def test_places_are_those_that_dynamic_sampling_gives(found: Material, preset: Preset) -> None:
     budget = preset.geometry.context_frames
     for seed in range(20):
-        batch, positions = remembered_pictures(pictures, WHOLE, random.Random(seed), pictures=12, budget=budget)
+        batch, positions = drawn(found, preset, WHOLE, seed)
         earlier = batch.context.frames
         slots = [frame.shot for frame in dynamic_sampling([PastShot(9)] * earlier, budget)]
         for places in positions.tolist():
@@ -74,18 +78,17 @@ def test_places_are_those_that_dynamic_sampling_gives(pictures: PictureStore, pr
         assert batch.context.next_shot.flatten().tolist() == [earlier] * len(positions)
 
 
-def test_what_is_dropped_is_gone(pictures: PictureStore, preset: Preset) -> None:
-    budget = preset.geometry.context_frames
+def test_what_is_dropped_is_gone(found: Material, preset: Preset) -> None:
     settings = NextShotSettings(context_drop=1, caption_drop=1)
-    batch, _ = remembered_pictures(pictures, settings, random.Random(1), pictures=12, budget=budget)
+    batch, _ = drawn(found, preset, settings, 1)
     assert not batch.context.latents.any() and not batch.context.captions.any() and not batch.caption.any()
     assert not batch.context.shot_index.any() and batch.target.any()
 
 
-def test_positions_are_seen_by_the_network(pictures: PictureStore, preset: Preset, tiny_model: Path) -> None:
+def test_positions_are_seen_by_the_network(found: Material, preset: Preset, tiny_model: Path) -> None:
     model, _ = load_transformer(tiny_model / "teacher.safetensors")
     budget = preset.geometry.context_frames
-    batch, positions = remembered_pictures(pictures, WHOLE, random.Random(2), pictures=12, budget=budget)
+    batch, positions = drawn(found, preset, WHOLE, 2)
     times = torch.full((len(batch.target),), 900.0)
 
     def flow(positions: torch.Tensor | None) -> torch.Tensor:

@@ -28,6 +28,12 @@ def few_step_times(preset: Preset, count: int, frames: int, generator: torch.Gen
     return listed[drawn].repeat_interleave(block, dim=1)
 
 
+def noisy_history(clean: Tensor, most: float, generator: torch.Generator) -> Tensor:
+    """``clean`` [B, F, C, h, w] with noise of up to ``most`` on each sample, as streaming will have made it."""
+    level = most * torch.rand(len(clean), 1, 1, 1, 1, generator=generator).to(clean)
+    return clean + level * torch.randn(clean.shape, generator=generator).to(clean)
+
+
 def causal_flow_loss(
     model: Transformer,
     preset: Preset,
@@ -49,8 +55,7 @@ def causal_flow_loss(
         drawn = preset.schedule.draw_logit_normal(count * (frames // block), generator)
         timesteps = drawn.unflatten(0, (count, -1)).repeat_interleave(block, dim=1)
     noise = torch.randn(batch.target.shape, generator=generator).to(batch.target)
-    level = history_noise * torch.rand(count, 1, 1, 1, 1, generator=generator).to(batch.target)
-    clean = batch.target + level * torch.randn(batch.target.shape, generator=generator).to(batch.target)
+    clean = noisy_history(batch.target, history_noise, generator)
     noisy = add_noise(batch.target, noise, timesteps)
     flow = teacher_forced_flow(model, batch.context, batch.caption, clean, noisy, timesteps, block)
     return flow_loss(flow, batch.target, noise)

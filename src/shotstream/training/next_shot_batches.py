@@ -9,6 +9,7 @@ import random
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import accumulate
 from typing import NamedTuple
 
 import torch
@@ -17,7 +18,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from shotstream.core.config import Config
-from shotstream.core.context_budget import PastShot, dynamic_sampling
+from shotstream.core.context_budget import PastShot, dynamic_sampling, shares
 from shotstream.core.errors import InputError
 from shotstream.core.geometry import Geometry
 from shotstream.sampling.context import ContextFrames
@@ -99,6 +100,29 @@ class NextShotSampler:
             pictures.append(picture)
             captions.append(caption * (draw.random() >= self._settings.caption_drop))
         return torch.stack(pictures)[:, None], torch.stack(captions)[:, None]
+
+    def remembered_pictures(self, draw: random.Random, pictures: int) -> tuple[NextShotBatch, Tensor]:
+        """A batch of about ``pictures`` single latent frames: one of each earlier shot, and one of the shot to come.
+
+        What there is to remember (who wears what, what stands where) shows in one picture of a shot as well as in all
+        of them, and there are pictures of many more stories than shots. All samples have the same number K of earlier
+        shots. Also the positions [B, K + 1] they would have in a whole memory and behind it.
+        """
+        assert self._pictures is not None  # the recipe asked for them
+        budget = self._geometry.context_frames
+        earlier = draw.randint(1, min(budget, self._pictures.longest - 1))
+        samples, positions = [], []
+        for _ in range(max(1, pictures // (earlier + 1))):
+            latents, captions = self._pictures.draw_story(draw, earlier + 1)
+            numbers = list(range(earlier))
+            sample = _Sample(latents[:-1], numbers, captions[:-1], numbers, captions[-1], latents[-1:])
+            samples.append(self._dropped(draw, sample))
+            ends = accumulate(shares(earlier, budget))
+            places = [
+                draw.randrange(end - share, end) for share, end in zip(shares(earlier, budget), ends, strict=True)
+            ]
+            positions.append([*places, budget])
+        return _batch(samples), torch.tensor(positions)
 
     def _picture(self, draw: random.Random) -> tuple[Tensor, Tensor]:
         story = draw.randrange(self._store.stories)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -97,9 +98,9 @@ def memory_errors(model: Transformer, preset: Preset, store: LatentStore) -> tup
     )
     shots, draw, generator = NextShotSampler(store, preset.geometry, one), random.Random(1), torch.Generator()
     generator.manual_seed(1)
-    batches = [shots.batch(draw).to(model.device) for _ in range(LOSS_SHOTS)]
     errors: tuple[list[float], list[float]] = ([], [])
-    for batch, other in zip(batches, batches[1:] + batches[:1], strict=True):
+    drawn = (shots.batch(draw).to(model.device) for _ in range(LOSS_SHOTS + 1))  # one shot at a time: Wan's are big
+    for other, batch in pairwise(drawn):
         noise = torch.randn(batch.target.shape, generator=generator).to(batch.target)
         for found, memory in zip(errors, (batch.context.latents, other.context.latents), strict=True):
             context = replace(batch.context, latents=memory)

@@ -26,6 +26,7 @@ from shotstream.training.processes import check_parts
 from shotstream.training.recipes import Recipe
 from shotstream.training.settings import OptimiserSettings
 from shotstream.training.stages.autoencoder import AutoencoderRecipe
+from shotstream.training.stages.guidance import GuidanceRecipe
 from shotstream.training.stages.inter_shot import InterShotRecipe
 from shotstream.training.stages.intra_shot import IntraShotRecipe
 from shotstream.training.stages.recognisers import RecognisersRecipe
@@ -144,6 +145,8 @@ def _networks(recipe: Recipe) -> Mapping[str, tuple[nn.Module, OptimiserSettings
             for name, parameter in network.named_parameters():
                 parameter.requires_grad_(".self_attn." in name)
         return {"teacher": (network, recipe.optimiser)}
+    if isinstance(recipe, GuidanceRecipe):
+        return {"guided": (network, None), "student": (network, recipe.optimiser)}
     return {"student": (network, recipe.optimiser)}
 
 

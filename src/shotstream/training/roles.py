@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import cast
 
-import torch
 from torch import nn
 
 from shotstream.core.config import Config
-from shotstream.models.presets import Preset, write_preset
+from shotstream.models.presets import Preset
 from shotstream.models.transformer import Transformer
 from shotstream.models.weights import Role as RoleName
-from shotstream.models.weights import WeightsHeader, save_transformer
 from shotstream.training.material import start_from
+from shotstream.training.release import release_transformers
 
 
 class Starts(Config):
@@ -46,11 +44,4 @@ class Networks:
 
     def release(self, averaged: Mapping[str, nn.Module], folder: Path, versions: Mapping[str, str]) -> None:
         """Write student.safetensors and critic.safetensors into ``folder``, and the preset they are sampled by."""
-        roles: tuple[RoleName, ...] = ("student", "critic")
-        for role in roles:
-            header = WeightsHeader(
-                role=role, preset=self._preset.name, config=self._preset.transformer, versions=dict(versions)
-            )
-            model = cast(Transformer, averaged[role])
-            save_transformer(model, folder / f"{role}.safetensors", header, dtype=torch.float16)
-        write_preset(self._preset, folder)
+        release_transformers(averaged, ("student", "critic"), self._preset, versions, folder)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -17,7 +18,7 @@ from shotstream.training.loop import Run
 from shotstream.training.material import MaterialSettings
 from shotstream.training.next_shot_batches import NextShotSettings
 from shotstream.training.roles import Starts
-from shotstream.training.self_forcing import DmdSettings
+from shotstream.training.self_forcing import DmdSettings, Rollout, roll_out
 from shotstream.training.settings import LoopSettings, LoraSettings, OptimiserSettings
 from shotstream.training.stages.inter_shot import InterShotRecipe, InterShotStage
 from shotstream.training.stages.intra_shot import IntraShotRecipe, IntraShotStage
@@ -133,3 +134,23 @@ def test_bfloat16_and_adapters_train_and_release_whole_weights(make_intra: Make,
 def test_a_length_that_is_no_whole_number_of_blocks_is_refused(make_inter: Make) -> None:
     with pytest.raises(InputError, match="lengths: 4 latent frames; this stage needs whole blocks of 3"):
         make_inter(lengths={4: 1.0})
+
+
+@pytest.mark.parametrize("first", [0, 2])
+def test_rollouts_end_at_the_first_exit_or_later(make: Make, first: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    stage = make(dmd=DmdSettings(first_exit=first))
+    ends = set()
+
+    def watched(*arguments: Any, exit_step: int, **named: Any) -> Rollout:
+        ends.add(exit_step)
+        return roll_out(*arguments, exit_step=exit_step, **named)
+
+    monkeypatch.setattr(f"{type(stage).__module__}.roll_out", watched)
+    for update in range(16):
+        stage.loss(update, "critic")
+    assert ends == set(range(first, 4))
+
+
+def test_there_must_be_a_step_to_end_at(make: Make) -> None:
+    with pytest.raises(InputError, match=r"dmd.first_exit: 4, but the student's steps are 0 to 3"):
+        make(dmd=DmdSettings(first_exit=4))

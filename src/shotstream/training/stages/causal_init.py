@@ -10,29 +10,27 @@ Axes: B batch · N states · F latent frames · C channels · h, w latent cells
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal, cast
+from typing import Literal
 
 import torch
-from PIL import Image
 from pydantic import Field
-from torch import Tensor, nn
+from torch import Tensor
 
 from shotstream.core.config import Config
 from shotstream.core.randomness import derive, stream
 from shotstream.models.transformer import Transformer
-from shotstream.models.weights import WeightsHeader, save_transformer
 from shotstream.training.causal_flow_loss import causal_flow_loss
 from shotstream.training.causal_passes import block_causal_flow
 from shotstream.training.losses import regression_loss
-from shotstream.training.material import Material, MaterialSettings, start_from
-from shotstream.training.next_shot_batches import NextShotSampler, NextShotSettings, check_whole_blocks
-from shotstream.training.next_shot_look import student_look
+from shotstream.training.material import MaterialSettings
+from shotstream.training.next_shot_batches import NextShotSettings
 from shotstream.training.presets import FOUR_STEPS, few_steps, training_preset
 from shotstream.training.settings import LoopSettings, OptimiserSettings
-from shotstream.training.stage import LossReport, Role, names
+from shotstream.training.stage import LossReport, names
+from shotstream.training.student_stage import StudentStage
 from shotstream.training.trajectory_store import Trajectories, TrajectoryStore
 
 
@@ -55,23 +53,13 @@ class CausalInitRecipe(Config):
     start: str  # the teacher's weights, a file or "bundled"
 
 
-class CausalInitStage:
+class CausalInitStage(StudentStage):
     """One role, ``student``."""
 
     def __init__(self, recipe: CausalInitRecipe, store: Path, progress: Callable[[int, int], None]) -> None:
         self.recipe = recipe
-        self.preset = few_steps(training_preset(recipe.preset), recipe.student_steps)
         self._trajectories = TrajectoryStore(Path(recipe.trajectories))
-        self._model = Transformer(self.preset.transformer)
-        start_from(self._model, recipe.start, "teacher")
-        self.roles = {"student": Role(self._model, recipe.optimiser)}
-        self.loop = recipe.loop
-        check_whole_blocks(recipe.samples.lengths, self.preset.geometry)
-        self._material = Material(recipe.material, self.preset.geometry, store, progress)
-        self._sampler = NextShotSampler(self._material.train, self.preset.geometry, recipe.samples)
-
-    def turn(self, update: int) -> str:
-        return "student"
+        super().__init__(recipe, few_steps(training_preset(recipe.preset), recipe.student_steps), store, progress)
 
     def loss(self, update: int, role: str, part: int = 0) -> LossReport:
         recipe = self.recipe
@@ -80,25 +68,15 @@ class CausalInitStage:
         # One choice per update, the same in all of its parts and processes.
         choice = draw if part == 0 else random.Random(derive(recipe.seed, "batch", *names(update, 0)))
         if choice.random() < recipe.true_share:
-            clips = self._sampler.batch(draw).to(self._model.device)
-            loss = causal_flow_loss(self._model, self.preset, clips, recipe.history_noise, generator)
+            clips = self.sampler.batch(draw).to(self.model.device)
+            loss = causal_flow_loss(self.model, self.preset, clips, recipe.history_noise, generator)
             return LossReport(loss, len(clips.target), {"flow_loss": float(loss.detach())})
-        pairs = self._trajectories.batch(draw, recipe.batch).to(self._model.device)
+        pairs = self._trajectories.batch(draw, recipe.batch).to(self.model.device)
         told = (
             torch.tensor([draw.random() >= recipe.caption_drop for _ in range(recipe.batch)]).float().to(pairs.caption)
         )
-        loss = initialisation_loss(self._model, pairs, told, self.preset.geometry.block_frames, generator)
+        loss = initialisation_loss(self.model, pairs, told, self.preset.geometry.block_frames, generator)
         return LossReport(loss, recipe.batch, {"regression_loss": float(loss.detach())})
-
-    def look(self, averaged: Mapping[str, nn.Module]) -> tuple[Image.Image, Mapping[str, float]]:
-        return student_look(cast(Transformer, averaged["student"]), self.preset, self._material)
-
-    def release(self, averaged: Mapping[str, nn.Module], folder: Path) -> None:
-        header = WeightsHeader(
-            role="student", preset=self.preset.name, config=self.preset.transformer, versions=self._material.versions
-        )
-        model = cast(Transformer, averaged["student"])
-        save_transformer(model, folder / "student.safetensors", header, dtype=torch.float16)
 
 
 def initialisation_loss(

@@ -10,34 +10,33 @@ Axes: B batch · F latent frames · C channels · h, w latent cells
 
 from __future__ import annotations
 
+import copy
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal, cast
+from typing import Literal
 
 import torch
-from PIL import Image
 from pydantic import Field
-from torch import Tensor, nn
+from torch import Tensor
 
 from shotstream.core.config import Config
 from shotstream.core.flow import add_noise, x0_from_flow
 from shotstream.core.randomness import derive, stream
-from shotstream.models.presets import Preset, write_preset
+from shotstream.models.presets import Preset
 from shotstream.models.transformer import Transformer
-from shotstream.models.weights import WeightsHeader, save_transformer
 from shotstream.sampling.branches import Branches
-from shotstream.training.causal_flow_loss import few_step_times
+from shotstream.training.causal_flow_loss import few_step_times, noisy_history
 from shotstream.training.causal_passes import teacher_forced_flow
 from shotstream.training.losses import regression_loss
-from shotstream.training.material import Material, MaterialSettings, start_from
-from shotstream.training.next_shot_batches import NextShotBatch, NextShotSampler, NextShotSettings, check_whole_blocks
-from shotstream.training.next_shot_look import student_look
+from shotstream.training.material import MaterialSettings
+from shotstream.training.next_shot_batches import NextShotBatch, NextShotSettings
 from shotstream.training.presets import FOUR_STEPS, few_steps, training_preset
 from shotstream.training.self_forcing import roll_out, sample_seeds
 from shotstream.training.settings import LoopSettings, OptimiserSettings
-from shotstream.training.stage import LossReport, Role, frozen, names
+from shotstream.training.stage import LossReport, names
+from shotstream.training.student_stage import StudentStage
 
 
 class GuidanceRecipe(Config):
@@ -57,41 +56,31 @@ class GuidanceRecipe(Config):
     start: str  # the guided student's weights, a file or "bundled"
 
 
-class GuidanceStage:
+class GuidanceStage(StudentStage):
     """One role, ``student``."""
 
     def __init__(self, recipe: GuidanceRecipe, store: Path, progress: Callable[[int, int], None]) -> None:
         self.recipe = recipe
-        self.preset = few_steps(training_preset(recipe.preset), recipe.student_steps)
-        self._model, self._guided = (Transformer(self.preset.transformer) for _ in range(2))
-        for model in (self._model, self._guided):
-            start_from(model, recipe.start, "student")
-        self._guided.requires_grad_(False).eval()
-        self.roles = {"student": Role(self._model, recipe.optimiser)}
-        self.loop = recipe.loop
-        check_whole_blocks(recipe.samples.lengths, self.preset.geometry)
-        self._material = Material(recipe.material, self.preset.geometry, store, progress)
-        self._sampler = NextShotSampler(self._material.train, self.preset.geometry, recipe.samples)
-
-    def turn(self, update: int) -> str:
-        return "student"
+        preset = few_steps(training_preset(recipe.preset), recipe.student_steps)
+        super().__init__(recipe, preset, store, progress, starts_as="student")
+        self._guided = copy.deepcopy(self.model).requires_grad_(False).eval()
 
     def loss(self, update: int, role: str, part: int = 0) -> LossReport:
         recipe = self.recipe
         draw = random.Random(derive(recipe.seed, "batch", *names(update, part)))
         generator = stream(recipe.seed, "noise", *names(update, part))
-        batch = self._sampler.batch(draw).to(self._model.device)
+        batch = self.sampler.batch(draw).to(self.model.device)
         # One choice per update, the same in all of its parts and processes.
         if random.Random(derive(recipe.seed, "own", update)).random() < recipe.own_share:
             batch = self._own(batch, update, part)
-        guided = self._guided.to(self._model.device)
-        loss = guidance_loss(self._model, guided, self.preset, batch, recipe.guidance, recipe.history_noise, generator)
+        guided = self._guided.to(self.model.device)
+        loss = guidance_loss(self.model, guided, self.preset, batch, recipe.guidance, recipe.history_noise, generator)
         return LossReport(loss, len(batch.target))
 
     def _own(self, batch: NextShotBatch, update: int, part: int) -> NextShotBatch:
         """The shots of ``batch`` as the student makes them now."""
         made = roll_out(
-            self._model,
+            self.model,
             self.preset,
             batch.context,
             batch.caption,
@@ -101,17 +90,6 @@ class GuidanceStage:
             learning=False,
         )
         return replace(batch, target=made.latents)
-
-    def look(self, averaged: Mapping[str, nn.Module]) -> tuple[Image.Image, Mapping[str, float]]:
-        return student_look(cast(Transformer, averaged["student"]), self.preset, self._material)
-
-    def release(self, averaged: Mapping[str, nn.Module], folder: Path) -> None:
-        header = WeightsHeader(
-            role="student", preset=self.preset.name, config=self.preset.transformer, versions=self._material.versions
-        )
-        model = cast(Transformer, averaged["student"])
-        save_transformer(model, folder / "student.safetensors", header, dtype=torch.float16)
-        write_preset(self.preset, folder)
 
 
 def guidance_loss(
@@ -127,10 +105,9 @@ def guidance_loss(
     count, frames = batch.target.shape[:2]
     block = preset.geometry.block_frames
     timesteps = few_step_times(preset, count, frames, generator)
-    level = history_noise * torch.rand(count, 1, 1, 1, 1, generator=generator).to(batch.target)
-    clean = batch.target + level * torch.randn(batch.target.shape, generator=generator).to(batch.target)
+    clean = noisy_history(batch.target, history_noise, generator)
     noisy = add_noise(batch.target, torch.randn(batch.target.shape, generator=generator).to(batch.target), timesteps)
-    with frozen(guided):
+    with torch.no_grad():
         target = x0_from_flow(noisy, _guided_flow(guided, batch, clean, noisy, timesteps, block, guidance), timesteps)
     flow = teacher_forced_flow(model, batch.context, batch.caption, clean, noisy, timesteps, block)
     return regression_loss(noisy, flow, target, timesteps)

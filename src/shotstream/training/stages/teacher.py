@@ -24,14 +24,13 @@ from shotstream.core.config import Config
 from shotstream.core.flow import add_noise
 from shotstream.core.randomness import derive, stream
 from shotstream.models.transformer import Transformer
-from shotstream.models.weights import WeightsHeader, save_transformer
 from shotstream.sampling.teacher import next_shot_flow
 from shotstream.training.losses import flow_loss
 from shotstream.training.material import Material, MaterialSettings, start_from
 from shotstream.training.next_shot_batches import NextShotBatch, NextShotSampler, NextShotSettings
 from shotstream.training.next_shot_look import teacher_look
-from shotstream.training.picture_memory import remembered_pictures
 from shotstream.training.presets import training_preset
+from shotstream.training.release import release_transformers
 from shotstream.training.settings import LoopSettings, OptimiserSettings
 from shotstream.training.stage import LossReport, Role, names
 
@@ -54,7 +53,6 @@ class TeacherRecipe(Config):
     # "uniform" is the published draw (a uniform index into the shifted table) with the published weight per timestep;
     # "even" the same draw without it: more of what is decided while noise hides all.
     times: Literal["logit-normal", "uniform", "even"] = "logit-normal"
-
     trained: Literal["all", "self-attention"] = "all"  # self-attention alone: the published fine-tuning
 
     @model_validator(mode="after")
@@ -110,12 +108,7 @@ class TeacherStage:
 
     def _memory_loss(self, draw: random.Random, generator: torch.Generator) -> LossReport:
         """The same for one latent frame behind one of every earlier shot."""
-        recipe, pictures = self.recipe, self._material.pictures
-        assert pictures is not None  # the recipe asked for them
-        budget = self.preset.geometry.context_frames
-        batch, positions = remembered_pictures(
-            pictures, recipe.samples, draw, pictures=recipe.picture_batch, budget=budget
-        )
+        batch, positions = self._sampler.remembered_pictures(draw, self.recipe.picture_batch)
         return self._shot_loss(batch, generator, positions)
 
     def _timesteps(self, count: int, generator: torch.Generator) -> Tensor:
@@ -141,8 +134,4 @@ class TeacherStage:
         return teacher_look(cast(Transformer, averaged["teacher"]), self.preset, self._material)
 
     def release(self, averaged: Mapping[str, nn.Module], folder: Path) -> None:
-        header = WeightsHeader(
-            role="teacher", preset=self.preset.name, config=self.preset.transformer, versions=self._material.versions
-        )
-        model = cast(Transformer, averaged["teacher"])
-        save_transformer(model, folder / "teacher.safetensors", header, dtype=torch.float16)
+        release_transformers(averaged, ["teacher"], self.preset, self._material.versions, folder)
