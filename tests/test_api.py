@@ -18,6 +18,8 @@ from shotstream.film.director import Director
 from shotstream.film.film import Film
 from shotstream.film.report import Progress
 from shotstream.media.video import read_info, read_video
+from shotstream.models.presets import STORYWORLD, read_preset, write_preset
+from shotstream.tools.model_files import find_model
 
 STORY = {
     "global_caption": "A red fox in the forest.",
@@ -48,6 +50,19 @@ def test_load_says_what_it_loaded(director, tiny_model):
     teacher = shotstream.load(tiny_model, device="cpu", role="teacher")
     assert teacher.model_version.startswith("teacher-")
     assert teacher.model_version[8:] != director.model_version[8:]
+
+
+def test_the_same_weights_sampled_otherwise_are_another_version(director, tiny_model, tmp_path):
+    folder = tmp_path / "model"
+    shutil.copytree(tiny_model, folder)
+    chosen = read_preset(folder / "preset.json")
+    student = chosen.student.model_copy(update={"guidance": chosen.student.guidance + 1})
+    write_preset(chosen.model_copy(update={"student": student}), folder)
+    assert shotstream.load(folder, device="cpu").model_version != director.model_version
+
+
+def test_the_packaged_model_is_sampled_as_its_preset_says():
+    assert find_model(STORYWORLD.name, "student").described is None  # a copy beside the weights would go stale
 
 
 def test_a_weight_file_alone_finds_its_neighbours(director, tiny_model):

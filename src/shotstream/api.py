@@ -104,7 +104,7 @@ def load(
     network, _ = load_transformer(files.transformer, device=place, dtype=wishes.dtype)
     network.backend = attention
     shots = _shot_director(network, codecs, chosen, role)
-    return Director(shots, model_name=chosen.name, model_version=f"{role}-{files.version()}", words=codecs.words)
+    return Director(shots, model_name=chosen.name, model_version=f"{role}-{files.version(chosen)}", words=codecs.words)
 
 
 def generate(

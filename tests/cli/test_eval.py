@@ -80,6 +80,7 @@ def test_what_is_no_film_is_refused(run: Command, story: Path) -> None:
         (("eval", "suite", "storyworld-100", "--systems", "../mine=here"), "small letters"),
         (("eval", "suite", "storyworld-100", "--systems", "student=here"), "not taken"),
         (("eval", "suite", "storyworld-100", "--systems", "mine=no/such/folder"), "no/such/folder"),
+        (("eval", "suite", "storyworld-100", "--systems", "mine=a,mine=b"), "twice"),
         (("eval", "report", "storyworld-100", "--systems", "wizard"), "wizard"),
         (("eval", "suite", "storyworld-100", "--detector", "crystal"), "crystal"),
         (("eval", "suite", "storyworld-100", "--stories", "100000"), "100000"),

@@ -15,7 +15,7 @@ from torch import Tensor
 from wan_rig import TINY_WAN, TRANSFORMER, transformer_weights, wan_config
 
 from shotstream.core.errors import InputError, WeightsError
-from shotstream.models.presets import WAN_1_3B, read_preset
+from shotstream.models.presets import WAN_1_3B, SamplerSettings, read_preset, write_preset
 from shotstream.models.transformer import Transformer
 from shotstream.models.wan_layouts import to_diffusers
 from shotstream.models.weights import load_transformer, read_header
@@ -92,6 +92,18 @@ def test_round_trips_keep_every_bit(make: Callable[[Path], Path], tmp_path: Path
     convert(tmp_path / "ours", tmp_path / "theirs", to="diffusers")
     convert(tmp_path / "theirs", tmp_path / "back.safetensors", named=preset)
     assert same(load_file(tmp_path / "back.safetensors"))
+
+
+def test_a_preset_that_is_there_is_not_left_to_say_otherwise(tmp_path: Path, preset: str) -> None:
+    source, ours = wan_file(tmp_path), tmp_path / "ours"
+    slower = TINY_WAN.model_copy(update={"student": SamplerSettings(guidance=2.0)})
+    ours.mkdir()
+    write_preset(slower, ours)
+    with pytest.raises(InputError, match=r"preset\.json: says otherwise than preset 'tiny-wan'"):
+        convert(source, ours, named=preset)
+    assert not (ours / "student.safetensors").exists() and read_preset(ours / "preset.json") == slower
+    convert(source, ours, named=preset, force=True)
+    assert read_preset(ours / "preset.json") == TINY_WAN
 
 
 def test_diffusers_itself_loads_what_is_written_for_it(tmp_path: Path, preset: str) -> None:

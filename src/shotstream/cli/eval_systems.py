@@ -24,6 +24,7 @@ USUAL = ("truth", "autoencoder", "shuffled", "noise", "still", "fading", "studen
 
 def check_systems(names: Sequence[str]) -> None:
     """Raises :class:`InputError` if one of ``names`` is no system's, and no ``NAME=MODEL`` either."""
+    called = labels(names)
     for name in names:
         label, equals, model = name.partition("=")
         if not equals and name not in SYSTEMS:
@@ -33,6 +34,8 @@ def check_systems(names: Sequence[str]) -> None:
             raise InputError(
                 f"system {name!r}: write NAME=MODEL with a name of small letters, digits and hyphens that is not taken"
             )
+        if called.count(label) > 1:
+            raise InputError(f"system {label!r}: named twice; each needs a name of its own")
 
 
 def filmed_systems(folder: Path) -> list[str]:

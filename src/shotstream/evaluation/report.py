@@ -42,9 +42,10 @@ def write_report(run: SuiteRun, scores: SuiteScores, page: Path) -> None:
 
 
 def _page(scores: SuiteScores, has_speed: bool, boards: Sequence[str]) -> str:
+    run = f"{scores.suite} --stories {scores.stories}"
     parts = [
         "# Results",
-        f"Written by `shotstream eval report {scores.suite}` from `shotstream eval suite {scores.suite}`. Suite "
+        f"Written by `shotstream eval report {run}` from `shotstream eval suite {run}`. Suite "
         f"`{scores.suite_version}`, {scores.stories} stories; cuts by {scores.detector}; attributes and features by "
         f"{scores.recognisers}. Means over stories, in brackets the range of 95% of bootstrapped means.",
         _table(scores, lambda row, measure: _cell(row, measure)),

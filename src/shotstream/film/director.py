@@ -19,7 +19,8 @@ from shotstream.sampling.streaming import StreamingShot
 
 
 class Director:
-    """Made by :func:`shotstream.load`. ``model_version`` tells one set of weights from another."""
+    """Made by :func:`shotstream.load`. ``model_version`` tells weights, and how they are sampled,
+    from others."""
 
     def __init__(
         self, shots: ShotDirector, *, model_name: str, model_version: str, words: frozenset[str] = frozenset()

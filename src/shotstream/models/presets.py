@@ -16,6 +16,7 @@ from shotstream.core.geometry import Geometry
 from shotstream.models.config import TransformerConfig
 
 ConditionTime = Literal["zero", "same"]
+PRESET_FILE = "preset.json"  # beside weights: how they are sampled
 
 
 class SamplerSettings(Config):
@@ -111,4 +112,4 @@ def read_preset(path: Path) -> Preset:
 
 def write_preset(chosen: Preset, folder: Path) -> None:
     """Leave ``chosen`` beside the weights in ``folder``, where whoever loads them looks. Raises StorageError."""
-    write_text(folder / "preset.json", chosen.model_dump_json(indent=2) + "\n")
+    write_text(folder / PRESET_FILE, chosen.model_dump_json(indent=2) + "\n")

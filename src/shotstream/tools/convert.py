@@ -17,7 +17,7 @@ from shotstream.core.errors import InputError, WeightsError
 from shotstream.core.files import make_folder, ready_to_write, write_text
 from shotstream.core.weight_check import check_names_and_shapes
 from shotstream.models.packed import LARGEST, SCALE, pack
-from shotstream.models.presets import PRESETS, Preset, preset, read_preset, write_preset
+from shotstream.models.presets import PRESET_FILE, PRESETS, Preset, preset, read_preset, write_preset
 from shotstream.models.transformer import Transformer
 from shotstream.models.wan_layouts import diffusers_config, sizes_in, to_diffusers
 from shotstream.models.weights import Role, WeightsHeader
@@ -93,10 +93,13 @@ def _write_ours(
         make_folder(output)
         path = output / f"{role}.safetensors"
     ready_to_write(path, force=force)
+    beside = path.parent / PRESET_FILE
+    if beside.is_file() and not force and read_preset(beside) != chosen:
+        raise InputError(f"{beside}: says otherwise than preset {chosen.name!r}; use another folder, or --force")
     versions = found.header.versions if found.header else {}
     header = WeightsHeader(role=role, preset=chosen.name, config=chosen.transformer, versions=versions)
     write_safetensors(path, tensors, {"shotstream": header.model_dump_json()})
-    if PRESETS.get(chosen.name) != chosen:
+    if beside.is_file() or PRESETS.get(chosen.name) != chosen:
         write_preset(chosen, path.parent)
     return path
 
@@ -167,7 +170,7 @@ def _agrees(one: Preset, sizes: Mapping[str, object]) -> bool:
 
 def _of_our_file(header: WeightsHeader, path: Path) -> Preset:
     """The preset beside one of our own files, or the known one it names."""
-    beside = path.parent / "preset.json"
+    beside = path.parent / PRESET_FILE
     if not beside.is_file() and header.preset not in PRESETS:
         raise WeightsError(
             f"{path}: made for preset {header.preset!r}; put its preset.json beside it, or name --preset"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -12,7 +13,7 @@ from shotstream.codecs.wan_folder import WanFolder, wan_folder
 from shotstream.core.errors import InputError, WeightsError
 from shotstream.core.files import fingerprint, fingerprint_all
 from shotstream.core.places import model_folder
-from shotstream.models.presets import PRESETS, STORYWORLD, Preset, preset, read_preset
+from shotstream.models.presets import PRESET_FILE, PRESETS, STORYWORLD, Preset, preset, read_preset
 
 EMBEDDED = STORYWORLD.name
 
@@ -58,10 +59,11 @@ class ModelFiles:
                     "the file is damaged or another version: fetch both again"
                 )
 
-    def version(self) -> str:
-        """Eight letters that tell these weights from all others."""
+    def version(self, chosen: Preset) -> str:
+        """Eight letters that tell films of these weights, made as ``chosen`` says, from all others."""
         codecs = (self.autoencoder, self.text_encoder) if self.wan is None else self.wan.files
-        return fingerprint_all((self.transformer, *codecs))[:8]
+        how = chosen.model_dump_json(exclude={"name"})
+        return hashlib.sha256(f"{fingerprint_all((self.transformer, *codecs))}{how}".encode()).hexdigest()[:8]
 
 
 def find_model(model: str, role: str) -> ModelFiles:
@@ -74,7 +76,7 @@ def find_model(model: str, role: str) -> ModelFiles:
         folder, transformer = folder.parent, folder
     own = {name: folder / f"{name}.safetensors" for name in ("autoencoder", "text_encoder")}
     codecs = {name: path if path.exists() else bundled / path.name for name, path in own.items()}
-    described = folder / "preset.json"
+    described = folder / PRESET_FILE
     return ModelFiles(
         transformer=transformer,
         **codecs,
