@@ -25,7 +25,7 @@ def plot_by_shot(scores: SuiteScores, path: Path) -> None:
         _lines(axes, lines)
         axes.set(xlabel="shot", ylabel=title)
     right.set(yscale="log")
-    left.legend(fontsize=8)
+    figure.legend(*left.get_legend_handles_labels(), fontsize=8, loc="outside lower center", ncols=5)
     with whole_file(path) as temporary:
         figure.savefig(temporary, format="png", dpi=110)
 
@@ -43,9 +43,9 @@ def plot_speed(scores: SuiteScores, path: Path) -> bool:
     axes = figure.subplots()
     for name, measures in rows.items():
         speed, quality = measures["end_to_end_fps"].mean, measures["text_alignment"].mean
-        axes.plot([speed], [quality], "o")
-        axes.annotate(name, (speed, quality), textcoords="offset points", xytext=(6, 4), fontsize=8)
-    axes.set(xlabel="frames per second", ylabel="text alignment", xscale="log")
+        axes.plot([speed], [quality], "o", label=name)
+    axes.set(xlabel="frames per second", ylabel="text alignment", xlim=(0, None), ylim=(0, 1))
+    axes.legend(fontsize=8)
     with whole_file(path) as temporary:
         figure.savefig(temporary, format="png", dpi=110)
     return True
