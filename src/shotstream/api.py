@@ -18,6 +18,7 @@ from shotstream.codecs.video_autoencoder import LightVideoCodec
 from shotstream.codecs.wan_folder import WanFolder
 from shotstream.codecs.weights import load_autoencoder, load_text_encoder
 from shotstream.core.allocator import keep_freed_pages
+from shotstream.core.context_budget import POLICIES
 from shotstream.core.devices import free_bytes, pick_device, pick_dtype
 from shotstream.core.errors import InputError, WeightsError
 from shotstream.core.files import ready_to_write
@@ -206,6 +207,8 @@ def _shot_director(network: Transformer, codecs: _Codecs, chosen: Preset, role: 
         codecs.video,
         settings=chosen.student,
         schedule=chosen.schedule,
+        policy=POLICIES[chosen.context.policy],
+        captions=chosen.context.captions,
         cache_place=codecs.cache_place,
     )
 

@@ -52,6 +52,12 @@ def test_dynamic_sampling_shares_equally_and_the_latest_get_the_rest(past: list[
     assert sorted(set(shots)) == list(range(max(0, len(past) - budget), len(past)))
 
 
+def test_first_and_end_frames_take_dynamic_samplings_shots_and_shares() -> None:
+    past = [PastShot(33), PastShot(21), PastShot(9)]
+    assert POLICIES["first-frames"](past, 7, "") == ((0, 0), (0, 0), (1, 0), (1, 0), (2, 0), (2, 0), (2, 0))
+    assert POLICIES["end-frames"](past, 7, "") == ((0, 0), (0, 32), (1, 0), (1, 20), (2, 0), (2, 0), (2, 8))
+
+
 def test_retrieval_prefers_shots_that_speak_of_the_same() -> None:
     past = [PastShot(9, "the red fox runs"), PastShot(9, "a bear sleeps"), PastShot(9, "rain"), PastShot(9, "night")]
     assert POLICIES["caption"](past, 2, "the fox") == (ContextFrame(0, 0), ContextFrame(3, 0))

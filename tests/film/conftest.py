@@ -32,11 +32,15 @@ class PaintEngine:
         self.blocks = 0
         self.prepared = self.used_prepared = 0
         self.read: list[str] = []  # prompts read ahead
+        self.target_captions = False  # condition frames read the caption of the shot to come
         self.fail_at: int | None = None  # raise when this many blocks have been painted
 
     def remembers(self, past: Sequence[FinishedShot], prompt: str) -> tuple[ContextFrame, ...]:
         known = [PastShot(shot.frame_count, shot.prompt) for shot in past]
         return dynamic_sampling(known, GEOMETRY.context_frames, prompt)
+
+    def caption_in_memory(self, prompt: str) -> str:
+        return prompt if self.target_captions else ""
 
     def prepare(self, past: Sequence[FinishedShot], prompt: str) -> StreamingShot:
         self.prepared += 1

@@ -38,6 +38,19 @@ def test_what_was_prepared_is_used_if_it_still_fits(film, engine):
     assert (engine.prepared, engine.used_prepared) == (2, 1)
 
 
+def test_a_memory_that_reads_the_next_prompt_waits_for_it(film, engine):
+    engine.target_captions = True
+    film.shot("It walks.").wait()
+    film.prepare()  # nobody knows yet what comes next: as if it went on
+    film.shot("It sits.").wait()
+    assert (engine.prepared, engine.used_prepared) == (1, 0)
+    film.shot("It sleeps.")
+    film.prepare()
+    film.shot("It jumps.")
+    list(film.play())
+    assert engine.used_prepared == 2
+
+
 def test_what_waits_in_the_queue_is_read_before_its_turn(film, engine):
     film.shot("It walks.").wait()
     film.prepare()

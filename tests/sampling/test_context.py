@@ -27,6 +27,17 @@ def test_only_chosen_frames_are_read_and_keep_their_true_numbers(
     torch.testing.assert_close(context.latents[0, :, 0, 0, 0], expected)
 
 
+def test_frames_may_read_the_prompt_of_the_shot_to_come_instead(
+    codec: VideoCodec, text_encoder: TextEncoder, past: list[FinishedShot]
+) -> None:
+    memory = ContextMemory(codec, text_encoder, captions="target")
+    context, texts = memory.recall_texts(past, "next")
+    usual = ContextMemory(codec, text_encoder).recall(past, "next")
+    assert texts == ["next"] and context.caption_index.tolist() == [0, 0]
+    assert torch.equal(context.captions[0], text_encoder.encode(["next"]))
+    assert torch.equal(context.latents, usual.latents) and torch.equal(context.shot_index, usual.shot_index)
+
+
 def test_pixels_and_pictures_are_inverse_and_clamped() -> None:
     pictures = np.arange(256, dtype=np.uint8).repeat(3).reshape(1, 16, 16, 3)
     assert np.array_equal(to_pictures(to_pixels(pictures)), pictures)

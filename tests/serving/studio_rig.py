@@ -50,6 +50,9 @@ class Painter:
     def remembers(self, past, prompt):
         return dynamic_sampling([PastShot(one.frame_count, one.prompt) for one in past], 6, prompt)
 
+    def caption_in_memory(self, prompt):
+        return ""
+
     def prepare(self, past, prompt):
         return object()
 

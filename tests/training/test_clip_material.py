@@ -98,7 +98,7 @@ def test_a_length_no_shot_has_is_refused_and_so_is_a_bad_row(
 ) -> None:
 
     material = Material(settings, GEOMETRY, data, ignore)
-    sampler = NextShotSampler(material.train, GEOMETRY, NextShotSettings(lengths={21: 1.0}))
+    sampler = NextShotSampler(material.train, TINY_WAN, NextShotSettings(lengths={21: 1.0}))
     with pytest.raises(InputError, match="lengths: 21 latent frames; the longest shot there is has 3"):
         sampler.batch(random.Random(1))
     bad = manifest.with_name("bad.csv")

@@ -49,7 +49,7 @@ def found(with_pictures: MaterialSettings, preset: Preset, own_store: Path) -> M
 
 
 def drawn(found: Material, preset: Preset, settings: NextShotSettings, seed: int) -> tuple[NextShotBatch, torch.Tensor]:
-    sampler = NextShotSampler(found.train, preset.geometry, settings, found.pictures)
+    sampler = NextShotSampler(found.train, preset, settings, found.pictures)
     return sampler.remembered_pictures(random.Random(seed), 12)
 
 

@@ -109,9 +109,7 @@ def test_a_teacher_begins_with_them(material: MaterialSettings, preset_file: str
 def test_captions_are_dropped_from_them_too(material: MaterialSettings, preset: Preset, store: Path) -> None:
     found = opened(with_pictures(material, STORIES), preset, store, [])
     settings = NextShotSettings(caption_drop=1.0)
-    pictures, captions = NextShotSampler(found.train, preset.geometry, settings, found.pictures).pictures(
-        random.Random(0), 5
-    )
+    pictures, captions = NextShotSampler(found.train, preset, settings, found.pictures).pictures(random.Random(0), 5)
     assert pictures.shape == (5, 1, *preset.geometry.latent_shape) and not captions.any()
 
 

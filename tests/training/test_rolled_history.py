@@ -11,7 +11,8 @@ import torch
 
 from shotstream.codecs.video_autoencoder import LightVideoCodec
 from shotstream.codecs.weights import load_autoencoder, load_text_encoder
-from shotstream.models.presets import Preset
+from shotstream.core.context_budget import POLICIES
+from shotstream.models.presets import ContextSettings, Preset
 from shotstream.sampling.context import ContextMemory, to_pictures
 from shotstream.training.rolled_history import RolledHistory
 
@@ -35,18 +36,23 @@ def codec(tiny_model: Path) -> LightVideoCodec:
     return LightVideoCodec(load_autoencoder(tiny_model / "autoencoder.safetensors"), geometry)
 
 
+@pytest.mark.parametrize("settings", [ContextSettings(), ContextSettings(policy="first-last", captions="target")])
 @pytest.mark.parametrize("shots", [0, 1, 2, 3])
-def test_it_is_the_directors_context(shots: int, codec: LightVideoCodec, tiny_model: Path) -> None:
+def test_it_is_the_directors_context(
+    shots: int, settings: ContextSettings, codec: LightVideoCodec, tiny_model: Path
+) -> None:
     text = load_text_encoder(tiny_model / "text_encoder.safetensors")
     generator = torch.Generator().manual_seed(0)
-    history, played = RolledHistory(codec), []
+    history, played = RolledHistory(codec, settings), []
     for shot in range(shots):
         latents = torch.randn(1, 3 * (1 + shot % 2), *codec.geometry.latent_shape, generator=generator)
         history.add(latents, text.encode([PROMPTS[shot]]))
         played.append(PlayedShot(shot, to_pictures(codec.decode(latents)[0])))
-    restored = RolledHistory(codec)
+    restored = RolledHistory(codec, settings)
     restored.recall(history.memory())
-    expected = ContextMemory(codec, text).recall(played, PROMPTS[shots])
+    expected = ContextMemory(codec, text, POLICIES[settings.policy], captions=settings.captions).recall(
+        played, PROMPTS[shots]
+    )
     for ours in (history.context(text.encode([PROMPTS[shots]])), restored.context(text.encode([PROMPTS[shots]]))):
         torch.testing.assert_close(ours.latents, expected.latents)
         torch.testing.assert_close(ours.captions, expected.captions)

@@ -7,8 +7,11 @@ code differ, as in the remainder, this is the code). A policy is a function; oth
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol
+
+PolicyName = Literal["dynamic", "recency", "first-last", "caption", "first-frames", "end-frames"]
 
 
 class PastShot(NamedTuple):
@@ -59,6 +62,21 @@ def first_last(past: Sequence[PastShot], budget: int, caption: str = "") -> tupl
     return _sample(past, sorted({0, len(past) - 1}) if past else (), budget)
 
 
+def first_frames(past: Sequence[PastShot], budget: int, caption: str = "") -> tuple[ContextFrame, ...]:
+    """Dynamic sampling's shots and shares, of every shot its first frame alone, repeated (table 3, "first only")."""
+    return tuple(ContextFrame(shot, 0) for shot, _ in dynamic_sampling(past, budget))
+
+
+def end_frames(past: Sequence[PastShot], budget: int, caption: str = "") -> tuple[ContextFrame, ...]:
+    """The same with first and last frames (table 3, "first & last"): half of a share each, the first with the odd."""
+    counts = Counter(frame.shot for frame in dynamic_sampling(past, budget))
+    return tuple(
+        ContextFrame(shot, 0 if number < share - share // 2 else past[shot].frames - 1)
+        for shot, share in counts.items()
+        for number in range(share)
+    )
+
+
 def by_caption(past: Sequence[PastShot], budget: int, caption: str) -> tuple[ContextFrame, ...]:
     """The latest shot, and those whose captions share most words with ``caption`` (ties: the later)."""
     wanted = _words(caption)
@@ -67,11 +85,13 @@ def by_caption(past: Sequence[PastShot], budget: int, caption: str) -> tuple[Con
     return _sample(past, sorted(chosen), budget)
 
 
-POLICIES: dict[str, ContextPolicy] = {
+POLICIES: dict[PolicyName, ContextPolicy] = {
     "dynamic": dynamic_sampling,
     "recency": recency,
     "first-last": first_last,
     "caption": by_caption,
+    "first-frames": first_frames,
+    "end-frames": end_frames,
 }
 
 

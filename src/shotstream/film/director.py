@@ -92,6 +92,10 @@ class Director:
         """Which frames of ``past`` condition the shot ``prompt`` that follows, oldest first."""
         return self._shots.memory.choose(past, prompt)
 
+    def caption_in_memory(self, prompt: str) -> str:
+        """The caption that condition frames of the shot ``prompt`` read; empty if each reads its own shot's."""
+        return prompt if self._shots.memory.captions == "target" else ""
+
     def prepare(self, past: Sequence[FinishedShot], prompt: str) -> StreamingShot:
         """Recall ``past`` and run the context pass before the next shot is asked for."""
         return self._shots.prepare(past, prompt)

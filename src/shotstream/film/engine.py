@@ -27,8 +27,12 @@ class Engine(Protocol):
     def remembers(self, past: Sequence[FinishedShot], prompt: str) -> tuple[ContextFrame, ...]:
         """Which frames of ``past`` condition the shot ``prompt`` that follows, oldest first."""
 
+    def caption_in_memory(self, prompt: str) -> str:
+        """The caption that condition frames of the shot ``prompt`` read; empty if each reads its own shot's."""
+
     def prepare(self, past: Sequence[FinishedShot], prompt: str) -> StreamingShot:
-        """Recall ``past`` before the next shot is asked for. What it depends on is what :meth:`remembers` answers."""
+        """Recall ``past`` before the next shot is asked for. What it depends on is what :meth:`remembers` and
+        :meth:`caption_in_memory` answer."""
 
     def read_ahead(self, prompt: str) -> None:
         """Read the prompt of a shot that may come next. It changes nothing but how soon that shot starts."""

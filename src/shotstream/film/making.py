@@ -45,7 +45,7 @@ class Maker:
         if not past or len(past) < index or self.running is not None:
             return
         prompt = prompt_of(record, index) if film.queue else past[-1].prompt
-        key = recalled(past, film.engine.remembers(past, prompt))
+        key = recalled(past, film.engine.remembers(past, prompt), film.engine.caption_in_memory(prompt))
         if self._prepared is None or self._prepared.key != key:
             self._prepared = None  # its memory goes before the next is allocated
             self._prepared = Prepared(key, film.engine.prepare(past, prompt))
@@ -67,7 +67,8 @@ class Maker:
         noise = NamedNoise(planned.seed, shot=0, take=0)
         plan = ShotPlan(prompt=prompt, blocks=shot.blocks_of(planned), noise=noise)
         prepared, self._prepared = self._prepared, None
-        fits = prepared is not None and prepared.key == recalled(past, chosen)
+        needed = recalled(past, chosen, film.engine.caption_in_memory(prompt))
+        fits = prepared is not None and prepared.key == needed
         self.running = Running(take, plan)
         return film.engine.make(plan, past, prepared.shot if prepared is not None and fits else None)
 

@@ -32,7 +32,8 @@ class Prepared:
     shot: StreamingShot
 
 
-def recalled(past: Sequence[PastTake], chosen: Sequence[ContextFrame]) -> tuple[object, ...]:
-    """All that the context of a shot after ``past`` depends on, when it remembers the frames ``chosen``."""
+def recalled(past: Sequence[PastTake], chosen: Sequence[ContextFrame], read: str) -> tuple[object, ...]:
+    """All that the context of a shot after ``past`` depends on, when it remembers the frames ``chosen``, which read
+    the caption ``read`` (empty: each its own shot's)."""
     seen = [(past[frame.shot], frame.frame) for frame in chosen]
-    return tuple((shot.index, shot.prompt, shot.take.id, frame) for shot, frame in seen)
+    return read, *((shot.index, shot.prompt, shot.take.id, frame) for shot, frame in seen)

@@ -45,7 +45,10 @@ class Storage(Protocol):
 
 
 class KeyValueMemory:
-    """Preallocated storage [L, B, capacity, H, D], written in place: for sampling without gradients."""
+    """Preallocated storage [L, B, capacity, H, D], written in place: for sampling without gradients.
+
+    In memory, a head's keys lie side by side, for attention is one product per head.
+    """
 
     def __init__(self, keys: Tensor, values: Tensor) -> None:
         self.keys = keys
@@ -56,10 +59,10 @@ class KeyValueMemory:
         cls, config: TransformerConfig, *, batch: int, capacity: int, device: torch.device, dtype: torch.dtype
     ) -> KeyValueMemory:
         """Room for ``capacity`` tokens per sample."""
-        shape = (config.layers, batch, capacity, config.heads, config.head_dim)
+        shape = (config.layers, batch, config.heads, capacity, config.head_dim)
         if device.type == "cpu":
-            return cls(_own_pages(shape, dtype), _own_pages(shape, dtype))
-        return cls(torch.empty(shape, device=device, dtype=dtype), torch.empty(shape, device=device, dtype=dtype))
+            return cls(*(_own_pages(shape, dtype).transpose(2, 3) for _ in range(2)))
+        return cls(*(torch.empty(shape, device=device, dtype=dtype).transpose(2, 3) for _ in range(2)))
 
     @property
     def bytes(self) -> int:

@@ -9,6 +9,7 @@ from typing import Literal
 from pydantic import Field, ValidationError, model_validator
 
 from shotstream.core.config import Config
+from shotstream.core.context_budget import PolicyName
 from shotstream.core.errors import InputError, WeightsError
 from shotstream.core.files import write_text
 from shotstream.core.flow import FlowSchedule
@@ -16,6 +17,7 @@ from shotstream.core.geometry import Geometry
 from shotstream.models.config import TransformerConfig
 
 ConditionTime = Literal["zero", "same"]
+ConditionCaptions = Literal["own", "target"]
 PRESET_FILE = "preset.json"  # beside weights: how they are sampled
 
 
@@ -32,6 +34,17 @@ class SamplerSettings(Config):
     guidance: float = Field(default=1.0, ge=0)  # uncond + g (cond - uncond); 1 is none
 
 
+class ContextSettings(Config):
+    """What a shot remembers of those before it, in training and in films.
+
+    ``policy``: how condition frames are chosen. ``captions``: they read the caption of the shot they are of ("own",
+    the paper's), or that of the shot to come ("target", its ablation; memory then waits for the next prompt).
+    """
+
+    policy: PolicyName = "dynamic"
+    captions: ConditionCaptions = "own"
+
+
 class Preset(Config):
     """One model family: teacher, student and critic share everything here."""
 
@@ -44,6 +57,7 @@ class Preset(Config):
     # Timestep of the teacher's condition frames: "zero" also lets them see only each other, so that their
     # keys and values are computed once per shot; "same" is the reference (one timestep, full attention).
     condition_time: ConditionTime = "zero"
+    context: ContextSettings = ContextSettings()
 
     @model_validator(mode="after")
     def _agrees(self) -> Preset:

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from shotstream.codecs.protocols import TextEncoder, VideoCodec
 from shotstream.core.context_budget import ContextFrame, ContextPolicy, PastShot, dynamic_sampling
+from shotstream.models.presets import ConditionCaptions
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -117,7 +118,8 @@ class EncodedFrames:
 class ContextMemory:
     """Builds condition frames by a policy: chosen frames, each encoded as a video of one frame.
 
-    kept: how many encoded frames are held for the shots to come.
+    captions: whose caption they read (:class:`shotstream.models.presets.ContextSettings`). kept: how many encoded
+    frames are held for the shots to come.
     """
 
     def __init__(
@@ -126,11 +128,13 @@ class ContextMemory:
         text_encoder: TextEncoder,
         policy: ContextPolicy = dynamic_sampling,
         *,
+        captions: ConditionCaptions = "own",
         kept: int = 0,
     ) -> None:
         self.codec = codec
         self.text_encoder = text_encoder
         self.policy = policy
+        self.captions = captions
         self.encoded = EncodedFrames(codec, kept)
 
     def choose(self, past: Sequence[FinishedShot], prompt: str) -> tuple[ContextFrame, ...]:
@@ -147,7 +151,8 @@ class ContextMemory:
         geometry = self.codec.geometry
         chosen = self.choose(past, prompt)
         used = sorted({frame.shot for frame in chosen})
-        texts = [past[shot].prompt for shot in used] or [prompt]
+        target = self.captions == "target" or not used
+        texts = [prompt] if target else [past[shot].prompt for shot in used]
         captions = self.text_encoder.encode(texts)
         if not chosen:
             return empty_context(captions, geometry.context_frames, geometry.latent_shape), texts
@@ -160,6 +165,6 @@ class ContextMemory:
             latents=torch.stack(latents)[None],
             shot_index=torch.tensor([past[frame.shot].index for frame in chosen]),
             captions=captions[None],
-            caption_index=torch.tensor([used.index(frame.shot) for frame in chosen]),
+            caption_index=torch.tensor([0 if target else used.index(frame.shot) for frame in chosen]),
         )
         return frames, texts

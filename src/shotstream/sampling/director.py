@@ -18,7 +18,7 @@ from shotstream.codecs.protocols import StreamDecoder, TextEncoder, VideoCodec
 from shotstream.core.context_budget import ContextPolicy, dynamic_sampling
 from shotstream.core.flow import FlowSchedule
 from shotstream.models.caches import CachePlace
-from shotstream.models.presets import SamplerSettings
+from shotstream.models.presets import ConditionCaptions, SamplerSettings
 from shotstream.models.transformer import Transformer
 from shotstream.sampling.branches import Branches
 from shotstream.sampling.context import ContextMemory, FinishedShot, to_pictures
@@ -74,6 +74,7 @@ class ShotDirector:
         settings: SamplerSettings,
         schedule: FlowSchedule,
         policy: ContextPolicy = dynamic_sampling,
+        captions: ConditionCaptions = "own",
         fuse: bool = True,
         shot_type: type[StreamingShot] = StreamingShot,
         cache_place: CachePlace = "device",
@@ -85,7 +86,7 @@ class ShotDirector:
         self.settings = settings
         self.schedule = schedule
         self.sampler = sampler(settings, schedule)
-        self.memory = ContextMemory(codec, self.text_encoder, policy, kept=KEPT_FRAMES * budget)
+        self.memory = ContextMemory(codec, self.text_encoder, policy, captions=captions, kept=KEPT_FRAMES * budget)
         self.reader = PromptReader(model, self.text_encoder, Branches(settings.guidance), kept=budget + 2)
         self.fuse = fuse
         self.shot_type = shot_type
@@ -100,8 +101,8 @@ class ShotDirector:
     def prepare(self, past: Sequence[FinishedShot], prompt: str) -> StreamingShot:
         """Recall the past and run the context pass.
 
-        With the paper's policy nothing here depends on ``prompt`` once there is a past: call it as soon as the
-        previous shot ends, whatever comes next. A first shot's empty context reads the shot's own prompt.
+        With the paper's policy and captions nothing here depends on ``prompt`` once there is a past: call it as soon
+        as the previous shot ends, whatever comes next. A first shot's empty context reads the shot's own prompt.
         """
         geometry = self.codec.geometry
         with torch.no_grad():

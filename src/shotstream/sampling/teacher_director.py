@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 import torch
 
 from shotstream.codecs.protocols import TextEncoder, VideoCodec
+from shotstream.core.context_budget import POLICIES
 from shotstream.models.presets import Preset
 from shotstream.models.transformer import Transformer
 from shotstream.sampling.context import FinishedShot, to_pictures
@@ -24,7 +25,15 @@ class TeacherDirector(ShotDirector):
     once, at the start, and a later change of its prompt is not heeded; a cut is, at the next block shown."""
 
     def __init__(self, model: Transformer, text_encoder: TextEncoder, codec: VideoCodec, preset: Preset) -> None:
-        super().__init__(model, text_encoder, codec, settings=preset.teacher, schedule=preset.schedule)
+        super().__init__(
+            model,
+            text_encoder,
+            codec,
+            settings=preset.teacher,
+            schedule=preset.schedule,
+            policy=POLICIES[preset.context.policy],
+            captions=preset.context.captions,
+        )
         self.condition_time = preset.condition_time
 
     @torch.no_grad()

@@ -13,7 +13,7 @@ from shotstream.codecs.wan_folder import WanFolder, wan_folder
 from shotstream.core.errors import InputError, WeightsError
 from shotstream.core.files import fingerprint, fingerprint_all
 from shotstream.core.places import model_folder
-from shotstream.models.presets import PRESET_FILE, PRESETS, STORYWORLD, Preset, preset, read_preset
+from shotstream.models.presets import PRESET_FILE, PRESETS, STORYWORLD, ContextSettings, Preset, preset, read_preset
 
 EMBEDDED = STORYWORLD.name
 
@@ -62,7 +62,8 @@ class ModelFiles:
     def version(self, chosen: Preset) -> str:
         """Eight letters that tell films of these weights, made as ``chosen`` says, from all others."""
         codecs = (self.autoencoder, self.text_encoder) if self.wan is None else self.wan.files
-        how = chosen.model_dump_json(exclude={"name"})
+        usual = {"context"} if chosen.context == ContextSettings() else set()  # younger than films that name a version
+        how = chosen.model_dump_json(exclude={"name"} | usual)
         return hashlib.sha256(f"{fingerprint_all((self.transformer, *codecs))}{how}".encode()).hexdigest()[:8]
 
 

@@ -1,4 +1,4 @@
-"""Batches for next-shot prediction: condition frames of earlier shots by dynamic sampling, then one shot to be made.
+"""Batches for next-shot prediction: condition frames of earlier shots, then one shot to be made.
 
 Axes: B batch · K condition frames · F latent frames of the new shot · C channels · h, w cells · S captions · L tokens
 """
@@ -18,9 +18,10 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from shotstream.core.config import Config
-from shotstream.core.context_budget import PastShot, dynamic_sampling, shares
+from shotstream.core.context_budget import POLICIES, PastShot, shares
 from shotstream.core.errors import InputError
 from shotstream.core.geometry import Geometry
+from shotstream.models.presets import Preset
 from shotstream.sampling.context import ContextFrames
 from shotstream.training.latent_store import LatentStore
 from shotstream.training.picture_store import PictureStore
@@ -71,12 +72,13 @@ class NextShotSampler:
     def __init__(
         self,
         store: LatentStore,
-        geometry: Geometry,
+        preset: Preset,
         settings: NextShotSettings,
         pictures: PictureStore | None = None,
     ) -> None:
         """pictures: where single ones come from; None: from the shots of ``store``."""
-        self._store, self._geometry, self._settings, self._pictures = store, geometry, settings, pictures
+        self._store, self._geometry, self._settings, self._pictures = store, preset.geometry, settings, pictures
+        self._context = preset.context
 
     def batch(self, draw: random.Random) -> NextShotBatch:
         """Raises :class:`InputError` if no shot is as long as a length that may be drawn."""
@@ -116,7 +118,7 @@ class NextShotSampler:
             latents, captions = self._pictures.draw_story(draw, earlier + 1)
             numbers = list(range(earlier))
             sample = _Sample(latents[:-1], numbers, captions[:-1], numbers, captions[-1], latents[-1:])
-            samples.append(self._dropped(draw, sample))
+            samples.append(self._dropped(draw, self._captioned(sample)))
             ends = accumulate(shares(earlier, budget))
             places = [
                 draw.randrange(end - share, end) for share, end in zip(shares(earlier, budget), ends, strict=True)
@@ -154,7 +156,7 @@ class NextShotSampler:
                 return story, shot
 
     def _sample(self, story: int, shot: int, length: int) -> _Sample:
-        """One shot of a story, its first ``length`` latent frames, and what dynamic sampling keeps of the others."""
+        """One shot of a story, its first ``length`` latent frames, and what is remembered of the others."""
         budget = self._geometry.context_frames
         target = self._store.shot(story, shot)
         latents, caption = target.latents[:length], target.caption
@@ -162,9 +164,9 @@ class NextShotSampler:
             blank = latents.new_zeros(budget, *self._geometry.latent_shape)
             return _Sample(blank, [0] * budget, caption[None], [0] * budget, caption, latents)
         past = [self._store.shot(story, earlier) for earlier in range(shot)]
-        chosen = dynamic_sampling([PastShot(one.frames) for one in past], budget)
+        chosen = POLICIES[self._context.policy]([PastShot(one.frames) for one in past], budget, "")
         used = sorted({frame.shot for frame in chosen})
-        return _Sample(
+        sample = _Sample(
             condition=torch.stack([past[one.shot].singles[past[one.shot].picked[one.frame]] for one in chosen]),
             shots=[one.shot for one in chosen],
             captions=torch.stack([past[number].caption for number in used]),
@@ -172,6 +174,13 @@ class NextShotSampler:
             caption=caption,
             target=latents,
         )
+        return self._captioned(sample)
+
+    def _captioned(self, sample: _Sample) -> _Sample:
+        """``sample`` with condition frames that read what the preset lets them read."""
+        if self._context.captions == "own":
+            return sample
+        return sample._replace(captions=sample.caption[None], reads=[0] * len(sample.reads))
 
     def _dropped(self, draw: random.Random, sample: _Sample) -> _Sample:
         """``sample`` with its memory dropped, or a little noisy, and its captions dropped, each part of the time."""

@@ -73,7 +73,7 @@ def shot_loss(model: Transformer, preset: Preset, store: LatentStore) -> float:
     one = NextShotSettings(
         batch=1, lengths={geometry.block_frames: 1.0}, context_drop=0, caption_drop=0, context_noise=0
     )
-    shots, draw = NextShotSampler(store, geometry, one), random.Random(0)
+    shots, draw = NextShotSampler(store, preset, one), random.Random(0)
     generator = torch.Generator().manual_seed(0)
     losses = []  # one shot at a time: Wan's are big
     for timestep in preset.schedule.draw_logit_normal(LOSS_SHOTS, generator).split(1):
@@ -96,7 +96,7 @@ def memory_errors(model: Transformer, preset: Preset, store: LatentStore) -> tup
     one = NextShotSettings(
         batch=1, lengths={block: 1.0}, first_share=0, context_drop=0, caption_drop=0, context_noise=0
     )
-    shots, draw, generator = NextShotSampler(store, preset.geometry, one), random.Random(1), torch.Generator()
+    shots, draw, generator = NextShotSampler(store, preset, one), random.Random(1), torch.Generator()
     generator.manual_seed(1)
     errors: tuple[list[float], list[float]] = ([], [])
     drawn = (shots.batch(draw).to(model.device) for _ in range(LOSS_SHOTS + 1))  # one shot at a time: Wan's are big
@@ -138,7 +138,7 @@ def _compare(make: Make, preset: Preset, material: Material, device: torch.devic
     """Rows of (true, made) frames, and the error in latent units."""
     geometry = preset.geometry
     length = geometry.default_blocks * geometry.block_frames
-    pick = NextShotSampler(material.held_out, geometry, NextShotSettings())
+    pick = NextShotSampler(material.held_out, preset, NextShotSettings())
     rows: list[np.ndarray] = []
     errors: list[float] = []
     for story in range(material.held_out.stories):

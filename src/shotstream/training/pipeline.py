@@ -11,7 +11,7 @@ from shotstream.core.config import Config
 from shotstream.core.errors import InputError
 from shotstream.core.files import whole_file
 from shotstream.models.presets import write_preset
-from shotstream.training.presets import training_preset
+from shotstream.training.presets import named_preset
 
 
 class PipelineRecipe(Config):
@@ -38,5 +38,5 @@ def run_pipeline(recipe: PipelineRecipe, out: Path, run: Callable[[str], None]) 
             raise InputError(f"{source}: not there; no step of the pipeline has left it")
         with whole_file(folder / name) as temporary:
             shutil.copyfile(source, temporary)
-    write_preset(training_preset(recipe.preset), folder)
+    write_preset(named_preset(recipe.preset), folder)
     return folder

@@ -69,7 +69,7 @@ def plan(recipe: Recipe, devices: int | None = None) -> Iterator[str]:
     yield f"memory of {where} without activations: {_size(total)} (weights, gradients, optimiser, average)"
     if isinstance(recipe, AutoencoderRecipe | TextEncoderRecipe | RecognisersRecipe):
         return
-    preset = training_preset(recipe.preset)
+    preset = training_preset(recipe)
     batch, frames = _shape(recipe)
     kept = _activations(preset, batch, frames, checkpointed=loop is not None and loop.checkpoint_activations)
     if isinstance(recipe, IntraShotRecipe | InterShotRecipe):
@@ -135,7 +135,7 @@ def _networks(recipe: Recipe) -> Mapping[str, tuple[nn.Module, OptimiserSettings
             return {"recognisers": (Recogniser(recipe.network), recipe.optimiser)}
         if isinstance(recipe, PipelineRecipe):
             return {}
-        network = Transformer(training_preset(recipe.preset).transformer)
+        network = Transformer(training_preset(recipe).transformer)
     if isinstance(recipe, IntraShotRecipe | InterShotRecipe):
         return {"teacher": (network, None), "student": (network, recipe.student), "critic": (network, recipe.critic)}
     if isinstance(recipe, TrajectoriesRecipe):

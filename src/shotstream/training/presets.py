@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
+from pydantic import Field, ValidationError
+
+from shotstream.core.config import Config
+from shotstream.core.errors import InputError
 from shotstream.core.flow import FlowSchedule
 from shotstream.core.geometry import Geometry
 from shotstream.models.config import TransformerConfig
@@ -32,9 +38,41 @@ def undistilled(preset: Preset) -> Preset:
     return preset.model_copy(update={"student": preset.teacher})
 
 
-def training_preset(name: str) -> Preset:
-    """The preset called ``name``, or described by the JSON file ``name``. Raises :class:`InputError`
-    for an unknown name, :class:`WeightsError` for a file that describes none."""
+class PresetRecipe(Config):
+    """What recipes of transformers say of their preset: a name or a JSON file, and what shall be otherwise."""
+
+    preset: str = "storyworld"
+    changes: Mapping[str, Any] = Field(default_factory=dict)  # {transformer: {shot_phase: 0}}, {context: {...}}
+
+
+def training_preset(choice: PresetRecipe) -> Preset:
+    """The preset a recipe chooses, with its changes: ``changes.transformer.shot_phase=0`` for an ablation.
+
+    Raises :class:`InputError` for an unknown name and for changes that do not fit, :class:`WeightsError` for a file
+    that describes none.
+    """
+    named = named_preset(choice.preset)
+    if not choice.changes:
+        return named
+    try:
+        return Preset.model_validate(_merged(named.model_dump(), choice.changes))
+    except ValidationError as fault:
+        first = fault.errors()[0]
+        place = ".".join(("changes", *map(str, first["loc"])))
+        raise InputError(f"{place}: {first['msg']}; mend it, or leave it out") from fault
+
+
+def named_preset(name: str) -> Preset:
+    """The preset called ``name``, or described by the JSON file ``name``. Raises as :func:`training_preset` does."""
     if name == NANO.name:
         return NANO
     return read_preset(Path(name)) if name.endswith(".json") else preset(name)
+
+
+def _merged(settings: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """``settings`` with ``changes`` put in at every depth."""
+    merged = dict(settings)
+    for key, value in changes.items():
+        both = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping)
+        merged[key] = _merged(merged[key], value) if both else value
+    return merged

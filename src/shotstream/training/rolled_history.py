@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 
 from shotstream.codecs.protocols import VideoCodec
-from shotstream.core.context_budget import PastShot, dynamic_sampling
+from shotstream.core.context_budget import POLICIES, PastShot
+from shotstream.models.presets import ContextSettings
 from shotstream.sampling.context import ContextFrames, empty_context, to_pictures, to_pixels
 from shotstream.training.latent_store import pickable_frames
 
@@ -28,8 +29,8 @@ class _MadeShot:
 class RolledHistory:
     """Earlier shots of B stories that advance together; every shot has the same length in all of them."""
 
-    def __init__(self, codec: VideoCodec) -> None:
-        self._codec = codec
+    def __init__(self, codec: VideoCodec, settings: ContextSettings) -> None:
+        self._codec, self._settings = codec, settings
         self._shots: list[_MadeShot] = []
 
     def __len__(self) -> int:
@@ -45,10 +46,10 @@ class RolledHistory:
         self._shots.append(_MadeShot(frames, pictures, caption.detach()))
 
     def context(self, caption: Tensor) -> ContextFrames:
-        """What conditions the next shot, by dynamic sampling; ``caption`` is its own (a first shot's zeros read it)."""
+        """What conditions the next shot, ``caption`` is its own (a first shot's zeros read it)."""
         geometry = self._codec.geometry
         budget = geometry.context_frames
-        chosen = dynamic_sampling([PastShot(shot.frames) for shot in self._shots], budget)
+        chosen = POLICIES[self._settings.policy]([PastShot(shot.frames) for shot in self._shots], budget, "")
         if not chosen:
             return empty_context(caption, budget, geometry.latent_shape)
         used = sorted({frame.shot for frame in chosen})
@@ -61,12 +62,14 @@ class RolledHistory:
             ],
             dim=1,
         )
+        target = self._settings.captions == "target"
+        captions = [caption] if target else [self._shots[number].caption for number in used]
         latents = self._codec.encode_images(to_pixels(pictures.flatten(0, 1).numpy()))
         return ContextFrames(
             latents=latents.unflatten(0, pictures.shape[:2]),
             shot_index=torch.tensor([one.shot for one in chosen]),
-            captions=torch.stack([self._shots[number].caption for number in used], dim=1),
-            caption_index=torch.tensor([used.index(one.shot) for one in chosen]),
+            captions=torch.stack(captions, dim=1),
+            caption_index=torch.tensor([0 if target else used.index(one.shot) for one in chosen]),
         )
 
     def memory(self) -> list[dict[str, Any]]:

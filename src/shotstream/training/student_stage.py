@@ -55,7 +55,7 @@ class StudentStage:
         self.loop = recipe.loop
         check_whole_blocks(recipe.samples.lengths, preset.geometry)
         self.material = Material(recipe.material, preset.geometry, store, progress)
-        self.sampler = NextShotSampler(self.material.train, preset.geometry, recipe.samples)
+        self.sampler = NextShotSampler(self.material.train, preset, recipe.samples)
 
     def turn(self, update: int) -> str:
         return "student"

@@ -38,7 +38,7 @@ def recipe(material: MaterialSettings, preset_file: str, tiny_model: Path, *, ow
 def batch_of(material: MaterialSettings, preset: Preset, store: Path) -> NextShotBatch:
     found = Material(material, preset.geometry, store, ignore)
     settings = NextShotSettings(batch=3, lengths={6: 1.0}, first_share=0, context_drop=0, caption_drop=0)
-    return NextShotSampler(found.train, preset.geometry, settings).batch(random.Random(1))
+    return NextShotSampler(found.train, preset, settings).batch(random.Random(1))
 
 
 def streamed(model: Transformer, batch: NextShotBatch, preset: Preset, guidance: float) -> torch.Tensor:

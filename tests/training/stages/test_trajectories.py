@@ -51,7 +51,7 @@ def test_states_are_the_teachers_and_end_where_its_sampler_ends(
 ) -> None:
     make_trajectories(recipe, store, tmp_path, ignore)
     pairs = TrajectoryStore(tmp_path).shard(0)
-    preset = training_preset(recipe.preset)
+    preset = training_preset(recipe)
     assert pairs.timesteps.tolist() == pytest.approx([*preset.schedule.few_step(FOUR_STEPS), 0])
     teacher: Transformer = load_transformer(tiny_model / "teacher.safetensors")[0]
     frames = pairs.states.shape[2]

@@ -155,7 +155,7 @@ class NaiveDirector(ShotDirector):
         self.naive = NaiveTransformer(fast.model)
         self.encoder = fast.text_encoder.encoder
         super().__init__(self.naive, self.encoder, fast.codec, settings=fast.settings, schedule=fast.schedule)
-        self.memory = ContextMemory(fast.codec, self.encoder, fast.memory.policy)
+        self.memory = ContextMemory(fast.codec, self.encoder, fast.memory.policy, captions=fast.memory.captions)
 
     @torch.no_grad()
     def shot(

@@ -79,6 +79,7 @@ def _own(shots: ShotDirector) -> ShotDirector:
         settings=shots.settings,
         schedule=shots.schedule,
         policy=shots.memory.policy,
+        captions=shots.memory.captions,
         fuse=shots.fuse,
         cache_place=shots.cache_place,
     )

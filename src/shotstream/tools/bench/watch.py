@@ -119,6 +119,7 @@ class TimedDirector(ShotDirector):
             settings=shots.settings,
             schedule=shots.schedule,
             policy=shots.memory.policy,
+            captions=shots.memory.captions,
             fuse=shots.fuse,
             shot_type=shots.shot_type,
         )

@@ -13,23 +13,21 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
-from shotstream.core.config import Config
 from shotstream.core.randomness import derive, stream
 from shotstream.training.causal_flow_loss import Times, causal_flow_loss
 from shotstream.training.material import MaterialSettings
 from shotstream.training.next_shot_batches import NextShotSettings
-from shotstream.training.presets import FOUR_STEPS, few_steps, training_preset, undistilled
+from shotstream.training.presets import FOUR_STEPS, PresetRecipe, few_steps, training_preset, undistilled
 from shotstream.training.settings import LoopSettings, OptimiserSettings
 from shotstream.training.stage import LossReport, names
 from shotstream.training.student_stage import StudentStage
 
 
-class CausalFlowRecipe(Config):
+class CausalFlowRecipe(PresetRecipe):
     """Recipe of this stage. Lengths of samples must be whole blocks."""
 
     stage: Literal["causal-flow"] = "causal-flow"
     seed: int = 1
-    preset: str = "storyworld"
     material: MaterialSettings
     samples: NextShotSettings = NextShotSettings()
     optimiser: OptimiserSettings
@@ -45,7 +43,7 @@ class CausalFlowStage(StudentStage):
 
     def __init__(self, recipe: CausalFlowRecipe, store: Path, progress: Callable[[int, int], None]) -> None:
         self.recipe = recipe
-        named = training_preset(recipe.preset)
+        named = training_preset(recipe)
         preset = undistilled(named)
         if recipe.times == "steps":
             preset = few_steps(named, recipe.student_steps, named.teacher.guidance)

@@ -19,7 +19,6 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from shotstream.core.config import Config
 from shotstream.core.randomness import derive, stream
 from shotstream.models.transformer import Transformer
 from shotstream.training.causal_flow_loss import causal_flow_loss
@@ -27,19 +26,18 @@ from shotstream.training.causal_passes import block_causal_flow
 from shotstream.training.losses import regression_loss
 from shotstream.training.material import MaterialSettings
 from shotstream.training.next_shot_batches import NextShotSettings
-from shotstream.training.presets import FOUR_STEPS, few_steps, training_preset
+from shotstream.training.presets import FOUR_STEPS, PresetRecipe, few_steps, training_preset
 from shotstream.training.settings import LoopSettings, OptimiserSettings
 from shotstream.training.stage import LossReport, names
 from shotstream.training.student_stage import StudentStage
 from shotstream.training.trajectory_store import Trajectories, TrajectoryStore
 
 
-class CausalInitRecipe(Config):
+class CausalInitRecipe(PresetRecipe):
     """Recipe of this stage. ``samples`` are the true clips; their lengths must be whole blocks."""
 
     stage: Literal["causal-init"] = "causal-init"
     seed: int = 1
-    preset: str = "storyworld"
     material: MaterialSettings
     samples: NextShotSettings = NextShotSettings()
     trajectories: str  # folder of the trajectories
@@ -59,7 +57,7 @@ class CausalInitStage(StudentStage):
     def __init__(self, recipe: CausalInitRecipe, store: Path, progress: Callable[[int, int], None]) -> None:
         self.recipe = recipe
         self._trajectories = TrajectoryStore(Path(recipe.trajectories))
-        super().__init__(recipe, few_steps(training_preset(recipe.preset), recipe.student_steps), store, progress)
+        super().__init__(recipe, few_steps(training_preset(recipe), recipe.student_steps), store, progress)
 
     def loss(self, update: int, role: str, part: int = 0) -> LossReport:
         recipe = self.recipe

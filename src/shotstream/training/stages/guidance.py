@@ -21,7 +21,6 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from shotstream.core.config import Config
 from shotstream.core.flow import add_noise, x0_from_flow
 from shotstream.core.randomness import derive, stream
 from shotstream.models.presets import Preset
@@ -32,19 +31,18 @@ from shotstream.training.causal_passes import teacher_forced_flow
 from shotstream.training.losses import regression_loss
 from shotstream.training.material import MaterialSettings
 from shotstream.training.next_shot_batches import NextShotBatch, NextShotSettings
-from shotstream.training.presets import FOUR_STEPS, few_steps, training_preset
+from shotstream.training.presets import FOUR_STEPS, PresetRecipe, few_steps, training_preset
 from shotstream.training.self_forcing import roll_out, sample_seeds
 from shotstream.training.settings import LoopSettings, OptimiserSettings
 from shotstream.training.stage import LossReport, names
 from shotstream.training.student_stage import StudentStage
 
 
-class GuidanceRecipe(Config):
+class GuidanceRecipe(PresetRecipe):
     """Recipe of this stage. Lengths of samples must be whole blocks."""
 
     stage: Literal["guidance"] = "guidance"
     seed: int = 1
-    preset: str = "storyworld"
     material: MaterialSettings
     samples: NextShotSettings = NextShotSettings(caption_drop=0)
     guidance: float = Field(default=2.0, ge=0)  # of what is imitated: uncond + g (cond - uncond), zero captions
@@ -61,7 +59,7 @@ class GuidanceStage(StudentStage):
 
     def __init__(self, recipe: GuidanceRecipe, store: Path, progress: Callable[[int, int], None]) -> None:
         self.recipe = recipe
-        preset = few_steps(training_preset(recipe.preset), recipe.student_steps)
+        preset = few_steps(training_preset(recipe), recipe.student_steps)
         super().__init__(recipe, preset, store, progress, starts_as="student")
         self._guided = copy.deepcopy(self.model).requires_grad_(False).eval()
 

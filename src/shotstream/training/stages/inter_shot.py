@@ -19,7 +19,6 @@ from PIL import Image
 from pydantic import Field
 from torch import Tensor, nn
 
-from shotstream.core.config import Config
 from shotstream.core.errors import InputError
 from shotstream.core.randomness import derive, stream
 from shotstream.models.transformer import Transformer
@@ -27,7 +26,7 @@ from shotstream.sampling.context import ContextFrames
 from shotstream.training.material import Material, MaterialSettings
 from shotstream.training.next_shot_batches import check_whole_blocks
 from shotstream.training.next_shot_look import student_look
-from shotstream.training.presets import FOUR_STEPS, few_steps, training_preset
+from shotstream.training.presets import FOUR_STEPS, PresetRecipe, few_steps, training_preset
 from shotstream.training.roles import Networks, Starts
 from shotstream.training.rolled_history import RolledHistory
 from shotstream.training.self_forcing import (
@@ -44,12 +43,11 @@ from shotstream.training.settings import LoopSettings, OptimiserSettings
 from shotstream.training.stage import LossReport, Role, names
 
 
-class InterShotRecipe(Config):
+class InterShotRecipe(PresetRecipe):
     """Recipe of stage 4. Stories with at least ``shots`` shots lend their captions; no true picture is seen."""
 
     stage: Literal["inter-shot"] = "inter-shot"
     seed: int = 1
-    preset: str = "storyworld"
     material: MaterialSettings
     batch: int = Field(default=4, gt=0)  # stories of a clip
     shots: int = Field(default=5, gt=0)  # of a clip
@@ -71,7 +69,7 @@ class InterShotStage:
 
     def __init__(self, recipe: InterShotRecipe, store: Path, progress: Callable[[int, int], None]) -> None:
         self.recipe = recipe
-        self.preset = few_steps(training_preset(recipe.preset), recipe.student_steps)
+        self.preset = few_steps(training_preset(recipe), recipe.student_steps)
         check_exits(recipe.dmd, len(recipe.student_steps))
         self._networks = Networks(self.preset, recipe.start)
         self.roles = {
@@ -104,7 +102,7 @@ class InterShotStage:
         recipe = self.recipe
         clip, shot = divmod(update, recipe.shots)
         if shot == 0:
-            self._histories[part] = RolledHistory(self._material.codec)
+            self._histories[part] = RolledHistory(self._material.codec, self.preset.context)
         history = self._histories[part]
         draw = random.Random(derive(recipe.seed, "shot", update))  # length and exit step: one for all parts
         frames = draw.choices(list(recipe.lengths), list(recipe.lengths.values()))[0]
@@ -155,7 +153,7 @@ class InterShotStage:
 
     def recall(self, memory: dict[str, Any]) -> None:
         for part, shots in memory["histories"].items():
-            self._histories[int(part)] = RolledHistory(self._material.codec)
+            self._histories[int(part)] = RolledHistory(self._material.codec, self.preset.context)
             self._histories[int(part)].recall(shots)
 
     def look(self, averaged: Mapping[str, nn.Module]) -> tuple[Image.Image, Mapping[str, float]]:

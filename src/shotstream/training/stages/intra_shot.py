@@ -15,13 +15,12 @@ from PIL import Image
 from pydantic import Field
 from torch import nn
 
-from shotstream.core.config import Config
 from shotstream.core.randomness import derive, stream
 from shotstream.models.transformer import Transformer
 from shotstream.training.material import Material, MaterialSettings
 from shotstream.training.next_shot_batches import NextShotSampler, NextShotSettings, check_whole_blocks
 from shotstream.training.next_shot_look import student_look
-from shotstream.training.presets import FOUR_STEPS, few_steps, training_preset
+from shotstream.training.presets import FOUR_STEPS, PresetRecipe, few_steps, training_preset
 from shotstream.training.roles import Networks, Starts
 from shotstream.training.self_forcing import (
     Buffer,
@@ -38,12 +37,11 @@ from shotstream.training.settings import LoopSettings, OptimiserSettings
 from shotstream.training.stage import LossReport, Role, names
 
 
-class IntraShotRecipe(Config):
+class IntraShotRecipe(PresetRecipe):
     """Recipe of stage 3. Lengths of samples must be whole blocks."""
 
     stage: Literal["intra-shot"] = "intra-shot"
     seed: int = 1
-    preset: str = "storyworld"
     material: MaterialSettings
     samples: NextShotSettings = NextShotSettings(caption_drop=0)
     student_steps: tuple[int, ...] = FOUR_STEPS  # the student's timesteps, looked up in the shifted schedule
@@ -61,7 +59,7 @@ class IntraShotStage:
 
     def __init__(self, recipe: IntraShotRecipe, store: Path, progress: Callable[[int, int], None]) -> None:
         self.recipe = recipe
-        self.preset = few_steps(training_preset(recipe.preset), recipe.student_steps)
+        self.preset = few_steps(training_preset(recipe), recipe.student_steps)
         check_exits(recipe.dmd, len(recipe.student_steps))
         self._networks = Networks(self.preset, recipe.start)
         self.roles = {
@@ -71,7 +69,7 @@ class IntraShotStage:
         self.loop = recipe.loop
         check_whole_blocks(recipe.samples.lengths, self.preset.geometry)
         self._material = Material(recipe.material, self.preset.geometry, store, progress)
-        self._sampler = NextShotSampler(self._material.train, self.preset.geometry, recipe.samples)
+        self._sampler = NextShotSampler(self._material.train, self.preset, recipe.samples)
         self._buffers: dict[int, Buffer] = defaultdict(lambda: Buffer(recipe.buffer))  # by part of an update
 
     def turn(self, update: int) -> str:

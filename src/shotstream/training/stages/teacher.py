@@ -20,7 +20,6 @@ from PIL import Image
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from shotstream.core.config import Config
 from shotstream.core.flow import add_noise
 from shotstream.core.randomness import derive, stream
 from shotstream.models.transformer import Transformer
@@ -29,18 +28,17 @@ from shotstream.training.losses import flow_loss
 from shotstream.training.material import Material, MaterialSettings, start_from
 from shotstream.training.next_shot_batches import NextShotBatch, NextShotSampler, NextShotSettings
 from shotstream.training.next_shot_look import teacher_look
-from shotstream.training.presets import training_preset
+from shotstream.training.presets import PresetRecipe, training_preset
 from shotstream.training.release import release_transformers
 from shotstream.training.settings import LoopSettings, OptimiserSettings
 from shotstream.training.stage import LossReport, Role, names
 
 
-class TeacherRecipe(Config):
+class TeacherRecipe(PresetRecipe):
     """Recipe of stage 1. Geometry, network and noise schedule are the preset's."""
 
     stage: Literal["teacher"] = "teacher"
     seed: int = 1
-    preset: str = "storyworld"
     material: MaterialSettings
     samples: NextShotSettings = NextShotSettings()
     optimiser: OptimiserSettings
@@ -67,7 +65,7 @@ class TeacherStage:
 
     def __init__(self, recipe: TeacherRecipe, store: Path, progress: Callable[[int, int], None]) -> None:
         self.recipe = recipe
-        self.preset = training_preset(recipe.preset)
+        self.preset = training_preset(recipe)
         torch.manual_seed(derive(recipe.seed, "weights"))
         self._model = Transformer(self.preset.transformer)
         if recipe.start:
@@ -78,9 +76,7 @@ class TeacherStage:
         self.roles = {"teacher": Role(self._model, recipe.optimiser)}
         self.loop = recipe.loop
         self._material = Material(recipe.material, self.preset.geometry, store, progress)
-        self._sampler = NextShotSampler(
-            self._material.train, self.preset.geometry, recipe.samples, self._material.pictures
-        )
+        self._sampler = NextShotSampler(self._material.train, self.preset, recipe.samples, self._material.pictures)
 
     def turn(self, update: int) -> str:
         return "teacher"

@@ -17,7 +17,6 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from shotstream.core.config import Config
 from shotstream.core.devices import mixed_precision
 from shotstream.core.errors import InputError
 from shotstream.core.files import fingerprint
@@ -28,17 +27,16 @@ from shotstream.sampling.solvers import euler_states
 from shotstream.sampling.teacher import teacher_shot
 from shotstream.training.material import Material, MaterialSettings, find_weights, start_from
 from shotstream.training.next_shot_batches import NextShotBatch, NextShotSampler, NextShotSettings
-from shotstream.training.presets import FOUR_STEPS, few_steps, training_preset
+from shotstream.training.presets import FOUR_STEPS, PresetRecipe, few_steps, training_preset
 from shotstream.training.processes import ALONE, Processes
 from shotstream.training.trajectory_store import Trajectories, build_trajectories
 
 
-class TrajectoriesRecipe(Config):
+class TrajectoriesRecipe(PresetRecipe):
     """Recipe of this stage. ``samples.batch`` pairs go into one file; lengths and shares as in training."""
 
     stage: Literal["trajectories"] = "trajectories"
     seed: int = 1
-    preset: str = "storyworld"
     material: MaterialSettings
     samples: NextShotSettings = NextShotSettings(context_drop=0, caption_drop=0)
     student_steps: tuple[int, ...] = FOUR_STEPS  # the student's timesteps, looked up in the shifted schedule
@@ -80,14 +78,14 @@ def make_trajectories(
     processes: Processes = ALONE,
 ) -> None:
     """Sample the recipe's pairs into ``folder``, as shards; those already there are kept. Processes share them out."""
-    preset = few_steps(training_preset(recipe.preset), recipe.student_steps)
+    preset = few_steps(training_preset(recipe), recipe.student_steps)
     grid, places = student_places(preset, recipe.steps)
     teacher = Transformer(preset.transformer).requires_grad_(False).eval()
     start_from(teacher, recipe.start, "teacher")
     teacher.to(processes.device)
     with processes.first_before_others():
         material = Material(recipe.material, preset.geometry, store, progress)
-    sampler = NextShotSampler(material.train, preset.geometry, recipe.samples)
+    sampler = NextShotSampler(material.train, preset, recipe.samples)
 
     def make(number: int) -> Trajectories:
         batch = sampler.batch(random.Random(derive(recipe.seed, "pairs", number))).to(teacher.device)
