@@ -54,7 +54,9 @@ class Residual(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         between = self.first(functional.silu(x))
-        return x + self.second(functional.silu(between, inplace=not torch.is_grad_enabled()))
+        if torch.is_grad_enabled():
+            return x + self.second(functional.silu(between))
+        return self.second(functional.silu(between, inplace=True)).add_(x)  # large maps: pages cost more than sums
 
 
 class Encoder(nn.Module):
@@ -108,7 +110,9 @@ class Stage(nn.Module):
             tensor[:, unseen:].flatten(0, 1).contiguous(memory_format=torch.channels_last)
             for tensor in (by_video, previous)
         )
-        return self.refine(seen + self.recall(remembered)), by_video[:, -1]
+        recalled = self.recall(remembered)
+        joined = seen + recalled if torch.is_grad_enabled() else recalled.add_(seen)
+        return self.refine(joined), by_video[:, -1]
 
 
 class Decoder(nn.Module):
@@ -149,7 +153,13 @@ class Decoder(nn.Module):
                 unseen = self.temporal - 1 if state is None else 0
             x, last = stage(x, maps, None if state is None else state[depth], unseen)
             after.append(last)
-        return self.head(functional.silu(x)).unflatten(0, (len(latents), -1)), after
+        return self._head(x).unflatten(0, (len(latents), -1)), after
+
+    def _head(self, x: Tensor) -> Tensor:
+        widen, _, narrow, shuffle = self.head
+        wide = widen(functional.silu(x))
+        pixels: Tensor = shuffle(narrow(functional.silu(wide, inplace=not torch.is_grad_enabled())))
+        return pixels
 
 
 class VideoAutoencoder(nn.Module):

@@ -9,6 +9,7 @@ autocast, and after ``Transformer.narrow_``, only the matrix products are narrow
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -40,6 +41,11 @@ def product_dtype(device_type: str, weight_dtype: torch.dtype) -> torch.dtype:
 def narrow(x: Tensor, weight: Tensor) -> Tensor:
     """``x`` in the precision its product with ``weight`` will run in: one cast for several products."""
     return x.to(product_dtype(x.device.type, weight.dtype))
+
+
+def untouched(*products: nn.Module) -> bool:
+    """Whether they are linear layers as they were loaded: not learning, adapted, sharded or in int8."""
+    return all(type(product) is nn.Linear and not product.weight.requires_grad for product in products)
 
 
 class RMSNorm(nn.Module):
@@ -93,12 +99,34 @@ class _Attention(nn.Module):
 class SelfAttention(_Attention):
     """Rotary self-attention over [cache, this pass]."""
 
+    _joined: tuple[Tensor, Tensor] | None = None  # weights and biases of q, k, v, one under the other
+
+    def join_(self) -> None:
+        """One product for three from now on: the weights of q, k and v become views of one matrix."""
+        products = (self.q, self.k, self.v)
+        self._joined = torch.cat([one.weight for one in products]), torch.cat([one.bias for one in products])
+        for product, weight, bias in zip(products, *(whole.chunk(3) for whole in self._joined), strict=True):
+            product.weight.data, product.bias.data = weight, bias
+
+    def separate_(self) -> None:
+        """Undo :meth:`join_`."""
+        self._joined = None
+
+    def _project(self, h: Tensor) -> Sequence[Tensor]:
+        """q, k, v of h [B, T, C]."""
+        joined = self._joined
+        # Weights that were copied or moved since are no views of what was joined any more.
+        if joined is None or not untouched(self.q, self.k, self.v) or self.q.weight.data_ptr() != joined[0].data_ptr():
+            return self.q(h), self.k(h), self.v(h)
+        return F.linear(h, *joined).chunk(3, dim=-1)
+
     def forward(self, x: Tensor, call: Pass, layer: int) -> Tensor:
         """x [B, F, N, C] -> [B, F, N, C]."""
         h = narrow(x, self.q.weight).flatten(1, 2)
-        q = rotate(self._split(self.norm_q(self.q(h))), call.turn).to(h.dtype)
-        k = rotate(self._split(self.norm_k(self.k(h))), call.turn).to(h.dtype)
-        v = self._split(self.v(h))
+        q, k, v = self._project(h)
+        q = rotate(self._split(self.norm_q(q)), call.turn).to(h.dtype)
+        k = rotate(self._split(self.norm_k(k)), call.turn).to(h.dtype)
+        v = self._split(v)
         if call.cache is not None:
             k, v = call.cache.append(layer, k, v)
         seen = attend_segments(q, k, v, call.plan, call.backend)
@@ -139,8 +167,17 @@ def unit_rows(rows: int, dim: int) -> nn.Parameter:
     return nn.Parameter(normal_(torch.empty(1, rows, dim), std=dim**-0.5))
 
 
+def linear_gelu(linear: nn.Linear, x: Tensor) -> Tensor:
+    """gelu(linear(x)), tanh form; on CPU in bfloat16 oneDNN does both at once (as it does for torch's compiler)."""
+    if x.device.type == "cpu" and x.dtype == linear.weight.dtype == torch.bfloat16 and untouched(linear):
+        return cast(Tensor, torch.ops.mkldnn._linear_pointwise(x, linear.weight, linear.bias, "gelu", [], "tanh"))
+    return F.gelu(linear(x), approximate="tanh")
+
+
 class Layer(nn.Module):
     """Self-attention, cross-attention, feed-forward; six-way modulation by the frame's timestep."""
+
+    fused = False  # q, k, v in one product, GELU inside its own: for weights that are loaded and only read
 
     def __init__(self, config: TransformerConfig) -> None:
         super().__init__()
@@ -159,8 +196,18 @@ class Layer(nn.Module):
         shift_a, scale_a, gate_a, shift_f, scale_f, gate_f = (self.modulation + time).unsqueeze(3).unbind(2)
         x = torch.addcmul(x, self.self_attn(modulated_norm(x, shift_a, scale_a, self.eps), call, layer).float(), gate_a)
         x = x + self.cross_attn(self.norm3(x), captions, call)
-        h = narrow(modulated_norm(x, shift_f, scale_f, self.eps), cast(nn.Linear, self.ffn[0]).weight)
-        return torch.addcmul(x, self.ffn(h).float(), gate_f)
+        grow = cast(nn.Linear, self.ffn[0])
+        h = narrow(modulated_norm(x, shift_f, scale_f, self.eps), grow.weight)
+        wide = linear_gelu(grow, h) if self.fused else self.ffn[1](grow(h))
+        return torch.addcmul(x, self.ffn[2](wide).float(), gate_f)
+
+    def fuse_(self, on: bool = True) -> None:
+        """Fewer, larger operations that say the same within rounding; ``on`` False undoes it."""
+        self.fused = on
+        if on:
+            self.self_attn.join_()
+        else:
+            self.self_attn.separate_()
 
 
 class Head(nn.Module):

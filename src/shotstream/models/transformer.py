@@ -100,6 +100,12 @@ class Transformer(nn.Module):
             parameter.data = parameter.data.to(dtype if name in products else torch.float32)
         return self
 
+    def fuse_(self, on: bool = True) -> Transformer:
+        """Let every layer do with fewer, larger operations, for weights that stay as they are (see Layer.fuse_)."""
+        for layer in self._layers():
+            layer.fuse_(on)
+        return self
+
     def compile_layers(self) -> None:
         """From now on let torch's compiler fuse the layers' small operations in passes without a cache (training).
 

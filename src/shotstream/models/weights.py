@@ -52,12 +52,13 @@ def load_transformer(
 ) -> tuple[Transformer, WeightsHeader]:
     """The model of ``path``, matrix products in ``dtype``, without gradients, and what the file says of it.
 
-    The file is memory-mapped and its tensors become the parameters: nothing is copied that need not be.
+    The file is memory-mapped and its tensors become the parameters: nothing is copied that need not be (q, k and v
+    of the layers are, into one piece).
     Raises WeightsError, one line that names the file.
     """
     header = read_header(path)
     model = build(header.config, read_tensors(path, device), str(path))
-    return model.narrow_(dtype).requires_grad_(False).eval(), header
+    return model.narrow_(dtype).requires_grad_(False).eval().fuse_(), header
 
 
 def build(config: TransformerConfig, tensors: Mapping[str, Tensor], source: str) -> Transformer:

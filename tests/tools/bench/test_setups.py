@@ -14,7 +14,16 @@ from shotstream.tools.bench.setups import SPEEDUPS, setup_of
 
 CAPTIONS = ("wide shot. it walks", "it sits in the snow", "a red fox sleeps", "it walks")
 # bf16 is not exact by nature; compiling takes minutes; overlap-encode and context-ahead change nothing a director does.
-EXACT = ("cache-views", "angles-once", "prompts-once", "frames-once", "last-refresh", "fused-refresh", "overlap-decode")
+EXACT = (
+    "cache-views",
+    "angles-once",
+    "prompts-once",
+    "frames-once",
+    "last-refresh",
+    "fused-refresh",
+    "overlap-decode",
+    "fused-products",
+)
 TO_THE_BIT = ("cache-views", "angles-once", "prompts-once", "frames-once", "overlap-decode")
 
 Load = Callable[[str], Director]

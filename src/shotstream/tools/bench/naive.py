@@ -32,7 +32,9 @@ class CloningMemory:
     """Keys and values of which every write makes a whole new copy; see :class:`shotstream.models.caches.Storage`."""
 
     def __init__(self, memory: KeyValueMemory) -> None:
-        self.keys, self.values = list(memory.keys.unbind()), list(memory.values.unbind())
+        self.keys, self.values = (
+            [layer.contiguous() for layer in all_.unbind()] for all_ in (memory.keys, memory.values)
+        )
 
     @property
     def bytes(self) -> int:

@@ -120,6 +120,11 @@ def _int8(shots: ShotDirector) -> None:
     shots.model = in_int8(shots.model)
 
 
+def _unfused(shots: ShotDirector) -> None:
+    shots.model = copy.deepcopy(shots.model).fuse_(False)
+    shots.reader = PromptReader(shots.model, shots.text_encoder, shots.reader.branches, kept=shots.reader.kept)
+
+
 def _compile(shots: ShotDirector) -> None:
     from torch._dynamo import config  # takes a second to import
 
@@ -163,6 +168,7 @@ SPEEDUPS = {
         acts_on="first frame",
         ships_on=False,
     ),
+    "fused-products": Speedup(what="q, k, v in one product, GELU inside its own", switch=_changed(_unfused)),
     "int8": Speedup(what="the layers' linear products in int8", switch=_changed(_int8), ships_on=False),
     "compile": Speedup(
         what="torch.compile of the layers", switch=_changed(_compile), ships_on=False, settling=COMPILED_SHOTS
