@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,13 +14,15 @@ from safetensors.torch import save_file
 
 from shotstream.core.files import fingerprint
 from shotstream.data.world.spec import WORLD_VERSION
-from shotstream.models.presets import Preset
+from shotstream.models.presets import Preset, read_preset
+from shotstream.training import picture_store
 from shotstream.training.latent_store import SHARD, pickable_frames
 from shotstream.training.loop import Run
-from shotstream.training.material import MaterialSettings
+from shotstream.training.material import Material, MaterialSettings
 from shotstream.training.stage import Stage
 
 SHOTS, BLOCKS = 3, 2
+PICTURE_STORIES = 4
 
 
 @pytest.fixture(scope="session")
@@ -69,6 +72,23 @@ def store(tiny_model: Path, material: MaterialSettings, tmp_path_factory: pytest
         metadata = {"shots": json.dumps([[frames] * SHOTS] * SHARD)}
         save_file(tensors, folder / f"latents-{split}" / "shard-00000.safetensors", metadata=metadata)
     return folder
+
+
+@pytest.fixture
+def with_pictures(material: MaterialSettings, monkeypatch: pytest.MonkeyPatch) -> MaterialSettings:
+    monkeypatch.setattr(picture_store, "SHARD", PICTURE_STORIES)
+    return material.model_copy(update={"picture_stories": PICTURE_STORIES})
+
+
+@pytest.fixture
+def own_store(store: Path, tmp_path: Path) -> Path:
+    """The shared data without others' pictures, whose files hold another number of stories."""
+    return Path(shutil.copytree(store, tmp_path / "data", ignore=shutil.ignore_patterns("pictures")))
+
+
+@pytest.fixture
+def found(with_pictures: MaterialSettings, preset_file: str, own_store: Path) -> Material:
+    return Material(with_pictures, read_preset(Path(preset_file)).geometry, own_store, ignore)
 
 
 Train = Callable[[Stage, Path], Run]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import shutil
 from pathlib import Path
 
 import pytest
@@ -15,37 +14,18 @@ from shotstream.core.errors import InputError
 from shotstream.models.presets import Preset
 from shotstream.models.weights import load_transformer
 from shotstream.sampling.teacher import next_shot_flow
-from shotstream.training import picture_store
 from shotstream.training.material import Material, MaterialSettings
 from shotstream.training.next_shot_batches import NextShotBatch, NextShotSampler, NextShotSettings
 from shotstream.training.recipes import read_recipe
 from shotstream.training.settings import LoopSettings, OptimiserSettings
 from shotstream.training.stages.teacher import TeacherRecipe, TeacherStage
 
-STORIES = 4
 WHOLE = NextShotSettings(context_drop=0, caption_drop=0, context_noise=0)
 
 
 @pytest.fixture
 def preset(preset_file: str) -> Preset:
     return Preset.model_validate_json(Path(preset_file).read_bytes())
-
-
-@pytest.fixture
-def with_pictures(material: MaterialSettings, monkeypatch: pytest.MonkeyPatch) -> MaterialSettings:
-    monkeypatch.setattr(picture_store, "SHARD", STORIES)
-    return material.model_copy(update={"picture_stories": STORIES})
-
-
-@pytest.fixture
-def own_store(store: Path, tmp_path: Path) -> Path:
-    """The shared data without others' pictures, whose files hold another number of stories."""
-    return Path(shutil.copytree(store, tmp_path / "data", ignore=shutil.ignore_patterns("pictures")))
-
-
-@pytest.fixture
-def found(with_pictures: MaterialSettings, preset: Preset, own_store: Path) -> Material:
-    return Material(with_pictures, preset.geometry, own_store, ignore)
 
 
 def drawn(found: Material, preset: Preset, settings: NextShotSettings, seed: int) -> tuple[NextShotBatch, torch.Tensor]:
@@ -99,13 +79,14 @@ def test_positions_are_seen_by_the_network(found: Material, preset: Preset, tiny
         assert batch.context.frames < budget and not torch.allclose(flow(positions), flow(None))
 
 
-@pytest.mark.parametrize("times", ["logit-normal", "even"])
+@pytest.mark.parametrize(("times", "chain_share"), [("logit-normal", 0.0), ("even", 0.0), ("even", 1.0)])
 def test_a_teacher_learns_from_them(
-    with_pictures: MaterialSettings, preset_file: str, own_store: Path, times: str
+    with_pictures: MaterialSettings, preset_file: str, own_store: Path, times: str, chain_share: float
 ) -> None:
-    stage = TeacherStage(teacher(with_pictures, preset_file, times), own_store, ignore)
+    recipe = teacher(with_pictures, preset_file, times).model_copy(update={"chain_share": chain_share})
+    stage = TeacherStage(recipe, own_store, ignore)
     report = stage.loss(0, "teacher")
-    assert 1 <= report.samples <= 4 and torch.isfinite(report.loss)  # of 8 pictures, with one before them at least
+    assert 1 <= report.samples <= 6 and torch.isfinite(report.loss)  # of 8 pictures; a chain of the longest is more
 
 
 def teacher(material: MaterialSettings, preset_file: str, times: str = "even") -> TeacherRecipe:

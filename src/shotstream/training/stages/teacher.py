@@ -28,6 +28,7 @@ from shotstream.training.losses import flow_loss
 from shotstream.training.material import Material, MaterialSettings, start_from
 from shotstream.training.next_shot_batches import NextShotBatch, NextShotSampler, NextShotSettings
 from shotstream.training.next_shot_look import teacher_look
+from shotstream.training.picture_chain import chain_loss, draw_chain
 from shotstream.training.presets import PresetRecipe, training_preset
 from shotstream.training.release import release_transformers
 from shotstream.training.settings import LoopSettings, OptimiserSettings
@@ -48,6 +49,7 @@ class TeacherRecipe(PresetRecipe):
     picture_share: float = Field(default=0, ge=0, lt=1)  # of the updates behind them that are on pictures all the same
     picture_batch: int = Field(default=96, gt=0)
     memory_share: float = Field(default=0, ge=0, le=1)  # of those that come behind pictures of the earlier shots
+    chain_share: float = Field(default=0, ge=0, le=1)  # of these that are whole stories in one pass (picture_chain)
     # "uniform" is the published draw (a uniform index into the shifted table) with the published weight per timestep;
     # "even" the same draw without it: more of what is decided while noise hides all.
     times: Literal["logit-normal", "uniform", "even"] = "logit-normal"
@@ -86,7 +88,8 @@ class TeacherStage:
         generator = stream(self.recipe.seed, "noise", *names(update, part))
         if update < self.recipe.picture_updates or draw.random() < self.recipe.picture_share:
             if draw.random() < self.recipe.memory_share:
-                return self._memory_loss(draw, generator)
+                chained = self.recipe.chain_share and draw.random() < self.recipe.chain_share
+                return (self._chain_loss if chained else self._memory_loss)(draw, generator)
             return self._picture_loss(draw, generator)
         return self._shot_loss(self._sampler.batch(draw), generator)
 
@@ -106,6 +109,16 @@ class TeacherStage:
         """The same for one latent frame behind one of every earlier shot."""
         batch, positions = self._sampler.remembered_pictures(draw, self.recipe.picture_batch)
         return self._shot_loss(batch, generator, positions)
+
+    def _chain_loss(self, draw: random.Random, generator: torch.Generator) -> LossReport:
+        """The same for every picture of a story but the first, in one pass."""
+        assert self._material.pictures is not None  # the recipe asked for them
+        recipe, budget = self.recipe, self.preset.geometry.context_frames
+        chain = draw_chain(self._material.pictures, draw, recipe.samples, recipe.picture_batch, budget)
+        chain = chain.to(self._model.device)
+        count, length = chain.pictures.shape[:2]
+        timesteps = self._timesteps(count * (length - 1), generator).view(count, length - 1)
+        return LossReport(chain_loss(self._model, chain, timesteps, generator), timesteps.numel())
 
     def _timesteps(self, count: int, generator: torch.Generator) -> Tensor:
         """[count] training timesteps."""
