@@ -56,6 +56,14 @@ def test_uniform_draws_have_the_median_and_the_clamped_share_the_method_states()
     assert abs((draws > 980).float().mean().item() - 0.14) < 0.01
 
 
+def test_uniform_draws_may_be_of_the_noisy_end_alone() -> None:
+    schedule = FlowSchedule(shift=6)
+    all_of_them = schedule.draw_uniform(20_000, stream(0, "draws"))
+    noisy = schedule.draw_uniform(20_000, stream(0, "draws"), lowest=900)
+    assert noisy.min() >= 900 and noisy.max() == 1000
+    assert abs(noisy.median() - all_of_them[all_of_them >= 900].median()) < 3
+
+
 def test_logit_normal_draws_peak_in_the_middle_before_the_shift() -> None:
     draws = FlowSchedule(shift=1).draw_logit_normal(20_000, stream(0, "draws"))
     assert abs(draws.median().item() - 500) < 10

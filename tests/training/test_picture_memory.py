@@ -11,13 +11,16 @@ from runs import ignore
 
 from shotstream.core.context_budget import PastShot, dynamic_sampling
 from shotstream.core.errors import InputError
+from shotstream.core.flow import add_noise
 from shotstream.models.presets import Preset
 from shotstream.models.weights import load_transformer
 from shotstream.sampling.teacher import next_shot_flow
+from shotstream.training import picture_chain
 from shotstream.training.material import Material, MaterialSettings
 from shotstream.training.next_shot_batches import NextShotBatch, NextShotSampler, NextShotSettings
 from shotstream.training.recipes import read_recipe
 from shotstream.training.settings import LoopSettings, OptimiserSettings
+from shotstream.training.stages import teacher as teacher_stage
 from shotstream.training.stages.teacher import TeacherRecipe, TeacherStage
 
 WHOLE = NextShotSettings(context_drop=0, caption_drop=0, context_noise=0)
@@ -87,6 +90,28 @@ def test_a_teacher_learns_from_them(
     stage = TeacherStage(recipe, own_store, ignore)
     report = stage.loss(0, "teacher")
     assert 1 <= report.samples <= 6 and torch.isfinite(report.loss)  # of 8 pictures; a chain of the longest is more
+
+
+@pytest.mark.parametrize("chain_share", [0.0, 1.0])
+def test_behind_others_pictures_may_be_noisy_alone(
+    with_pictures: MaterialSettings,
+    preset_file: str,
+    own_store: Path,
+    chain_share: float,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    drawn: list[float] = []
+
+    def noted(x0: torch.Tensor, noise: torch.Tensor, timesteps: torch.Tensor) -> torch.Tensor:
+        drawn.extend(timesteps.flatten().tolist())
+        return add_noise(x0, noise, timesteps)
+
+    monkeypatch.setattr(picture_chain if chain_share else teacher_stage, "add_noise", noted)
+    changed = {"chain_share": chain_share, "memory_lowest": 990, "picture_updates": 9}
+    stage = TeacherStage(teacher(with_pictures, preset_file).model_copy(update=changed), own_store, ignore)
+    for update in range(9):
+        stage.loss(update, "teacher")
+    assert len(drawn) > 9 and min(drawn) >= 990
 
 
 def teacher(material: MaterialSettings, preset_file: str, times: str = "even") -> TeacherRecipe:

@@ -47,9 +47,11 @@ class FlowSchedule(Config):
         """``steps`` + 1 timesteps from 1000 to 0: the grid of an ODE solver."""
         return (*self.timesteps(steps).tolist(), 0.0)
 
-    def draw_uniform(self, count: int, generator: torch.Generator) -> Tensor:
-        """[count] float32 training timesteps: a uniform index into the table."""
-        return self.timesteps()[torch.randint(STEPS, (count,), generator=generator)].float()
+    def draw_uniform(self, count: int, generator: torch.Generator, lowest: float = 0) -> Tensor:
+        """[count] float32 training timesteps: a uniform index into the part of the table from ``lowest`` up."""
+        table = self.timesteps()
+        indices = torch.randint(int((table >= lowest).sum()), (count,), generator=generator)
+        return table[indices].float()
 
     def draw_logit_normal(
         self, count: int, generator: torch.Generator, mean: float = 0.0, deviation: float = 1.0

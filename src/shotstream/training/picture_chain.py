@@ -58,9 +58,7 @@ def draw_chain(
         captions.append(words * (draw.random() >= settings.caption_drop))
         steps = [0, *(draw.randint(1, max(1, budget // (length - 1))) for _ in range(length - 1))]
         positions.append(torch.tensor(steps).cumsum(0))
-    return PictureChain(
-        torch.stack(pictures), torch.stack(remembered), torch.stack(captions), torch.stack(positions)
-    )
+    return PictureChain(torch.stack(pictures), torch.stack(remembered), torch.stack(captions), torch.stack(positions))
 
 
 def chain_loss(model: Transformer, chain: PictureChain, timesteps: Tensor, generator: torch.Generator) -> Tensor:

@@ -20,7 +20,7 @@ from PIL import Image
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from shotstream.core.flow import add_noise
+from shotstream.core.flow import STEPS, add_noise
 from shotstream.core.randomness import derive, stream
 from shotstream.models.transformer import Transformer
 from shotstream.sampling.teacher import next_shot_flow
@@ -53,6 +53,9 @@ class TeacherRecipe(PresetRecipe):
     # "uniform" is the published draw (a uniform index into the shifted table) with the published weight per timestep;
     # "even" the same draw without it: more of what is decided while noise hides all.
     times: Literal["logit-normal", "uniform", "even"] = "logit-normal"
+    memory_lowest: float = Field(
+        default=0, ge=0, le=STEPS
+    )  # behind other pictures, drawn evenly from here up; 0: as all
     trained: Literal["all", "self-attention"] = "all"  # self-attention alone: the published fine-tuning
 
     @model_validator(mode="after")
@@ -94,10 +97,10 @@ class TeacherStage:
         return self._shot_loss(self._sampler.batch(draw), generator)
 
     def _shot_loss(
-        self, batch: NextShotBatch, generator: torch.Generator, positions: Tensor | None = None
+        self, batch: NextShotBatch, generator: torch.Generator, positions: Tensor | None = None, lowest: float = 0
     ) -> LossReport:
         batch = batch.to(self._model.device)
-        timesteps = self._timesteps(len(batch.target), generator)
+        timesteps = self._timesteps(len(batch.target), generator, lowest)
         noise = torch.randn(batch.target.shape, generator=generator).to(batch.target)
         noisy = add_noise(batch.target, noise, timesteps)
         when = self.preset.condition_time
@@ -108,7 +111,7 @@ class TeacherStage:
     def _memory_loss(self, draw: random.Random, generator: torch.Generator) -> LossReport:
         """The same for one latent frame behind one of every earlier shot."""
         batch, positions = self._sampler.remembered_pictures(draw, self.recipe.picture_batch)
-        return self._shot_loss(batch, generator, positions)
+        return self._shot_loss(batch, generator, positions, self.recipe.memory_lowest)
 
     def _chain_loss(self, draw: random.Random, generator: torch.Generator) -> LossReport:
         """The same for every picture of a story but the first, in one pass."""
@@ -117,15 +120,15 @@ class TeacherStage:
         chain = draw_chain(self._material.pictures, draw, recipe.samples, recipe.picture_batch, budget)
         chain = chain.to(self._model.device)
         count, length = chain.pictures.shape[:2]
-        timesteps = self._timesteps(count * (length - 1), generator).view(count, length - 1)
+        timesteps = self._timesteps(count * (length - 1), generator, recipe.memory_lowest).view(count, length - 1)
         return LossReport(chain_loss(self._model, chain, timesteps, generator), timesteps.numel())
 
-    def _timesteps(self, count: int, generator: torch.Generator) -> Tensor:
+    def _timesteps(self, count: int, generator: torch.Generator, lowest: float = 0) -> Tensor:
         """[count] training timesteps."""
         schedule = self.preset.schedule
-        if self.recipe.times == "logit-normal":
+        if self.recipe.times == "logit-normal" and not lowest:
             return schedule.draw_logit_normal(count, generator)
-        return schedule.draw_uniform(count, generator)
+        return schedule.draw_uniform(count, generator, lowest)
 
     def _picture_loss(self, draw: random.Random, generator: torch.Generator) -> LossReport:
         """Flow matching on single latent frames without memory, placed where a new shot begins."""
