@@ -9,7 +9,7 @@ from shotstream.evaluation.consistency import between, inter, intra, within
 from shotstream.evaluation.drift import Typical, by_shot, drift
 from shotstream.evaluation.dynamics import motion, moves
 from shotstream.evaluation.frechet import frechet_distance
-from shotstream.evaluation.intervals import bootstrap, bootstrap_of, scaled
+from shotstream.evaluation.intervals import bootstrap, bootstrap_of, bootstrap_scaled, scaled
 
 
 def _cloud(mean: list[float], deviation: list[float], seed: int) -> np.ndarray:
@@ -101,3 +101,24 @@ def test_what_moves_is_dynamic_and_what_stands_is_not() -> None:
     assert not moves(still, 16)
     assert not moves(grain, 16)
     assert motion(still[:1], 16) == 0
+
+
+def test_the_scale_s_interval_knows_that_stories_are_hard_or_easy_for_all() -> None:
+    """Two thirds of the way in every story: certain, however much the stories differ; without pairs it would not be."""
+    rng = np.random.default_rng(0)
+    floors = rng.normal(0.2, 0.2, 30)
+    ceilings = floors + rng.uniform(0.3, 0.6, 30)
+    exact = bootstrap_scaled(floors + (ceilings - floors) * 2 / 3, floors, ceilings)
+    assert exact is not None
+    assert exact.low == pytest.approx(2 / 3) and exact.mean == pytest.approx(2 / 3) == exact.high
+    assert bootstrap_scaled(floors, floors, floors) is None
+    with pytest.raises(ValueError):
+        bootstrap_scaled([1.0], floors, ceilings)
+
+
+def test_the_scale_s_interval_is_that_of_the_mean_where_floor_and_ceiling_do_not_vary() -> None:
+    values = np.random.default_rng(1).normal(0.5, 0.1, 40)
+    plain, found = bootstrap(values.tolist()), bootstrap_scaled(values, [0.1] * 40, [0.9] * 40)
+    assert found is not None
+    for end in ("mean", "low", "high"):
+        assert getattr(found, end) == pytest.approx((getattr(plain, end) - 0.1) / 0.8)

@@ -48,6 +48,20 @@ def scaled(value: float, floor: float, ceiling: float) -> float | None:
     return None if math.isclose(floor, ceiling, abs_tol=1e-9) else (value - floor) / (ceiling - floor)
 
 
+def bootstrap_scaled(
+    values: Sequence[float], floors: Sequence[float], ceilings: Sequence[float], seed: int = 0
+) -> Interval | None:
+    """:func:`scaled` of three means over the same stories, which are drawn again together; None as there.
+
+    Draws in which floor and ceiling coincide are left out. Raises :class:`ValueError` for lists of unequal lengths.
+    """
+    numbers = np.stack([np.asarray(column, dtype=np.float64) for column in (values, floors, ceilings)])
+    picks = np.random.default_rng(seed).integers(numbers.shape[1], size=(DRAWS, numbers.shape[1]))
+    whole = scaled(*(float(mean) for mean in numbers.mean(axis=1)))
+    again = [scaled(*means) for means in numbers[:, picks].mean(axis=2).T.tolist()]
+    return None if whole is None else _interval(whole, np.asarray([one for one in again if one is not None]))
+
+
 def _interval(mean: float, estimates: NDArray[np.float64]) -> Interval:
     low, high = np.quantile(estimates, [(1 - SHARE) / 2, (1 + SHARE) / 2])
     return Interval(mean=mean, low=float(low), high=float(high))

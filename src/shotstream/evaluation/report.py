@@ -11,6 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from shotstream.core.errors import InputError
 from shotstream.core.files import write_bytes, write_text
+from shotstream.evaluation.intervals import Interval
 from shotstream.evaluation.judge import shots_of
 from shotstream.evaluation.measures import MEASURES, Measure
 from shotstream.evaluation.plots import plot_by_shot, plot_speed
@@ -48,13 +49,13 @@ def _page(scores: SuiteScores, has_speed: bool, boards: Sequence[str]) -> str:
         f"Written by `shotstream eval report {run}` from `shotstream eval suite {run}`. Suite "
         f"`{scores.suite_version}`, {scores.stories} stories; cuts by {scores.detector}; attributes and features by "
         f"{scores.recognisers}. Means over stories, in brackets the range of 95% of bootstrapped means.",
-        _table(scores, lambda row, measure: _cell(row, measure)),
+        _table(scores, lambda row, measure: _cell(row.measures.get(measure.key), ".3g")),
         "Not computed: the aesthetic score and the paper's own feature networks, whose weights are not in the package.",
         "## On the scale from floor to ceiling",
         "(x - floor) / (ceiling - floor): 0 is the floor, 1 the truth through the autoencoder. Floors: "
         + ", ".join(f"{measure.title}: {measure.floor}" for measure in MEASURES if measure.floor)
         + ".",
-        _table(scores, lambda row, measure: f"{row.scaled[measure.key]:.2f}" if measure.key in row.scaled else "-"),
+        _table(scores, lambda row, measure: _cell(row.scaled.get(measure.key), ".2f")),
         "## Recognised, by attribute",
         _attributes(scores),
         "## Along a story",
@@ -77,9 +78,8 @@ def _table(scores: SuiteScores, cell: Callable[[SystemScores, Measure], str]) ->
     return _markdown(head, rows)
 
 
-def _cell(row: SystemScores, measure: Measure) -> str:
-    found = row.measures.get(measure.key)
-    return "-" if found is None else f"{found.mean:.3g} [{found.low:.3g}, {found.high:.3g}]"
+def _cell(found: Interval | None, digits: str) -> str:
+    return "-" if found is None else f"{found.mean:{digits}} [{found.low:{digits}}, {found.high:{digits}}]"
 
 
 def _attributes(scores: SuiteScores) -> str:

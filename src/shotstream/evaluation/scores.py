@@ -10,7 +10,7 @@ import numpy as np
 from shotstream.core.config import Config
 from shotstream.evaluation.drift import Typical, by_shot, drift
 from shotstream.evaluation.frechet import frechet_distance
-from shotstream.evaluation.intervals import Interval, bootstrap, bootstrap_of, scaled
+from shotstream.evaluation.intervals import Interval, bootstrap, bootstrap_of, bootstrap_scaled, scaled
 from shotstream.evaluation.measures import CEILING, MEASURES, REFERENCE
 from shotstream.evaluation.run import StoryRecord, SuiteRun
 from shotstream.evaluation.suites import SuiteStory
@@ -19,14 +19,15 @@ from shotstream.evaluation.suites import SuiteStory
 class SystemScores(Config):
     """One system's row. What could not be measured is not in it.
 
-    ``scaled``: (x - floor) / (ceiling - floor), where both were run. ``recognised``: share of right answers by
-    attribute. ``alignment_by_shot`` and ``strangeness_by_shot``: means over the stories that have such a shot.
+    ``scaled``: (x - floor) / (ceiling - floor), where both were run, over the stories that all three have filmed.
+    ``recognised``: share of right answers by attribute. ``alignment_by_shot`` and ``strangeness_by_shot``: means over
+    the stories that have such a shot.
     """
 
     stories: int
     missing: tuple[str, ...]
     measures: dict[str, Interval]
-    scaled: dict[str, float]
+    scaled: dict[str, Interval]
     asked_recognised: float
     recognised: dict[str, float]
     alignment_by_shot: tuple[float, ...]
@@ -55,12 +56,13 @@ class SuiteScores(Config):
 def score(run: SuiteRun, systems: Sequence[str], count: int | None, absent: dict[str, str]) -> SuiteScores:
     """Score what is on disk. The reference's films must be there; systems without any film are left out."""
     typical, reference = _reference(run, count)
-    rows = {}
+    rows, values = {}, {}
     for name in systems:
         done = _done(run, name, count)
         if done:
-            rows[name] = _row(run, name, done, count, typical, reference)
-    rows = {name: row.model_copy(update={"scaled": _scaled(row, rows)}) for name, row in rows.items()}
+            values[name] = _values(run, name, done, typical)
+            rows[name] = _row(run, name, done, count, values[name], typical, reference)
+    rows = {name: row.model_copy(update={"scaled": _scaled(name, rows, values)}) for name, row in rows.items()}
     return SuiteScores(
         suite=run.suite.name,
         suite_version=run.suite.version,
@@ -83,27 +85,39 @@ def _reference(run: SuiteRun, count: int | None) -> tuple[Typical, dict[int, np.
     return Typical.of(cloud), features
 
 
+def _values(
+    run: SuiteRun, name: str, done: list[tuple[SuiteStory, StoryRecord]], typical: Typical
+) -> dict[str, dict[int, float]]:
+    """By measure and story number, what is a number per story."""
+    found: dict[str, dict[int, float]] = {}
+    for story, record in done:
+        first, memory = record.seconds_to_first_frame, record.memory_bytes
+        own = {
+            "drift": drift(by_shot(run.features(name, story), typical)),
+            "end_to_end_fps": record.fps,
+            "first_frame_ms": None if first is None else 1e3 * first,
+            "memory_mb": None if memory is None else memory / 1e6,
+            **record.judgement.measures,
+        }
+        for key, value in own.items():
+            if value is not None:
+                found.setdefault(key, {})[story.number] = value
+    return found
+
+
 def _row(
     run: SuiteRun,
     name: str,
     done: list[tuple[SuiteStory, StoryRecord]],
     count: int | None,
+    values: dict[str, dict[int, float]],
     typical: Typical,
     reference: dict[int, np.ndarray],
 ) -> SystemScores:
     features = [run.features(name, story) for story, _ in done]
     truths = [reference[story.number] for story, _ in done if story.number in reference]
     strange = [by_shot(one, typical) for one in features]
-    values: dict[str, list[float]] = {
-        "drift": [drift(one) for one in strange],
-        "end_to_end_fps": [record.fps for _, record in done if record.fps is not None],
-        "first_frame_ms": [1e3 * one for _, record in done if (one := record.seconds_to_first_frame) is not None],
-        "memory_mb": [one / 1e6 for _, record in done if (one := record.memory_bytes) is not None],
-    }
-    for key in done[0][1].judgement.measures:
-        found = [record.judgement.measures.get(key) for _, record in done]
-        values[key] = [value for value in found if value is not None]
-    measures = {key: bootstrap(numbers) for key, numbers in values.items() if numbers}
+    measures = {key: bootstrap(list(numbers.values())) for key, numbers in values.items()}
     if len(truths) == len(features):
         measures["frechet_distance"] = _frechet(features, truths)
     recognised, share = _recognised([record for _, record in done])
@@ -148,14 +162,28 @@ def _by_index(stories: Sequence[Sequence[float]]) -> tuple[float, ...]:
     return tuple(float(np.mean([one[index] for one in stories if index < len(one)])) for index in range(longest))
 
 
-def _scaled(row: SystemScores, rows: dict[str, SystemScores]) -> dict[str, float]:
+def _scaled(
+    name: str, rows: dict[str, SystemScores], values: dict[str, dict[str, dict[int, float]]]
+) -> dict[str, Interval]:
     found = {}
     for measure in MEASURES:
-        if measure.floor not in rows or CEILING not in rows or measure.key not in row.measures:
+        key, trio = measure.key, (name, measure.floor, CEILING)
+        if any(system is None or system not in rows or key not in rows[system].measures for system in trio):
             continue
-        floor, ceiling = rows[measure.floor].measures.get(measure.key), rows[CEILING].measures.get(measure.key)
-        if floor is not None and ceiling is not None:
-            value = scaled(row.measures[measure.key].mean, floor.mean, ceiling.mean)
-            if value is not None:
-                found[measure.key] = value
+        by_story = [values[str(system)].get(key, {}) for system in trio]
+        common = sorted(set.intersection(*(set(one) for one in by_story)))
+        if common:
+            ours, floors, ceilings = ([one[story] for story in common] for one in by_story)
+            interval = bootstrap_scaled(ours, floors, ceilings)
+        else:  # a distance between clouds is no mean of stories: floor and ceiling as they are
+            own, floor, ceiling = (rows[str(system)].measures[key] for system in trio)
+            interval = _between(own, floor.mean, ceiling.mean)
+        if interval is not None:
+            found[key] = interval
     return found
+
+
+def _between(own: Interval, floor: float, ceiling: float) -> Interval | None:
+    ends = [scaled(end, floor, ceiling) for end in (own.low, own.mean, own.high)]
+    known = [end for end in ends if end is not None]
+    return Interval(mean=known[1], low=min(known), high=max(known)) if len(known) == len(ends) else None
