@@ -6,6 +6,7 @@ Tensors of latents are [..., channels, height, width]; a timestep tensor has the
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from itertools import pairwise
 
@@ -49,9 +50,10 @@ class FlowSchedule(Config):
 
     def draw_uniform(self, count: int, generator: torch.Generator, lowest: float = 0) -> Tensor:
         """[count] float32 training timesteps: a uniform index into the part of the table from ``lowest`` up."""
-        table = self.timesteps()
-        indices = torch.randint(int((table >= lowest).sum()), (count,), generator=generator)
-        return table[indices].float()
+        sigma = lowest / STEPS
+        unshifted = sigma / (self.shift - (self.shift - 1) * sigma)
+        entries = min(STEPS, 1 + math.floor(STEPS * (1 - unshifted) + 1e-9))  # the table begins with the noisiest
+        return self.timesteps()[torch.randint(entries, (count,), generator=generator)].float()
 
     def draw_logit_normal(
         self, count: int, generator: torch.Generator, mean: float = 0.0, deviation: float = 1.0
