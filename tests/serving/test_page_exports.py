@@ -16,6 +16,9 @@ from pypdf import PdfReader
 from shotstream.media.exports.formats import FORMATS
 from shotstream.media.video import read_info
 
+# Chromium lets a page download ten files; behind them it may ask a person, who is not here, and the test stood still.
+AT_ONCE = 8
+
 
 def opens(name: str, path: Path, folder: Path) -> bool:
     """Is this the film of two shots of nine frames?"""
@@ -67,7 +70,11 @@ def test_each_format_is_in_the_menu_and_opens(page, tmp_path) -> None:
     page.get_by_role("button", name="Export…").click()
     names = page.evaluate("[...document.querySelectorAll('[data-format]')].map(one => one.dataset.format)")
     assert sorted(names) == sorted([*FORMATS, "film"])
-    for name in names:
+    for number, name in enumerate(names):
+        if number == AT_ONCE:
+            page.reload()
+            wait(page, "document.querySelectorAll('.strip .shot').length === 2")
+            page.get_by_role("button", name="Export…").click()
         path = tmp_path / f"{name}-file"
         with page.expect_download() as download:
             page.locator(f"[data-format={name}]").click()
