@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from shotstream.models import layers
 from shotstream.models.layers import SelfAttention
 from shotstream.models.transformer import Transformer
 from shotstream.models.weights import load_transformer
@@ -55,3 +56,14 @@ def test_weights_that_learn_get_their_gradients(tiny_model: Path) -> None:
     model(latents, torch.full((1,), 700.0), torch.randn(1, 1, 5, model.config.text_dim)).square().sum().backward()
     attention = first_attention(model)
     assert all(part.weight.grad is not None for part in (attention.q, attention.k, attention.v))
+
+
+def test_without_onednn_s_bfloat16_gelu_is_a_function_of_its_own(
+    tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, _ = load_transformer(tiny_model / "student.safetensors", dtype=torch.bfloat16)
+    monkeypatch.setattr(layers, "_onednn_has_bfloat16", lambda: False)
+    without = flow_of(model)
+    for layer in model.blocks:
+        layer.fused = False
+    assert torch.equal(without, flow_of(model))

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import cast
 
 import torch
@@ -167,9 +168,16 @@ def unit_rows(rows: int, dim: int) -> nn.Parameter:
     return nn.Parameter(normal_(torch.empty(1, rows, dim), std=dim**-0.5))
 
 
+@cache
+def _onednn_has_bfloat16() -> bool:
+    """Whether torch was built with oneDNN, and oneDNN multiplies bfloat16 on this processor."""
+    return torch.backends.mkldnn.is_available() and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+
+
 def linear_gelu(linear: nn.Linear, x: Tensor) -> Tensor:
     """gelu(linear(x)), tanh form; on CPU in bfloat16 oneDNN does both at once (as it does for torch's compiler)."""
-    if x.device.type == "cpu" and x.dtype == linear.weight.dtype == torch.bfloat16 and untouched(linear):
+    narrow_on_cpu = x.device.type == "cpu" and x.dtype == linear.weight.dtype == torch.bfloat16
+    if narrow_on_cpu and untouched(linear) and _onednn_has_bfloat16():
         return cast(Tensor, torch.ops.mkldnn._linear_pointwise(x, linear.weight, linear.bias, "gelu", [], "tanh"))
     return F.gelu(linear(x), approximate="tanh")
 

@@ -129,7 +129,7 @@ def _compile(shots: ShotDirector) -> None:
     from torch._dynamo import config  # takes a second to import
 
     config.recompile_limit = max(config.recompile_limit, MOST_SHAPES)
-    shots.model = copy.deepcopy(shots.model)
+    shots.model = copy.deepcopy(shots.model).fuse_(False)  # the compiler fuses for itself, and stumbles over ours
     for layer in shots.model.blocks:
         layer.compile()
 
