@@ -60,8 +60,10 @@ def score(run: SuiteRun, systems: Sequence[str], count: int | None, absent: dict
     for name in systems:
         done = _done(run, name, count)
         if done:
-            values[name] = _values(run, name, done, typical)
-            rows[name] = _row(run, name, done, count, values[name], typical, reference)
+            features = [run.features(name, story) for story, _ in done]
+            strange = [by_shot(one, typical) for one in features]
+            values[name] = _values(done, strange)
+            rows[name] = _row(run.missing(name, count), done, values[name], features, strange, reference)
     rows = {name: row.model_copy(update={"scaled": _scaled(name, rows, values)}) for name, row in rows.items()}
     return SuiteScores(
         suite=run.suite.name,
@@ -85,15 +87,13 @@ def _reference(run: SuiteRun, count: int | None) -> tuple[Typical, dict[int, np.
     return Typical.of(cloud), features
 
 
-def _values(
-    run: SuiteRun, name: str, done: list[tuple[SuiteStory, StoryRecord]], typical: Typical
-) -> dict[str, dict[int, float]]:
+def _values(done: list[tuple[SuiteStory, StoryRecord]], strange: list[np.ndarray]) -> dict[str, dict[int, float]]:
     """By measure and story number, what is a number per story."""
     found: dict[str, dict[int, float]] = {}
-    for story, record in done:
+    for (story, record), by_shots in zip(done, strange, strict=True):
         first, memory = record.seconds_to_first_frame, record.memory_bytes
         own = {
-            "drift": drift(by_shot(run.features(name, story), typical)),
+            "drift": drift(by_shots),
             "end_to_end_fps": record.fps,
             "first_frame_ms": None if first is None else 1e3 * first,
             "memory_mb": None if memory is None else memory / 1e6,
@@ -106,24 +106,21 @@ def _values(
 
 
 def _row(
-    run: SuiteRun,
-    name: str,
+    missing: tuple[str, ...],
     done: list[tuple[SuiteStory, StoryRecord]],
-    count: int | None,
     values: dict[str, dict[int, float]],
-    typical: Typical,
+    features: list[np.ndarray],
+    strange: list[np.ndarray],
     reference: dict[int, np.ndarray],
 ) -> SystemScores:
-    features = [run.features(name, story) for story, _ in done]
     truths = [reference[story.number] for story, _ in done if story.number in reference]
-    strange = [by_shot(one, typical) for one in features]
     measures = {key: bootstrap(list(numbers.values())) for key, numbers in values.items()}
     if len(truths) == len(features):
         measures["frechet_distance"] = _frechet(features, truths)
     recognised, share = _recognised([record for _, record in done])
     return SystemScores(
         stories=len(done),
-        missing=run.missing(name, count),
+        missing=missing,
         measures={measure.key: measures[measure.key] for measure in MEASURES if measure.key in measures},
         scaled={},
         asked_recognised=share,
