@@ -64,6 +64,7 @@ def test_changes_reach_every_depth_of_the_preset_and_must_fit_it() -> None:
         ({"context": {"policy": "newest"}}, "changes.context.policy: Input should be 'dynamic'"),
         ({"transformer": {"phase": 0}}, "changes.transformer.phase: Extra inputs"),
         ({"context": 3}, "changes.context: Input should be"),
+        ({"context": {"policy": "caption"}}, "context.policy: 'caption' compares words"),
     ):
         with pytest.raises(InputError, match=said):
             training_preset(PresetRecipe(preset="nano", changes=changes))

@@ -129,6 +129,15 @@ def teacher(material: MaterialSettings, preset_file: str, times: str = "even") -
     )
 
 
+def test_chains_cannot_read_the_caption_of_the_shot_to_come(
+    with_pictures: MaterialSettings, preset_file: str, own_store: Path
+) -> None:
+    changed = {"chain_share": 0.5, "changes": {"context": {"captions": "target"}}}
+    recipe = teacher(with_pictures, preset_file).model_copy(update=changed)
+    with pytest.raises(InputError, match="chain_share: "):
+        TeacherStage(recipe, own_store, ignore)
+
+
 def test_memories_need_pictures_of_whole_stories() -> None:
     with pytest.raises(InputError, match="memory_share"):
         read_recipe("storyworld/teacher", ["material.picture_stories=0", "memory_share=0.5"])

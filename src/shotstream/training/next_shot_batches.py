@@ -189,14 +189,19 @@ class NextShotSampler:
             zeros = torch.zeros_like(sample.condition)
             sample = sample._replace(condition=zeros, shots=[0] * len(sample.shots))
         elif bool(sample.condition.any()) and draw.random() < 0.5:
-            generator = torch.Generator().manual_seed(draw.getrandbits(62))
-            noise = torch.randn(sample.condition.shape, generator=generator)
-            sample = sample._replace(condition=sample.condition + settings.context_noise * draw.random() * noise)
+            sample = sample._replace(condition=a_little_noisy(draw, sample.condition, settings.context_noise))
         if draw.random() < settings.caption_drop:
             sample = sample._replace(
                 captions=torch.zeros_like(sample.captions), caption=torch.zeros_like(sample.caption)
             )
         return sample
+
+
+def a_little_noisy(draw: random.Random, latents: Tensor, most: float) -> Tensor:
+    """``latents`` with noise of up to ``most`` on all of them."""
+    generator = torch.Generator().manual_seed(draw.getrandbits(62))
+    noise = torch.randn(latents.shape, generator=generator)
+    return latents + most * draw.random() * noise
 
 
 def check_whole_blocks(lengths: Iterable[int], geometry: Geometry) -> None:

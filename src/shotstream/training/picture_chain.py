@@ -20,7 +20,7 @@ from shotstream.core.flow import add_noise
 from shotstream.models.transformer import Transformer
 from shotstream.models.visibility import clean_and_noisy
 from shotstream.training.losses import flow_loss
-from shotstream.training.next_shot_batches import NextShotSettings
+from shotstream.training.next_shot_batches import NextShotSettings, a_little_noisy
 from shotstream.training.picture_store import PictureStore
 
 
@@ -52,9 +52,8 @@ def draw_chain(
     for _ in range(max(1, frames // (2 * length - 1))):
         latents, words = store.draw_story(draw, length)
         pictures.append(latents)
-        generator = torch.Generator().manual_seed(draw.getrandbits(62))
-        much = settings.context_noise * draw.random() * (draw.random() < 0.5)
-        remembered.append(latents + much * torch.randn(latents.shape, generator=generator))
+        noisy = draw.random() < 0.5
+        remembered.append(a_little_noisy(draw, latents, settings.context_noise) if noisy else latents)
         captions.append(words * (draw.random() >= settings.caption_drop))
         steps = [0, *(draw.randint(1, max(1, budget // (length - 1))) for _ in range(length - 1))]
         positions.append(torch.tensor(steps).cumsum(0))

@@ -51,15 +51,17 @@ def training_preset(choice: PresetRecipe) -> Preset:
     Raises :class:`InputError` for an unknown name and for changes that do not fit, :class:`WeightsError` for a file
     that describes none.
     """
-    named = named_preset(choice.preset)
-    if not choice.changes:
-        return named
+    chosen = named_preset(choice.preset)
     try:
-        return Preset.model_validate(_merged(named.model_dump(), choice.changes))
+        if choice.changes:
+            chosen = Preset.model_validate(_merged(chosen.model_dump(), choice.changes))
     except ValidationError as fault:
         first = fault.errors()[0]
         place = ".".join(("changes", *map(str, first["loc"])))
         raise InputError(f"{place}: {first['msg']}; mend it, or leave it out") from fault
+    if chosen.context.policy == "caption":
+        raise InputError("context.policy: 'caption' compares words, and training has embeddings alone; choose another")
+    return chosen
 
 
 def named_preset(name: str) -> Preset:

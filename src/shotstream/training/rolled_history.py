@@ -46,7 +46,7 @@ class RolledHistory:
         self._shots.append(_MadeShot(frames, pictures, caption.detach()))
 
     def context(self, caption: Tensor) -> ContextFrames:
-        """What conditions the next shot, ``caption`` is its own (a first shot's zeros read it)."""
+        """What conditions the next shot; ``caption`` is its own (a first shot's zeros read it)."""
         geometry = self._codec.geometry
         budget = geometry.context_frames
         chosen = POLICIES[self._settings.policy]([PastShot(shot.frames) for shot in self._shots], budget, "")

@@ -20,6 +20,7 @@ from PIL import Image
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
+from shotstream.core.errors import InputError
 from shotstream.core.flow import STEPS, add_noise
 from shotstream.core.randomness import derive, stream
 from shotstream.models.transformer import Transformer
@@ -53,9 +54,8 @@ class TeacherRecipe(PresetRecipe):
     # "uniform" is the published draw (a uniform index into the shifted table) with the published weight per timestep;
     # "even" the same draw without it: more of what is decided while noise hides all.
     times: Literal["logit-normal", "uniform", "even"] = "logit-normal"
-    memory_lowest: float = Field(
-        default=0, ge=0, le=STEPS
-    )  # behind other pictures, drawn evenly from here up; 0: as all
+    # Behind other pictures, times are drawn evenly from here up; 0: as for all.
+    memory_lowest: float = Field(default=0, ge=0, le=STEPS)
     trained: Literal["all", "self-attention"] = "all"  # self-attention alone: the published fine-tuning
 
     @model_validator(mode="after")
@@ -71,6 +71,10 @@ class TeacherStage:
     def __init__(self, recipe: TeacherRecipe, store: Path, progress: Callable[[int, int], None]) -> None:
         self.recipe = recipe
         self.preset = training_preset(recipe)
+        if recipe.chain_share and self.preset.context.captions == "target":
+            raise InputError(
+                "chain_share: a picture there is remembered by several, whose captions differ; set it to 0"
+            )
         torch.manual_seed(derive(recipe.seed, "weights"))
         self._model = Transformer(self.preset.transformer)
         if recipe.start:
