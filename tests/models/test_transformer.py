@@ -10,6 +10,7 @@ from torch import Tensor
 
 from shotstream.models.caches import ContextCache, GradientMemory, KeyValueMemory, ShotCache, Storage
 from shotstream.models.config import TransformerConfig
+from shotstream.models.dense_memory import DenseMemory
 from shotstream.models.rope import rotary_angles, rotation
 from shotstream.models.transformer import Transformer
 from shotstream.models.visibility import block_causal, clean_and_noisy, clean_then_noisy, everything, next_shot
@@ -48,12 +49,12 @@ class Story:
 def memory(config: TransformerConfig, kind: str) -> Storage:
     if kind == "gradient":
         return GradientMemory(config.layers)
-    return KeyValueMemory.allocate(
+    return (DenseMemory if kind == "dense" else KeyValueMemory).allocate(
         config, batch=1, capacity=(CONDITION + FRAMES) * TOKENS, device=torch.device("cpu"), dtype=torch.float32
     )
 
 
-@pytest.mark.parametrize("kind", ["preallocated", "gradient"])
+@pytest.mark.parametrize("kind", ["preallocated", "dense", "gradient"])
 @torch.no_grad()
 def test_block_by_block_over_caches_equals_the_masked_pass(model: Transformer, kind: str) -> None:
     story = Story()
@@ -76,7 +77,7 @@ def test_a_causal_model_that_sees_everything_is_the_bidirectional_one(model: Tra
     exactly(story.run(model, layout=everything(8)), story.run(model))
 
 
-@pytest.mark.parametrize("kind", ["preallocated", "gradient"])
+@pytest.mark.parametrize("kind", ["preallocated", "dense", "gradient"])
 @torch.no_grad()
 def test_refresh_and_first_step_in_one_pass_equal_two_passes(model: Transformer, kind: str) -> None:
     story = Story()
@@ -217,8 +218,11 @@ def test_the_same_call_gives_the_same_bits(model: Transformer) -> None:
         assert torch.equal(Story().run(model), Story().run(model))
 
 
-def test_a_full_cache_says_how_much_was_needed(config: TransformerConfig) -> None:
-    storage = KeyValueMemory.allocate(config, batch=1, capacity=4, device=torch.device("cpu"), dtype=torch.float32)
+@pytest.mark.parametrize("kind", [KeyValueMemory, DenseMemory])
+def test_a_full_cache_says_how_much_was_needed(
+    config: TransformerConfig, kind: type[KeyValueMemory] | type[DenseMemory]
+) -> None:
+    storage = kind.allocate(config, batch=1, capacity=4, device=torch.device("cpu"), dtype=torch.float32)
     k = torch.zeros(1, 3, config.heads, config.head_dim)
     cache = ContextCache(storage)
     cache.append(0, k, k)

@@ -2,7 +2,7 @@
 
 Axes: L layers, B batch, T tokens, H heads, D head width, S captions, W caption tokens.
 One memory of fixed capacity holds [condition frames | finished blocks | block under work]; both caches are
-windows on it, so attention reads one contiguous view and nothing is ever copied:
+windows on it, so attention reads one view:
 
     memory = KeyValueMemory.allocate(config, batch=1, capacity=...)
     context = ContextCache(memory)       # written by one pass at timestep 0, once per shot
@@ -11,9 +11,6 @@ windows on it, so attention reads one contiguous view and nothing is ever copied
 
 from __future__ import annotations
 
-import math
-import mmap
-from collections.abc import Sequence
 from typing import Literal, NamedTuple, Protocol
 
 import torch
@@ -60,8 +57,6 @@ class KeyValueMemory:
     ) -> KeyValueMemory:
         """Room for ``capacity`` tokens per sample."""
         shape = (config.layers, batch, config.heads, capacity, config.head_dim)
-        if device.type == "cpu":
-            return cls(*(_own_pages(shape, dtype).transpose(2, 3) for _ in range(2)))
         return cls(*(torch.empty(shape, device=device, dtype=dtype).transpose(2, 3) for _ in range(2)))
 
     @property
@@ -85,16 +80,6 @@ class KeyValueMemory:
         self.values[:, :, start : start + kept] = self.values[:, :, start + drop : stop].clone()
         moved = rotate(self.keys[:, :, start + drop : stop].flatten(0, 1), turn).unflatten(0, self.keys.shape[:2])
         self.keys[:, :, start : start + kept] = moved.to(self.keys.dtype)
-
-
-def _own_pages(shape: Sequence[int], dtype: torch.dtype) -> Tensor:
-    """Zeros in pages asked of the system, not of the allocator, and given back with the tensor.
-
-    A memory lives for a shot, what passes allocate for milliseconds; from one heap, films that take turns leave holes
-    between memories that no later one fits, and a studio's process grows.
-    """
-    count = math.prod(shape)
-    return torch.frombuffer(mmap.mmap(-1, count * dtype.itemsize), dtype=dtype).view(*shape)
 
 
 class HostMemory(KeyValueMemory):

@@ -9,9 +9,7 @@ autocast, and after ``Transformer.narrow_``, only the matrix products are narrow
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import cast
 
 import torch
@@ -21,6 +19,7 @@ from torch import Tensor, nn
 from shotstream.models.attention import Backend, TokenSegment, attend, attend_segments
 from shotstream.models.caches import Cache, CaptionsRead
 from shotstream.models.config import TransformerConfig
+from shotstream.models.products import ReadProduct, multiply
 from shotstream.models.rope import rotate
 
 
@@ -42,11 +41,6 @@ def product_dtype(device_type: str, weight_dtype: torch.dtype) -> torch.dtype:
 def narrow(x: Tensor, weight: Tensor) -> Tensor:
     """``x`` in the precision its product with ``weight`` will run in: one cast for several products."""
     return x.to(product_dtype(x.device.type, weight.dtype))
-
-
-def untouched(*products: nn.Module) -> bool:
-    """Whether they are linear layers as they were loaded: not learning, adapted, sharded or in int8."""
-    return all(type(product) is nn.Linear and not product.weight.requires_grad for product in products)
 
 
 class RMSNorm(nn.Module):
@@ -82,6 +76,8 @@ def modulated_norm(x: Tensor, shift: Tensor, scale: Tensor, eps: float) -> Tenso
 class _Attention(nn.Module):
     """The projections and norms self- and cross-attention have in common."""
 
+    _out: ReadProduct | None = None
+
     def __init__(self, config: TransformerConfig) -> None:
         super().__init__()
         dim = config.dim
@@ -100,42 +96,50 @@ class _Attention(nn.Module):
 class SelfAttention(_Attention):
     """Rotary self-attention over [cache, this pass]."""
 
-    _joined: tuple[Tensor, Tensor] | None = None  # weights and biases of q, k, v, one under the other
+    _qkv: ReadProduct | None = None
 
-    def join_(self) -> None:
-        """One product for three from now on: the weights of q, k and v become views of one matrix."""
-        products = (self.q, self.k, self.v)
-        self._joined = torch.cat([one.weight for one in products]), torch.cat([one.bias for one in products])
-        for product, weight, bias in zip(products, *(whole.chunk(3) for whole in self._joined), strict=True):
-            product.weight.data, product.bias.data = weight, bias
+    def fuse_(self, on: bool) -> None:
+        """One product, one norm and one rotation for what would be three, two and two; ``on`` False undoes it."""
+        self._qkv = ReadProduct(self.q, self.k, self.v) if on else None
+        self._out = ReadProduct(self.o) if on else None
 
-    def separate_(self) -> None:
-        """Undo :meth:`join_`."""
-        self._joined = None
+    def _project(self, h: Tensor, turn: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Rotated q and k, and v, [B, T, H, D] each, of h [B, T, C]."""
+        if self._qkv is not None and self._qkv.stands_for(self.q, self.k, self.v):
+            return self._project_at_once(self._qkv(h), turn)
+        q, k, v = self.q(h), self.k(h), self.v(h)
+        q = rotate(self._split(self.norm_q(q)), turn).to(h.dtype)
+        k = rotate(self._split(self.norm_k(k)), turn).to(h.dtype)
+        return q, k, self._split(v)
 
-    def _project(self, h: Tensor) -> Sequence[Tensor]:
-        """q, k, v of h [B, T, C]."""
-        joined = self._joined
-        # Weights that were copied or moved since are no views of what was joined any more.
-        if joined is None or not untouched(self.q, self.k, self.v) or self.q.weight.data_ptr() != joined[0].data_ptr():
-            return self.q(h), self.k(h), self.v(h)
-        return F.linear(h, *joined).chunk(3, dim=-1)
+    def _project_at_once(self, qkv: Tensor, turn: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The same of q, k, v [B, T, 3 C] side by side."""
+        q, _, v = qkv.chunk(3, dim=-1)
+        both = qkv[..., : 2 * q.shape[-1]].unflatten(-1, (2, -1)).float()
+        normed = F.rms_norm(both, both.shape[-1:], eps=self.norm_q.eps)
+        normed = normed * torch.stack([self.norm_q.weight, self.norm_k.weight])
+        turned = rotate(self._split(normed).flatten(-3, -2), turn).to(qkv.dtype)
+        q, k = turned.chunk(2, dim=-2)
+        return q, k, self._split(v)
 
     def forward(self, x: Tensor, call: Pass, layer: int) -> Tensor:
         """x [B, F, N, C] -> [B, F, N, C]."""
-        h = narrow(x, self.q.weight).flatten(1, 2)
-        q, k, v = self._project(h)
-        q = rotate(self._split(self.norm_q(q)), call.turn).to(h.dtype)
-        k = rotate(self._split(self.norm_k(k)), call.turn).to(h.dtype)
-        v = self._split(v)
+        q, k, v = self._project(narrow(x, self.q.weight).flatten(1, 2), call.turn)
         if call.cache is not None:
             k, v = call.cache.append(layer, k, v)
         seen = attend_segments(q, k, v, call.plan, call.backend)
-        return self.o(seen.flatten(-2)).view(x.shape)
+        return multiply(self._out, self.o, seen.flatten(-2)).view(x.shape)
 
 
 class CrossAttention(_Attention):
     """Every frame's tokens attend to the caption of the shot that frame belongs to, padding included."""
+
+    _query: ReadProduct | None = None
+
+    def fuse_(self, on: bool) -> None:
+        """Products in the order the processor multiplies in; ``on`` False undoes it."""
+        self._query = ReadProduct(self.q) if on else None
+        self._out = ReadProduct(self.o) if on else None
 
     def caption_keys_values(self, text: Tensor) -> tuple[Tensor, Tensor]:
         """text [B, S, W, C] -> k, v [B, S, W, H, D]."""
@@ -145,7 +149,7 @@ class CrossAttention(_Attention):
     def forward(self, x: Tensor, captions: CaptionsRead, call: Pass) -> Tensor:
         """x [B, F, N, C] -> [B, F, N, C]."""
         h = narrow(x, self.q.weight)
-        q = self._split(self.norm_q(self.q(h)).to(h.dtype))
+        q = self._split(self.norm_q(multiply(self._query, self.q, h)).to(h.dtype))
         each = 0 if captions.each is None else len(captions.each[0]) // len(x)
         parts = []
         if captions.each is not None:
@@ -154,7 +158,7 @@ class CrossAttention(_Attention):
         if each < x.shape[1]:  # one product for all frames that read the same caption
             parts.append(attend(q[:, each:].flatten(1, 2), *captions.rest, call.backend))
         seen = parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
-        return self.o(seen.flatten(-2)).view(x.shape)
+        return multiply(self._out, self.o, seen.flatten(-2)).view(x.shape)
 
 
 def normal_(weight: Tensor, std: float) -> Tensor:
@@ -168,24 +172,11 @@ def unit_rows(rows: int, dim: int) -> nn.Parameter:
     return nn.Parameter(normal_(torch.empty(1, rows, dim), std=dim**-0.5))
 
 
-@cache
-def _onednn_has_bfloat16() -> bool:
-    """Whether torch was built with oneDNN, and oneDNN multiplies bfloat16 on this processor."""
-    return torch.backends.mkldnn.is_available() and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
-
-
-def linear_gelu(linear: nn.Linear, x: Tensor) -> Tensor:
-    """gelu(linear(x)), tanh form; on CPU in bfloat16 oneDNN does both at once (as it does for torch's compiler)."""
-    narrow_on_cpu = x.device.type == "cpu" and x.dtype == linear.weight.dtype == torch.bfloat16
-    if narrow_on_cpu and untouched(linear) and _onednn_has_bfloat16():
-        return cast(Tensor, torch.ops.mkldnn._linear_pointwise(x, linear.weight, linear.bias, "gelu", [], "tanh"))
-    return F.gelu(linear(x), approximate="tanh")
-
-
 class Layer(nn.Module):
     """Self-attention, cross-attention, feed-forward; six-way modulation by the frame's timestep."""
 
-    fused = False  # q, k, v in one product, GELU inside its own: for weights that are loaded and only read
+    _grow: ReadProduct | None = None  # the feed-forward's first product with its GELU
+    _shrink: ReadProduct | None = None
 
     def __init__(self, config: TransformerConfig) -> None:
         super().__init__()
@@ -206,16 +197,18 @@ class Layer(nn.Module):
         x = x + self.cross_attn(self.norm3(x), captions, call)
         grow = cast(nn.Linear, self.ffn[0])
         h = narrow(modulated_norm(x, shift_f, scale_f, self.eps), grow.weight)
-        wide = linear_gelu(grow, h) if self.fused else self.ffn[1](grow(h))
-        return torch.addcmul(x, self.ffn[2](wide).float(), gate_f)
+        made = self._grow
+        wide = made(h) if made is not None and made.stands_for(grow) else self.ffn[1](grow(h))
+        return torch.addcmul(x, multiply(self._shrink, self.ffn[2], wide).float(), gate_f)
 
     def fuse_(self, on: bool = True) -> None:
-        """Fewer, larger operations that say the same within rounding; ``on`` False undoes it."""
-        self.fused = on
-        if on:
-            self.self_attn.join_()
-        else:
-            self.self_attn.separate_()
+        """Fewer, larger operations that say the same within rounding, for weights that are loaded and only read;
+        ``on`` False undoes it."""
+        self.self_attn.fuse_(on)
+        self.cross_attn.fuse_(on)
+        grow, shrink = cast(nn.Linear, self.ffn[0]), cast(nn.Linear, self.ffn[2])
+        self._grow = ReadProduct(grow, activation="gelu") if on else None
+        self._shrink = ReadProduct(shrink) if on else None
 
 
 class Head(nn.Module):

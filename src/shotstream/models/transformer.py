@@ -25,6 +25,7 @@ from shotstream.models.layers import (
     unpatchify,
 )
 from shotstream.models.rope import rotary_angles, rotation
+from shotstream.models.timesteps import KnownTimes, Times
 from shotstream.models.visibility import Layout, everything, segments
 
 LayerRunner = Callable[[nn.Module, Tensor, Tensor, CaptionsRead, Pass, int], Tensor]
@@ -59,6 +60,7 @@ class Transformer(nn.Module):
         self.time_projection = nn.Sequential(nn.SiLU(), nn.Linear(dim, dim * 6))
         self.blocks = nn.ModuleList(Layer(config) for _ in range(config.layers))
         self.head = Head(config)
+        self.known_times = KnownTimes()
         self._run_layer: LayerRunner = _run_layer
         self._run_layer_with_cache: LayerRunner = _run_layer
         self._initialise()
@@ -164,7 +166,8 @@ class Transformer(nn.Module):
             cache=cache,
             backend=self.backend,
         )
-        time, modulation = self._timesteps(timesteps.reshape(batch, -1))
+        layers = (*self.time_embedding.parameters(), *self.time_projection.parameters())
+        time, modulation = self.known_times.of(timesteps.reshape(batch, -1), layers, self._timesteps)
         read = _caption_index(caption_index, captions.captions, batch, latents.device)
         run = self._run_layer if cache is None else self._run_layer_with_cache
         x = self.patch_embedding(latents).float()
@@ -182,7 +185,7 @@ class Transformer(nn.Module):
     def _layers(self) -> Iterator[Layer]:
         return cast(Iterator[Layer], iter(self.blocks))
 
-    def _timesteps(self, timesteps: Tensor) -> tuple[Tensor, Tensor]:
+    def _timesteps(self, timesteps: Tensor) -> Times:
         """[B, F or 1] -> embedding [B, F or 1, C] and six-way modulation [B, F or 1, 6, C], float32."""
         with torch.autocast(self.device.type, enabled=False):
             # float64 angles are computed where the timesteps are: not every device has float64.

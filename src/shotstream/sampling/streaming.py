@@ -5,6 +5,8 @@ Axes: B batch, K condition frames, f frames of one block, C channels, h, w laten
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import torch
 from torch import Tensor
 
@@ -18,6 +20,7 @@ from shotstream.models.caches import (
     ShotCache,
     Storage,
 )
+from shotstream.models.dense_memory import DenseMemory
 from shotstream.models.layers import product_dtype
 from shotstream.models.rope import rotary_angles, rotation, time_shift
 from shotstream.models.transformer import Transformer
@@ -25,6 +28,8 @@ from shotstream.models.visibility import Layout, clean_then_noisy
 from shotstream.sampling.branches import Branches
 from shotstream.sampling.context import ContextFrames
 from shotstream.sampling.solvers import NEVER, GradientPolicy
+
+Memory = TypeVar("Memory", KeyValueMemory, DenseMemory)
 
 
 class StreamingShot:
@@ -186,12 +191,18 @@ class StreamingShot:
 
     def make_storage(self, latents: Tensor, max_frames: int) -> Storage:
         """Room for the condition frames and ``max_frames`` frames of the shot; unbounded when gradients flow."""
-        config = self.model.config
         if self.gradient.anywhere:
-            return GradientMemory(config.layers)
-        kind = HostMemory if self.cache_place == "host" else KeyValueMemory
+            return GradientMemory(self.model.config.layers)
+        if self.cache_place == "host":
+            return self.allocate(HostMemory, latents, max_frames)
+        if latents.device.type == "cpu":
+            return self.allocate(DenseMemory, latents, max_frames)
+        return self.allocate(KeyValueMemory, latents, max_frames)
+
+    def allocate(self, kind: type[Memory], latents: Tensor, max_frames: int) -> Memory:
+        """A memory of ``kind`` for the condition frames ``latents`` and ``max_frames`` frames of the shot."""
         return kind.allocate(
-            config,
+            self.model.config,
             batch=self.branches.count * len(latents),
             capacity=self._tokens(latents) + max_frames * self._tokens(latents[:, :1]),
             device=latents.device,

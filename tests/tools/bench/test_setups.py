@@ -16,7 +16,9 @@ CAPTIONS = ("wide shot. it walks", "it sits in the snow", "a red fox sleeps", "i
 # bf16 is not exact by nature; compiling takes minutes; overlap-encode and context-ahead change nothing a director does.
 EXACT = (
     "cache-views",
+    "dense-caches",
     "angles-once",
+    "timesteps-once",
     "prompts-once",
     "frames-once",
     "last-refresh",
@@ -24,7 +26,15 @@ EXACT = (
     "overlap-decode",
     "fused-products",
 )
-TO_THE_BIT = ("cache-views", "angles-once", "prompts-once", "frames-once", "overlap-decode")
+TO_THE_BIT = (
+    "cache-views",
+    "dense-caches",
+    "angles-once",
+    "timesteps-once",
+    "prompts-once",
+    "frames-once",
+    "overlap-decode",
+)
 
 Load = Callable[[str], Director]
 

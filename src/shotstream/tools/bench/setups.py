@@ -13,7 +13,7 @@ from shotstream.sampling.director import ShotDirector
 from shotstream.sampling.prompts import PromptReader, TextOnce
 from shotstream.sampling.streaming import StreamingShot
 from shotstream.tools.bench.int8 import in_int8
-from shotstream.tools.bench.slower import AnglesInEveryPass, ClonedCaches, EveryBlockRemembered
+from shotstream.tools.bench.slower import AnglesInEveryPass, ClonedCaches, EveryBlockRemembered, GappedCaches
 
 # Every number of remembered captions and every length of the caches is a shape of its own to the compiler.
 COMPILED_SHOTS, MOST_SHAPES = 8, 64
@@ -98,6 +98,12 @@ def _shots_as(part: type[StreamingShot]) -> Callable[[Setup], Setup]:
     return _changed(change)
 
 
+def _forget_timesteps(shots: ShotDirector) -> None:
+    shots.model = copy.deepcopy(shots.model).fuse_()
+    shots.model.known_times.most = 0
+    shots.reader = PromptReader(shots.model, shots.text_encoder, shots.reader.branches, kept=shots.reader.kept)
+
+
 def _forget_prompts(shots: ShotDirector) -> None:
     text = TextOnce(shots.text_encoder.encoder, kept=0)
     shots.text_encoder = shots.memory.text_encoder = text
@@ -137,7 +143,13 @@ def _compile(shots: ShotDirector) -> None:
 SPEEDUPS = {
     "bf16": Speedup(what="bfloat16 products and codec", switch=lambda setup: replace(setup, dtype="float32")),
     "cache-views": Speedup(what="caches that are views of one memory, not copies", switch=_shots_as(ClonedCaches)),
+    "dense-caches": Speedup(
+        what="keys and values without gaps, so that no product copies them", switch=_shots_as(GappedCaches)
+    ),
     "angles-once": Speedup(what="rotary angles once per shot", switch=_shots_as(AnglesInEveryPass)),
+    "timesteps-once": Speedup(
+        what="what a timestep becomes, kept for the blocks to come", switch=_changed(_forget_timesteps)
+    ),
     "prompts-once": Speedup(
         what="a prompt's embedding, keys and values once, kept for the shots that remember it",
         switch=_changed(_forget_prompts),
@@ -168,7 +180,10 @@ SPEEDUPS = {
         acts_on="first frame",
         ships_on=False,
     ),
-    "fused-products": Speedup(what="q, k, v in one product, GELU inside its own", switch=_changed(_unfused)),
+    "fused-products": Speedup(
+        what="q, k, v in one product, GELU inside its own, weights in the order oneDNN multiplies in",
+        switch=_changed(_unfused),
+    ),
     "int8": Speedup(what="the layers' linear products in int8", switch=_changed(_int8), ships_on=False),
     "compile": Speedup(
         what="torch.compile of the layers", switch=_changed(_compile), ships_on=False, settling=COMPILED_SHOTS

@@ -14,8 +14,14 @@ class ClonedCaches(StreamingShot):
     """Every write of keys and values copies a layer's whole cache."""
 
     def make_storage(self, latents: Tensor, max_frames: int) -> Storage:
-        storage = super().make_storage(latents, max_frames)
-        return CloningMemory(storage) if isinstance(storage, KeyValueMemory) else storage
+        return CloningMemory(self.allocate(KeyValueMemory, latents, max_frames))
+
+
+class GappedCaches(StreamingShot):
+    """Keys and values stay where they are written, with room for later ones between the heads."""
+
+    def make_storage(self, latents: Tensor, max_frames: int) -> Storage:
+        return self.allocate(KeyValueMemory, latents, max_frames)
 
 
 class AnglesInEveryPass(StreamingShot):
