@@ -60,6 +60,14 @@ def test_what_waits_in_the_queue_is_read_before_its_turn(film, engine):
     assert engine.read == ["A red fox in a forest. It sits."]
 
 
+def test_a_draft_is_read_as_the_shot_will_be(film, engine):
+    film.read_ahead("  It walks. ")
+    film.shot("  It walks. ").wait()
+    assert engine.read == ["A red fox in a forest. It walks."] == [engine.made[0][0].prompt]
+    with pytest.raises(InputError, match="shot 1"):
+        film.read_ahead(" ")
+
+
 def test_a_shot_is_extended_while_it_runs_and_stays_that_long(film, engine):
     take = film.shot("It walks.", seconds=0.6)
     for block in take:

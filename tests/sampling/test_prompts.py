@@ -69,3 +69,16 @@ def test_a_prompt_is_read_once_and_the_same_to_the_bit(model: Transformer, count
     for one, two, three in zip(alone.keys, beside.keys, again.keys, strict=True):
         assert torch.equal(one, two[:, 1:]) and torch.equal(one, three)
         assert not one.requires_grad
+
+
+def test_drafts_push_out_nothing_but_each_other(model: Transformer, counted: Counted) -> None:
+    reader = PromptReader(model, counted, Branches(1.0), kept=2)
+    reader.read(["a fox", "a bear"])
+    for draft in ("it", "it walks", "it walks", "it walks on"):
+        reader.read_ahead(draft)
+    assert counted.asked == [["a fox"], ["a bear"], ["it"], ["it walks"], ["it walks on"]]
+    reader.read(["a fox", "a bear"])
+    ahead = reader.read(["it walks on"])
+    assert len(counted.asked) == 5
+    fresh = PromptReader(model, counted, Branches(1.0), kept=2).read(["it walks on"])
+    assert all(torch.equal(ours, theirs) for ours, theirs in zip(ahead.keys, fresh.keys, strict=True))

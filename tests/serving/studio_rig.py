@@ -71,7 +71,10 @@ class Painter:
             noise = plan.noise.draw(index, 0, (1,)).item()
             colour = np.random.default_rng(derive(0, plan.prompt, str(noise))).integers(0, 256, 3)
             frames = np.full((length, self.geometry.height, self.geometry.width, 3), colour, np.uint8)
-            yield Block(index=index, frames=self.painted(plan.prompt, first, frames), latents=torch.zeros(0))
+            frames = self.painted(plan.prompt, first, frames)
+            if index == 0 and plan.on_first is not None:
+                plan.on_first(frames[0])
+            yield Block(index=index, frames=frames, latents=torch.zeros(0))
             index += 1
 
     def painted(self, prompt: str, first: int, frames: np.ndarray) -> np.ndarray:

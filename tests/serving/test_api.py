@@ -167,6 +167,14 @@ def test_words_are_checked(client) -> None:
     assert client.post("/api/check", json={"text": "a fox", "previous": "it sits in the forest"}).json()["hint"] == ""
 
 
+def test_a_draft_is_read_ahead(client, film, painter) -> None:
+    ahead = f"/api/films/{film}/ahead"
+    assert client.post(ahead, json={"caption": " "}).status_code == 422
+    assert client.post(ahead, json={"caption": "it walks"}).status_code == 204
+    assert painter.read == ["a fox it walks"]
+    assert client.post("/api/films/000000000000/ahead", json={"caption": "it walks"}).status_code == 404
+
+
 def test_openapi_and_protocol_are_published(client) -> None:
     paths = client.get("/api/openapi.json").json()["paths"]
     assert {"/api/films", "/api/films/{id}/shots", "/api/films/{id}/stream", "/api/films/{id}/film.mp4"} <= set(paths)

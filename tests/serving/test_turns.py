@@ -10,8 +10,8 @@ from studio_rig import Painter
 from shotstream.serving.hub import Hub, Outbox
 from shotstream.serving.library import Library
 from shotstream.serving.protocol import Shoot
-from shotstream.serving.session import Session
-from shotstream.serving.studio import Studio
+from shotstream.serving.session import RefusedError, Session
+from shotstream.serving.studio import DRAFTS_APART, Studio
 
 
 class Day:
@@ -69,3 +69,19 @@ def test_who_comes_to_a_film_made_ahead_does_not_wait_for_it(tmp_path: Path) -> 
     film.do(Shoot(caption="it sits", seconds=0.6))
     due = film.due()
     assert due is not None and due < day.now + 1
+
+
+def test_drafts_are_read_when_there_is_nothing_to_make_and_not_too_often(tmp_path: Path) -> None:
+    day = Day(tmp_path, block=0.1)
+    idle, busy = day.film(0, watched=True), day.film(1, watched=True)
+    read = day.studio.engine.read
+    day.studio.read_ahead(idle.id, "it walks")  # the other film has a shot to make
+    day.work(5)
+    before = list(read)
+    for draft in ("it", "it sits"):
+        day.studio.read_ahead(idle.id, draft)  # the second comes too soon
+    day.now += DRAFTS_APART
+    day.studio.read_ahead(busy.id, "it sits down")
+    assert read == [*before, "a fox it", "a fox it sits down"] and "a fox it walks" not in before
+    with pytest.raises(RefusedError):
+        day.studio.read_ahead("0" * 12, "it sits")

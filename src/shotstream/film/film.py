@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from shotstream.core.errors import InputError
-from shotstream.core.story import Story
+from shotstream.core.story import Story, full_prompt
 from shotstream.film.archive import pack, unpack
 from shotstream.film.compare import side_by_side
 from shotstream.film.editor import Editor
@@ -25,7 +25,7 @@ from shotstream.film.folder import FilmFolder, Ledger, ReadOnly, empty_folder
 from shotstream.film.history import History
 from shotstream.film.outline import BranchView, ShotView, branches_of, shots_of
 from shotstream.film.record import FilmRecord
-from shotstream.film.script import new_record, refuse_other_size, story_of
+from shotstream.film.script import checked_shot, new_record, refuse_other_size, story_of
 from shotstream.film.store import TakeStore
 from shotstream.film.take import Take, TakeBlock
 
@@ -120,6 +120,14 @@ class Film(Editor):
         """Recall the past for the shot that comes next, and read what it is to be, if that is known, so that it starts
         sooner. Costs nothing if already done."""
         self.maker.prepare()
+
+    def read_ahead(self, caption: str) -> None:
+        """Read a caption that may be the next shot's, such as a draft: then its shot starts sooner, and is the same.
+
+        Raises :class:`InputError` for a caption no shot may have.
+        """
+        draft = checked_shot(len(self.record.shots), caption)
+        self.engine.read_ahead(full_prompt(self.global_caption, draft.caption))
 
     def save(self, path: str | Path) -> None:
         """Write the film, all branches and takes included, as one file, whole or not at all.

@@ -65,7 +65,7 @@ class Maker:
         shot = film.record.shots[index]
         # The take's own seed already stands for film, shot and take: its noise stays its own wherever its shot goes.
         noise = NamedNoise(planned.seed, shot=0, take=0)
-        plan = ShotPlan(prompt=prompt, blocks=shot.blocks_of(planned), noise=noise)
+        plan = ShotPlan(prompt=prompt, blocks=shot.blocks_of(planned), noise=noise, on_first=take.on_first)
         prepared, self._prepared = self._prepared, None
         needed = recalled(past, chosen, film.engine.caption_in_memory(prompt))
         fits = prepared is not None and prepared.key == needed

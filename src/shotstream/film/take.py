@@ -10,7 +10,7 @@ import numpy as np
 
 from shotstream.core.errors import InputError
 from shotstream.film.record import TakeRecord
-from shotstream.sampling.director import Block
+from shotstream.sampling.director import Block, OnFirst
 
 if TYPE_CHECKING:
     from shotstream.film.editor import Editor
@@ -30,12 +30,14 @@ class Take:
     """A handle on one take of a film. Made by :class:`shotstream.film.film.Film`, never by hand.
 
     Iterating yields every block from the first: those already made are read back, the others are made there and
-    then. Iteration may be left and taken up again; only one take of a film runs at a time.
+    then. Iteration may be left and taken up again; only one take of a film runs at a time. ``on_first``, set before a
+    take begins, is told its first frame, uint8 [height, width, 3] RGB, before the rest of the first block is decoded.
     """
 
     def __init__(self, film: Editor, id: int) -> None:
         self._film = film
         self.id = id
+        self.on_first: OnFirst | None = None
         self._maker: Iterator[Block] | None = None
         self._made: list[np.ndarray] = []
 

@@ -5,7 +5,7 @@ Axes: f latent frames of one block, C channels, h, w latent cells, t pixel frame
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from weakref import WeakSet
@@ -33,6 +33,9 @@ from shotstream.sampling.streaming import StreamingShot
 KEPT_TEXTS, KEPT_FRAMES = 8, 16
 
 
+OnFirst = Callable[[np.ndarray], None]
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Block:
     """One finished block. ``frames``: uint8 [t, H, W, 3], 9 for a shot's first block of 3, 12 for others."""
@@ -44,11 +47,15 @@ class Block:
 
 @dataclass(kw_only=True, slots=True)
 class ShotPlan:
-    """What a shot shall become. ``prompt`` and ``blocks`` may be changed while it plays; they act at the next block."""
+    """What a shot shall become. ``prompt`` and ``blocks`` may be changed while it plays; they act at the next block.
+
+    ``on_first``: told the shot's first frame, uint8 [H, W, 3], as soon as it is decoded, before the rest of its block.
+    """
 
     prompt: str
     blocks: int
     noise: NoiseSource
+    on_first: OnFirst | None = None
 
     def cut(self) -> None:
         """End the shot with the block now being made."""
@@ -121,7 +128,7 @@ class ShotDirector:
 
     def read_ahead(self, prompt: str) -> None:
         """Read a prompt that may be asked for: a person is typing it, or it waits in a queue."""
-        self.reader.read([prompt])
+        self.reader.read_ahead(prompt)
 
     def shot(
         self, plan: ShotPlan, past: Sequence[FinishedShot] = (), prepared: StreamingShot | None = None
@@ -154,7 +161,7 @@ class ShotDirector:
             block_shape=(geometry.block_frames, *geometry.latent_shape),
             device=self.model.device,
         )
-        decode = partial(_decoded, self.codec.decoder())
+        decode = partial(_decoded, self.codec.decoder(), plan.on_first)
         if self.run_ahead:
             yield from one_behind(decode, enumerate(blocks), first_at_once=True)
         else:
@@ -162,12 +169,21 @@ class ShotDirector:
 
 
 @torch.no_grad()
-def _decoded(decoder: StreamDecoder, made: tuple[int, Tensor]) -> Block:
-    """Latents [1, f, C, h, w] of the ``made[0]``-th block as pictures. Raises FloatingPointError for NaN, infinity."""
+def _decoded(decoder: StreamDecoder, on_first: OnFirst | None, made: tuple[int, Tensor]) -> Block:
+    """Latents [1, f, C, h, w] of the ``made[0]``-th block as pictures. Raises FloatingPointError for NaN, infinity.
+
+    A shot's first latent frame, which is one picture, is decoded by itself: somebody waits for it.
+    """
     index, latents = made
-    pixels = decoder.push(latents)[0]
-    if not (latents.isfinite().all() and pixels.isfinite().all()):
-        raise FloatingPointError(
-            f"block {index} came out as NaN or infinity: damaged weights or memory, or too few bits"
-        )
-    return Block(index=index, frames=to_pictures(pixels), latents=latents[0])
+    pieces = [latents] if index or latents.shape[1] == 1 else [latents[:, :1], latents[:, 1:]]
+    frames = []
+    for piece in pieces:
+        pixels = decoder.push(piece)[0]
+        if not (latents.isfinite().all() and pixels.isfinite().all()):
+            raise FloatingPointError(
+                f"block {index} came out as NaN or infinity: damaged weights or memory, or too few bits"
+            )
+        frames.append(to_pictures(pixels))
+        if len(frames) < len(pieces) and on_first is not None:
+            on_first(frames[0][0])
+    return Block(index=index, frames=np.concatenate(frames), latents=latents[0])

@@ -44,14 +44,15 @@ class TextOnce:
 
 
 class PromptReader:
-    """Keys and values of prompts for ``model``, those of the last ``kept`` prompts at hand."""
+    """Keys and values of prompts for ``model``, those of the last ``kept`` prompts at hand, and of one read ahead."""
 
     def __init__(self, model: Transformer, text: TextEncoder, branches: Branches, kept: int) -> None:
         self.model = model
         self.text = text
         self.branches = branches
         self.kept = kept
-        self._one = lru_cache(maxsize=kept)(self._of_one)
+        self._one = lru_cache(maxsize=kept)(self._ahead_or_now)
+        self._ahead: tuple[str, CaptionCache] | None = None
         self._silence = lru_cache(maxsize=1)(self._of_silence)
 
     @torch.no_grad()
@@ -64,6 +65,16 @@ class PromptReader:
         if len(each) == 1:
             return each[0]
         return CaptionCache(_side_by_side([one.keys for one in each]), _side_by_side([one.values for one in each]))
+
+    @torch.no_grad()
+    def read_ahead(self, prompt: str) -> None:
+        """Have ``prompt`` at hand too, in the place of the one read ahead before: drafts push out nothing else."""
+        if self._ahead is None or self._ahead[0] != prompt:
+            self._ahead = prompt, self._of_one(prompt)
+
+    def _ahead_or_now(self, prompt: str) -> CaptionCache:
+        ahead = self._ahead
+        return ahead[1] if ahead is not None and ahead[0] == prompt else self._of_one(prompt)
 
     def _of_one(self, prompt: str) -> CaptionCache:
         return self.model.encode_captions(self.text.encode([prompt])[:, None].to(self.model.device))

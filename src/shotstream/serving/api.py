@@ -21,7 +21,7 @@ from shotstream.media.text_file import MAX_BYTES
 from shotstream.serving.desk import Desk
 from shotstream.serving.exports import Id, add_exports
 from shotstream.serving.frames import Picture, jpeg, pack
-from shotstream.serving.http_types import CheckText, Clean, Cleaned, Listed, NewFilm
+from shotstream.serving.http_types import CheckText, Clean, Cleaned, Draft, Listed, NewFilm
 from shotstream.serving.hub import Outbox, Showing
 from shotstream.serving.protocol import Accepted, AnyCommand, FilmView, ModelView, Shoot, schema
 from shotstream.serving.safety import UPLOADS
@@ -75,6 +75,10 @@ def _add_films(api: APIRouter, desk: Desk) -> None:
     @api.get("/films/{id}", summary="A film as it stands")
     async def film(id: Id) -> FilmView:
         return await desk.ask(lambda studio: studio.session(id).view())
+
+    @api.post("/films/{id}/ahead", status_code=204, summary="Read a caption that may come next: its shot starts sooner")
+    async def ahead(id: Id, draft: Draft) -> None:
+        await desk.ask(lambda studio: studio.read_ahead(id, draft.caption))
 
     @api.post("/films/{id}/shots", status_code=202, summary="Plan a shot at the film's end")
     async def shoot(id: Id, shot: Shoot) -> Accepted:

@@ -32,6 +32,12 @@ class CheckText(Config):
     previous: Annotated[str, Field(max_length=MAX_CAPTION)] | None = None
 
 
+class Draft(Config):
+    """A caption that may be the next shot's."""
+
+    caption: Prompt
+
+
 class Clean(Config):
     """What is to go: with ``unchosen``, takes that no branch has chosen, too."""
 

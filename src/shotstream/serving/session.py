@@ -6,6 +6,8 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Protocol, TypeVar
 
+import numpy as np
+
 from shotstream.core.errors import InputError
 from shotstream.film.film import Film
 from shotstream.film.take import Take, TakeBlock
@@ -56,6 +58,7 @@ class Session:
         self._asked: dict[int, float] = {}  # when a take was asked for
         self._costs: deque[tuple[int, float]] = deque(maxlen=MEASURED_BLOCKS)
         self._first_frame: float | None = None
+        self._shown = 0  # frames of the block under work that are shown already
         self._position = library.position(id)
         self.held = False  # until a person says resume: the next take has failed
         self.failures = 0  # of the take that comes next, in a row
@@ -112,9 +115,12 @@ class Session:
         if self._take is None:
             self._library.refuse_if_full()
             self._take = self.film.queue[0]
+            self._take.on_first = self._show_first
+            self._asked.setdefault(self._take.id, self._clock())
             self._blocks = iter(self._take)
         take, started = self._take, self._clock()
-        shot, before = take.shot, take.blocks_made
+        before = take.blocks_made
+        self._shown = 0
         try:
             block = next(self._blocks, None)
         except BaseException:
@@ -123,14 +129,11 @@ class Session:
         if block is None:
             self._ended()
             return
-        made, frames = self._clock(), len(block.frames)
-        wanted = max(self._asked.pop(take.id, started), min(self._playhead.end, made))
-        encoding = self._show(take, shot, block, made)
+        frames = len(block.frames)
+        encoding = self._show(take, take.frame_count - frames + self._shown, block.frames[self._shown :])
         cost = self._clock() - started  # and the wait for those before it to be encoded, if there was one
         self._costs.append((frames, cost))
         self._lead.measured(cost + encoding)
-        if before == 0:
-            self._first_frame = max(0.0, made + encoding - wanted)
         self._audience.measured(frames, cost, None if before else self._first_frame)
         self._audience.tell(self.id, self.meters())
 
@@ -138,13 +141,23 @@ class Session:
         """Let go of the take that was being made: it is planned again."""
         self._take, self._blocks = None, iter(())
 
-    def _show(self, take: Take, shot: int, block: TakeBlock, now: float) -> float:
-        first, fps = take.frame_count - len(block.frames), self.film.geometry.fps
+    def _show_first(self, frame: np.ndarray) -> None:
+        """The first frame of the take that has just begun, before the rest of its block is there."""
+        if self._take is not None:
+            self._show(self._take, 0, frame[None])
+            self._shown = 1
+
+    def _show(self, take: Take, first: int, frames: np.ndarray) -> float:
+        """Show ``frames``, the take's from ``first`` on, made now; returns the seconds until they are encoded."""
+        now, fps, free = self._clock(), self.film.geometry.fps, self._playhead.end
         if not self._audience.watched(self.id):
             self._playhead.catch_up()
-        due = self._playhead.schedule(len(block.frames), now)
+        due = self._playhead.schedule(len(frames), now)
         self._audience.tell(self.id, self.view())
-        return self._audience.show(self.id, FreshBlock(take.id, shot, first, block.frames, fps, due[0]))
+        encoding = self._audience.show(self.id, FreshBlock(take.id, take.shot, first, frames, fps, due[0]))
+        if first == 0:  # nobody waits for it before the film so far has been shown
+            self._first_frame = max(0.0, now + encoding - max(self._asked.pop(take.id), min(free, now)))
+        return encoding
 
     def _ended(self) -> None:
         self.forget()

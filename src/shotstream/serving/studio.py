@@ -18,6 +18,7 @@ from shotstream.serving.protocol import MAX_QUEUE, Notice
 from shotstream.serving.session import Audience, Clock, RefusedError, Session
 
 MOST_OPEN = 32  # films in memory at once
+DRAFTS_APART = 0.1  # seconds between captions that are read while they are typed, whoever types
 MOST_FAILURES = 2  # of one take in a row before its film waits for a person
 _log = logging.getLogger(__name__)
 
@@ -39,6 +40,7 @@ class Studio:
         self.engine, self.library = engine, library
         self._audience, self._clock = audience, clock
         self._sessions: dict[str, Session] = {}
+        self._read_at = -DRAFTS_APART
 
     def create(self, global_caption: str, seed: int) -> Session:
         """A new film. Raises :class:`InputError`."""
@@ -76,6 +78,16 @@ class Studio:
                 _log.warning("film %s: %s", id, said)
                 self._audience.tell(id, Notice(code="repaired", text=said))
         return self._sessions[id]
+
+    def read_ahead(self, id: str, caption: str) -> None:
+        """Read a draft of the film's next caption, unless there is something to make, or one was read just now.
+
+        Raises as :meth:`session` does, and :class:`InputError` for a caption no shot may have.
+        """
+        session, now = self.session(id), self._clock()
+        if now - self._read_at >= DRAFTS_APART and not any(other.busy for other in self._sessions.values()):
+            session.film.read_ahead(caption)
+            self._read_at = now
 
     def due(self) -> float | None:
         """When the most urgent block has to be begun; None: never."""

@@ -9,7 +9,10 @@ export class Composer {
 
   constructor(studio, player) {
     Object.assign(this, { studio, player });
-    watchWords($("prompt"), $("prompt-mirror"), $("prompt-words"), $("prompt-hint"), (text) => studio.check(text, this.previous()));
+    watchWords($("prompt"), $("prompt-mirror"), $("prompt-words"), $("prompt-hint"), (text) => {
+      studio.readAhead(text.trim());
+      return studio.check(text, this.previous());
+    });
     studio.on("welcome", (welcome) => showLengths(welcome.lengths, welcome.usual_length));
     studio.on("opened", () => this.insertBefore(null));
     studio.on("film", (film) => {

@@ -90,6 +90,11 @@ export class Studio extends EventTarget {
     this.emit("film", null);
   }
 
+  /** Let the model read a draft of the next caption; if it does not, the shot only starts a little later. */
+  readAhead(caption) {
+    if (this.film && caption) call(`/api/films/${this.film.id}/ahead`, posted({ caption })).catch(() => {});
+  }
+
   /** Unknown words of `text`, and whether it reads as a cut behind `previous`. */
   check(text, previous) {
     return call("/api/check", posted({ text, previous })).catch(() => ({}));

@@ -31,7 +31,7 @@ ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-backg
 COMMAND = "from shotstream.cli.main import run; run()"
 PATIENCE = 300.0  # seconds for anything to come about
 POLL = 20  # milliseconds
-TYPING = 40  # milliseconds per key
+TYPING, REACHING = 40, 300  # milliseconds per key, and from the last key to Shoot
 IDLE = "document.getElementById('stop').disabled && document.getElementById('queue').childElementCount === 0"
 FIRST = "document.documentElement.dataset.firstFrame"
 
@@ -93,12 +93,14 @@ def _wait_until_ready(studio: subprocess.Popen[str], url: str) -> None:
 
 
 def _shoot(page: Page, samples: int) -> list[float]:
-    """Shoot shot after shot, each when the one before has ended; the first, which has no past, is not counted."""
+    """Write and shoot shot after shot, each when the one before has been shown; the first, which has no past, is not
+    counted."""
     page.get_by_label("Who, where, and how it looks").fill(GLOBAL_CAPTION)
     seconds = []
     for index, caption in enumerate(captions(samples + 1)):
         page.evaluate("delete document.documentElement.dataset.firstFrame")
-        page.get_by_label("What happens next?").fill(caption)
+        page.get_by_label("What happens next?").press_sequentially(caption, delay=TYPING)
+        page.wait_for_timeout(REACHING)
         page.keyboard.press("Control+Enter")
         _wait(page, f"{FIRST} !== undefined")
         if index:
