@@ -125,14 +125,17 @@ def _make_shot(film: Film, story: Story, index: int, tell: Tell) -> _MadeShot:
     """Make shot ``index``, telling of every block."""
     shot = story.shots[index]
     tell(index, 0)
-    requested, first = perf_counter(), 0.0
+    requested = perf_counter()
+    seen: list[float] = []  # when the first frame was there, then every block
     made = []
     planned = index < len(film.record.shots)  # by a render that was interrupted before it was made
-    for block in film.queue[0] if planned else film.shot(shot.caption, shot.seconds, shot.seed):
-        first = first or perf_counter() - requested
+    take = film.queue[0] if planned else film.shot(shot.caption, shot.seconds, shot.seed)
+    take.on_first = lambda frame: seen.append(perf_counter())
+    for block in take:
+        seen.append(perf_counter())
         made.append(block.frames)
         tell(index, block.index + 1)
-    return _MadeShot(index, shot.caption, np.concatenate(made), requested, first)
+    return _MadeShot(index, shot.caption, np.concatenate(made), requested, seen[0] - requested)
 
 
 def _write_shot(mp4: FilmWriter, made: _MadeShot) -> ShotReport:

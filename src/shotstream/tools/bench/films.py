@@ -15,6 +15,7 @@ from shotstream.core.story import Story
 from shotstream.film.director import Director
 from shotstream.film.render import render
 from shotstream.film.report import Progress, RenderReport
+from shotstream.film.take import Take
 from shotstream.tools.bench.figures import Spread
 from shotstream.tools.bench.script import GLOBAL_CAPTION, captions
 from shotstream.tools.bench.setups import Setup
@@ -75,7 +76,7 @@ def film(director: Director, story: Story, setup: Setup) -> Filmed:
 
 
 def first_frames(director: Director, samples: int, setup: Setup) -> list[float]:
-    """Seconds from asking for a shot to its first pictures, shot after shot, each after the one before has ended."""
+    """Seconds from asking for a shot to its first frame, shot after shot, each after the one before has ended."""
     director.warm_up()
     seconds, length = [], director.geometry.shot_seconds(SHORT)
     with closing(director.open(global_caption=GLOBAL_CAPTION)) as made:
@@ -83,15 +84,22 @@ def first_frames(director: Director, samples: int, setup: Setup) -> list[float]:
             if setup.read_ahead:
                 director.shots.read_ahead(f"{GLOBAL_CAPTION} {caption}")
             asked = perf_counter()
-            blocks = iter(made.shot(caption, length))
-            next(blocks)
+            take = made.shot(caption, length)
+            first = _first_frame(take)
             if index:  # the very first has no past
-                seconds.append(perf_counter() - asked)
-            for _ in blocks:
-                pass
+                seconds.append(first - asked)
+            take.wait()
             if setup.prepare:
                 made.prepare()
     return seconds
+
+
+def _first_frame(take: Take) -> float:
+    """Make the first block of ``take``; when its first frame was there."""
+    seen: list[float] = []
+    take.on_first = lambda frame: seen.append(perf_counter())
+    next(iter(take))
+    return seen[0] if seen else perf_counter()
 
 
 def spread(seconds: Sequence[float]) -> Spread:
