@@ -16,9 +16,8 @@ from torch import Tensor, nn
 
 Activation = Literal["none", "gelu"]
 
-_LARGEST_COPY = (
-    1 << 22
-)  # numbers of a matrix kept in both orders; putting a larger one in order is little beside its product
+# Numbers of a matrix that is kept in both orders: putting a larger one in order is little beside its product.
+_LARGEST_COPY = 1 << 22
 
 
 def untouched(*layers: nn.Module) -> bool:
@@ -47,16 +46,14 @@ class ReadProduct:
         small = self._weight.numel() <= _LARGEST_COPY
         if here and small and untouched(*layers) and onednn_has_bfloat16():
             self._in_order = torch.ops.mkldnn._reorder_linear_weight(self._weight, None)
-        self._written = _versions(layers)
+        self._made_of = _state(layers)
 
     def __deepcopy__(self, memo: dict[int, object]) -> None:
         """Nothing: a copied model has weights of its own, of which nothing was made."""
 
     def stands_for(self, *layers: nn.Module) -> bool:
         """Whether ``layers`` are those this was made of, and neither moved, replaced, learning nor written to."""
-        if not untouched(*layers) or cast(Tensor, layers[0].weight).data_ptr() != self._weight.data_ptr():
-            return False
-        return self._in_order is None or _versions(layers) == self._written
+        return untouched(*layers) and _state(layers) == self._made_of
 
     def __call__(self, x: Tensor) -> Tensor:
         """x [..., in] -> [..., out of all layers]."""
@@ -68,9 +65,10 @@ class ReadProduct:
         return F.gelu(y, approximate="tanh") if self.activation == "gelu" else y
 
 
-def _versions(layers: Iterable[nn.Module]) -> list[int]:
-    """How often each layer's weights have been written to in place."""
-    return [cast(Tensor, layer.weight)._version for layer in layers]
+def _state(layers: Iterable[nn.Module]) -> list[tuple[int, int, int]]:
+    """Where each layer's weights and bias are, and how often the weights have been written to in place."""
+    weights = [(cast(Tensor, layer.weight), cast(Tensor, layer.bias)) for layer in layers]
+    return [(weight.data_ptr(), bias.data_ptr(), weight._version) for weight, bias in weights]
 
 
 def _joined(layers: tuple[nn.Linear, ...]) -> tuple[Tensor, Tensor]:
