@@ -61,6 +61,17 @@ def test_the_same_weights_sampled_otherwise_are_another_version(director, tiny_m
     assert shotstream.load(folder, device="cpu").model_version != director.model_version
 
 
+@pytest.mark.parametrize("steps", [1, 2, 3])
+def test_fewer_steps_are_fewer_passes_and_another_version(director, tiny_model, steps):
+    fewer = shotstream.load(tiny_model, device="cpu", dtype="float32", steps=steps)
+    assert fewer.model_version != director.model_version
+    assert fewer.shots.settings.listed == {1: (1000,), 2: (1000, 500), 3: (1000, 667, 333)}[steps]
+    passes = []
+    fewer.shots.model.register_forward_pre_hook(lambda _, inputs: passes.append(inputs[0].shape[1]))
+    fewer.open(global_caption="A fox.").shot("It walks.", seconds=0.5).wait()
+    assert passes == [6, *[3] * steps]  # the context, then one block
+
+
 def test_the_packaged_model_is_sampled_as_its_preset_says():
     assert find_model(STORYWORLD.name, "student").described is None  # a copy beside the weights would go stale
 
@@ -216,6 +227,9 @@ def test_a_story_may_be_a_file_an_object_or_data(tiny_model, tmp_path):
         ({"device": "cpu:-1"}, InputError, "no device"),
         ({"dtype": "float16"}, InputError, "no number format"),
         ({"role": "critic"}, InputError, "no role"),
+        ({"steps": 0}, InputError, "steps 0: give 1 to 4"),
+        ({"steps": 5}, InputError, "steps 5: give 1 to 4"),
+        ({"steps": 2, "role": "teacher"}, InputError, "only the student"),
     ],
 )
 def test_impossible_wishes_are_one_clear_line(tiny_model, arguments, fault, said):

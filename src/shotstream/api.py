@@ -50,6 +50,7 @@ class Loading(TypedDict, total=False):
     device: str
     dtype: str
     size: str | None
+    steps: int | None
     memory: float | None
     light_decoder: bool
     attention: Backend
@@ -63,6 +64,7 @@ def load(
     device: str = "auto",
     dtype: str = "auto",
     size: str | None = None,
+    steps: int | None = None,
     memory: float | None = None,
     light_decoder: bool = False,
     attention: Backend = "auto",
@@ -72,15 +74,18 @@ def load(
 
     role: the streaming student, or the teacher, which makes a shot as a whole. device: auto, cpu, cuda, cuda:1, mps.
     dtype: auto, float32, bfloat16 (of the matrix products and the video codec). size: of the pictures, as ``512x288``;
-    None is the preset's. attention: the kernel, by name. With Wan's codecs also light_decoder: decode with the folder's
-    ``taew2_1.pth``; memory: gigabytes to plan for, instead of those free on the device; on_plan: told before anything
-    is loaded what will be taken.
+    None is the preset's. steps: of the student per block, fewer than it was made for; None is the preset's. attention:
+    the kernel, by name. With Wan's codecs also light_decoder: decode with the folder's ``taew2_1.pth``; memory:
+    gigabytes to plan for, instead of those free on the device; on_plan: told before anything is loaded what will be
+    taken.
 
     Raises :class:`InputError` for an unknown model, device, dtype, size or kernel and for a model that would not fit
     the memory, :class:`WeightsError` for weights that are missing, damaged or do not fit each other.
     """
     if role not in ("student", "teacher"):
         raise InputError(f"no role is called {role!r}; use student or teacher")
+    if steps is not None and role != "student":
+        raise InputError(f"steps {steps}: only the student makes do with fewer; leave them out for a teacher")
     keep_freed_pages()
     place = pick_device(device)
     wishes = Wishes(
@@ -92,7 +97,7 @@ def load(
     )
     files = find_model(str(model), role)
     header = read_header(files.transformer)
-    chosen = files.preset(header.preset).sized(size)
+    chosen = files.preset(header.preset).sized(size).in_steps(steps)
     config, geometry = header.config, chosen.geometry
     channels = ("latent channels", config.in_channels, chosen.name, geometry.latent_channels)
     _check_fit(files, channels, ("patch", config.patch, chosen.name, geometry.patch))

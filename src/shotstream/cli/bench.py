@@ -48,6 +48,7 @@ def bench(
     model: options.Model = "storyworld",
     device: options.DeviceName = "auto",
     dtype: options.Dtype = "auto",
+    steps: options.Steps = None,
     as_json: options.Json = False,
 ) -> None:
     """Measure speed and memory on this machine, against its ceilings and against the naive way.
@@ -65,7 +66,7 @@ def bench(
         found = read_figures(figures)
     else:
         switched = _switched(without or [], including or [])
-        found = _measure(model, device, dtype, switched, quick=quick, each=each, studio=studio)
+        found = _measure(model, device, dtype, steps, switched, quick=quick, each=each, studio=studio)
     if report is not None:
         _report(found, report)
     if picture is not None:
@@ -101,16 +102,24 @@ def _can_draw(page: Path | None) -> None:
 
 
 def _measure(
-    model: str, device: str, dtype: options.DtypeName, switched: list[str], *, quick: bool, each: bool, studio: bool
+    model: str,
+    device: str,
+    dtype: options.DtypeName,
+    steps: int | None,
+    switched: list[str],
+    *,
+    quick: bool,
+    each: bool,
+    studio: bool,
 ) -> Figures:
     from shotstream.api import load
     from shotstream.tools.bench.run import FULL, QUICK, bench
     from shotstream.tools.bench.studio import studio_figures
 
     effort = QUICK if quick else FULL
-    seen = studio_figures(model, device, dtype, effort.samples) if studio else None
+    seen = studio_figures(model, device, dtype, steps, effort.samples) if studio else None
     found = bench(
-        lambda numbers: load(model, device=device, dtype=numbers),
+        lambda numbers: load(model, device=device, dtype=numbers, steps=steps),
         model,
         device,
         dtype=dtype,

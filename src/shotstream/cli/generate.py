@@ -41,6 +41,7 @@ def generate(
     device: options.DeviceName = "auto",
     dtype: options.Dtype = "auto",
     size: options.Size = None,
+    steps: options.Steps = None,
     memory: options.Memory = None,
     light_decoder: options.LightDecoder = False,
     attention: options.Attention = "auto",
@@ -58,8 +59,8 @@ def generate(
     With a folder, each of its stories becomes a film (in the folder -o names, else beside it); films that are there
     are left alone, so that the same command goes on where it was interrupted.
     """
-    loading: Loading = {"device": device, "dtype": dtype, "size": size, "memory": memory}
-    loading |= {"light_decoder": light_decoder, "attention": attention}
+    loading: Loading = {"device": device, "dtype": dtype, "size": size, "steps": steps}
+    loading |= {"memory": memory, "light_decoder": light_decoder, "attention": attention}
     if story is not None and _is_folder_of_stories(story):
         crew = Workers(ray=engine == "ray", count=workers, cpus=cpus, gpus=gpus)
         wanted = Wanted(model=model, loading=loading, seed=seed, force=force, storyboard=storyboard)

@@ -14,6 +14,9 @@ DtypeName = Literal["auto", "float32", "bfloat16"]
 Dtype = Annotated[DtypeName, typer.Option(help="Number format of the model; auto takes the fastest this device has.")]
 Model = Annotated[str, typer.Option(help="Preset, folder or hub id.", metavar="NAME")]
 Size = Annotated[str | None, typer.Option(help="Size of the pictures [default: the model's].", metavar="512x288")]
+Steps = Annotated[
+    int | None, typer.Option(min=1, help="Steps per block [default: the model's]; fewer are faster.", metavar="N")
+]
 Memory = Annotated[
     float | None,
     typer.Option(min=0.1, help="Gigabytes to plan for, with Wan's codecs [default: what is free].", metavar="GB"),

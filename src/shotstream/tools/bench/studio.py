@@ -36,7 +36,7 @@ IDLE = "document.getElementById('stop').disabled && document.getElementById('que
 FIRST = "document.documentElement.dataset.firstFrame"
 
 
-def studio_figures(model: str, device: str, dtype: str, samples: int) -> tuple[Spread, float | None]:
+def studio_figures(model: str, device: str, dtype: str, steps: int | None, samples: int) -> tuple[Spread, float | None]:
     """Seconds from Shoot to the first visible frame of ``samples`` shots, and frames presented a second while typing.
 
     Raises :class:`InputError` if there is no browser, ModuleNotFoundError without Playwright.
@@ -51,7 +51,7 @@ def studio_figures(model: str, device: str, dtype: str, samples: int) -> tuple[S
             raise InputError(
                 "--studio drives Chromium, and there is none it can start; install chromium (apt-get install chromium)"
             ) from fault
-        with _served(model, device, dtype) as url:
+        with _served(model, device, dtype, steps) as url:
             page = browser.new_page()
             page.goto(url)
             try:
@@ -61,13 +61,14 @@ def studio_figures(model: str, device: str, dtype: str, samples: int) -> tuple[S
 
 
 @contextmanager
-def _served(model: str, device: str, dtype: str) -> Iterator[str]:
+def _served(model: str, device: str, dtype: str, steps: int | None) -> Iterator[str]:
     """The studio's address, while it is there and ready."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     url = f"http://127.0.0.1:{port}/"
     options = ["--port", str(port), "--model", model, "--device", device, "--dtype", dtype, "--no-open"]
+    options += [] if steps is None else ["--steps", str(steps)]
     with TemporaryDirectory(prefix="shotstream-bench-") as films:
         command = [sys.executable, "-c", COMMAND, "studio", *options, "--films", films]
         studio = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
