@@ -17,13 +17,13 @@ from shotstream.codecs import tiny_decoder, wan_vae
 from shotstream.codecs.tiny_decoder import TinyDecoder, TinyNetwork
 from shotstream.codecs.wan_folder import published_sizes, wan_folder
 from shotstream.core.errors import InputError, WeightsError
-from shotstream.models import attention, caches
+from shotstream.models import attention
 from shotstream.models.presets import WAN_1_3B, Preset
 from shotstream.models.transformer import Transformer
 from shotstream.sampling.branches import Branches
 from shotstream.sampling.context import ContextFrames
 from shotstream.sampling.prompts import PromptReader
-from shotstream.sampling.streaming import StreamingShot
+from shotstream.tools.bench.slower import GappedCaches
 from shotstream.tools.memory_plan import MemoryPlan, Wishes, plan_memory, refuse_what_does_not_fit
 from shotstream.tools.model_plan import plan_of
 
@@ -54,7 +54,6 @@ class BlankText:
 def held_by_a_shot(preset: Preset, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch) -> tuple[int, int]:
     """Bytes of a whole shot's caches, and the most held beside weights and caches, counted on fake tensors."""
     monkeypatch.setitem(attention._KERNELS, "sdpa", lambda q, k, v: torch.empty_like(q))  # a fused kernel holds nothing
-    monkeypatch.setattr(caches, "_own_pages", lambda shape, dtype: torch.empty(shape, dtype=dtype))  # none are fake
     geometry, count, prompts = preset.geometry, MemoryCount(), [str(number) for number in range(8)]
     kept = geometry.context_frames
     with FakeTensorMode(), torch.no_grad(), count:
@@ -71,7 +70,8 @@ def held_by_a_shot(preset: Preset, dtype: torch.dtype, monkeypatch: pytest.Monke
         for prompt in prompts:
             reader.read([prompt])
         frames = geometry.max_blocks * geometry.block_frames
-        shot = StreamingShot(model, context, max_frames=frames, fuse=True, captions=reader.read(prompts[:kept]))
+        # its caches as they are on a GPU
+        shot = GappedCaches(model, context, max_frames=frames, fuse=True, captions=reader.read(prompts[:kept]))
         shot.read(reader.read(prompts[-1:]))
         for _ in range(geometry.max_blocks):
             block = torch.empty(1, geometry.block_frames, *geometry.latent_shape)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from operator import is_
 
-from torch import Tensor
+from torch import Tensor, nn
 
 Times = tuple[Tensor, Tensor]  # embedding [B, F or 1, C] and six-way modulation [B, F or 1, 6, C], float32
 
@@ -24,10 +24,12 @@ class KnownTimes:
     def of(self, timesteps: Tensor, weights: Iterable[Tensor], work_out: Callable[[Tensor], Times]) -> Times:
         """``work_out(timesteps)`` [B, F or 1], or what it was when asked last with the same ``weights``.
 
-        Nothing is kept of weights that learn, or where looking at the timesteps would wait for a device.
+        Nothing is kept of weights that learn or are no plain tensors (sharded, fake), or where looking at the
+        timesteps would wait for a device.
         """
         weights = tuple(weights)
-        if timesteps.device.type != "cpu" or any(one.requires_grad for one in weights):
+        plain = all(type(one) in (Tensor, nn.Parameter) for one in (timesteps, *weights))
+        if not plain or timesteps.device.type != "cpu" or any(one.requires_grad for one in weights):
             return work_out(timesteps)
         self._forget_unless(weights)
         key = (timesteps.shape, tuple(timesteps.flatten().tolist()))
