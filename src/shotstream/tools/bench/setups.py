@@ -98,10 +98,15 @@ def _shots_as(part: type[StreamingShot]) -> Callable[[Setup], Setup]:
     return _changed(change)
 
 
-def _forget_timesteps(shots: ShotDirector) -> None:
-    shots.model = copy.deepcopy(shots.model).fuse_()
-    shots.model.known_times.most = 0
+def _with_own_model(shots: ShotDirector, *, fused: bool) -> None:
+    """What is done to the model from now on is done to these shots' alone."""
+    shots.model = copy.deepcopy(shots.model).fuse_(fused)
     shots.reader = PromptReader(shots.model, shots.text_encoder, shots.reader.branches, kept=shots.reader.kept)
+
+
+def _forget_timesteps(shots: ShotDirector) -> None:
+    _with_own_model(shots, fused=True)
+    shots.model.known_times.most = 0
 
 
 def _forget_prompts(shots: ShotDirector) -> None:
@@ -127,15 +132,14 @@ def _int8(shots: ShotDirector) -> None:
 
 
 def _unfused(shots: ShotDirector) -> None:
-    shots.model = copy.deepcopy(shots.model).fuse_(False)
-    shots.reader = PromptReader(shots.model, shots.text_encoder, shots.reader.branches, kept=shots.reader.kept)
+    _with_own_model(shots, fused=False)
 
 
 def _compile(shots: ShotDirector) -> None:
     from torch._dynamo import config  # takes a second to import
 
     config.recompile_limit = max(config.recompile_limit, MOST_SHAPES)
-    shots.model = copy.deepcopy(shots.model).fuse_(False)  # the compiler fuses for itself, and stumbles over ours
+    _with_own_model(shots, fused=False)  # the compiler fuses for itself, and stumbles over ours
     for layer in shots.model.blocks:
         layer.compile()
 
