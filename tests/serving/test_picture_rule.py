@@ -101,8 +101,7 @@ def test_a_block_is_a_piece_until_the_viewer_asks_for_jpeg(tmp_path: Path) -> No
             while sum(one.frames for one in seen) < 21:
                 hear("meters")
             assert [(one.kind, one.frame, one.frames, one.live) for one in seen] == [
-                ("mp4", 0, 1, True),
-                ("mp4", 1, 8, True),
+                ("mp4", 0, 9, True),
                 ("mp4", 9, 12, True),
             ]
             for one in seen:  # what the browser was told is what comes

@@ -110,6 +110,10 @@ class Hub:
     def watched(self, film: str) -> bool:
         return film in self._kinds
 
+    def hurried(self, film: str) -> bool:
+        """Does anybody get JPEGs, which come one by one?"""
+        return "jpeg" in self._kinds.get(film, frozenset())
+
     def tell(self, film: str, message: ServerMessage) -> None:
         if isinstance(message, Notice):
             self.metrics.noticed(message)
@@ -119,11 +123,18 @@ class Hub:
         """Encode ``block`` once for every kind that is wanted; waits while there is too much to encode. Returns the
         seconds a block takes lately until it is encoded, 0 if nobody watches."""
         kinds = self._kinds.get(film, frozenset())
-        letters = [
-            Showing(kind, len(block.frames), block.fps, block.due, self._press.print(block, kind)) for kind in kinds
-        ]
-        self._call(film, letters)
+        self._call(film, [self._showing(block, kind) for kind in kinds])
         return self._press.seconds if kinds else 0.0
+
+    def begin(self, film: str, block: FreshBlock) -> float:
+        """As :meth:`show`, but to those who get JPEGs alone: a shot's first frame, whose block is still to come."""
+        self._call(film, [self._showing(block, "jpeg")])
+        return self._press.seconds
+
+    def _showing(self, block: FreshBlock, kind: PictureKind) -> Showing:
+        skipped = block.skipped(kind)
+        due = block.due + skipped / block.fps
+        return Showing(kind, len(block.frames) - skipped, block.fps, due, self._press.print(block, kind))
 
     def measured(self, frames: int, seconds: float, first: float | None) -> None:
         self.metrics.block(frames, seconds, first)

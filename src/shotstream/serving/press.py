@@ -21,7 +21,8 @@ MOST_PRINTING = 4  # blocks and kinds at once; who brings one more waits, so tha
 class FreshBlock:
     """What was made just now: ``frames`` uint8 [T, H, W, 3] RGB, the take's from ``first`` on.
 
-    ``due``: when the first of them is (seconds); the others follow ``fps`` a second.
+    ``due``: when the first of them is (seconds); the others follow ``fps`` a second. ``shown``: so many of them were
+    shown already to whoever gets JPEGs; an MP4 holds them all, as a player that runs dry behind one frame stumbles.
     """
 
     take: int
@@ -30,6 +31,11 @@ class FreshBlock:
     frames: np.ndarray
     fps: int
     due: float
+    shown: int = 0
+
+    def skipped(self, kind: PictureKind) -> int:
+        """How many of its first frames are left out of its pictures of ``kind``."""
+        return 0 if kind == "mp4" else self.shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +81,7 @@ class Press:
 def _jpegs(block: FreshBlock) -> tuple[Picture, ...]:
     return tuple(
         Picture(block.take, block.first + index, block.shot, jpeg(pixels), live=True)
-        for index, pixels in enumerate(block.frames)
+        for index, pixels in enumerate(block.frames[block.skipped("jpeg") :], block.skipped("jpeg"))
     )
 
 

@@ -29,10 +29,16 @@ class Audience(Protocol):
 
     def watched(self, film: str) -> bool: ...
 
+    def hurried(self, film: str) -> bool:
+        """Would anybody see a shot's first frame before its block is whole?"""
+
     def tell(self, film: str, message: protocol.ServerMessage) -> None: ...
 
     def show(self, film: str, block: FreshBlock) -> float:
         """Show a block to those who watch; returns the seconds it takes lately until one is encoded."""
+
+    def begin(self, film: str, block: FreshBlock) -> float:
+        """The same for a shot's first frame, before its block is there."""
 
     def measured(self, frames: int, seconds: float, first: float | None) -> None:
         """A block was made; ``first``: the seconds from a command to it, if it is its shot's first."""
@@ -130,7 +136,7 @@ class Session:
             self._ended()
             return
         frames = len(block.frames)
-        encoding = self._show(take, take.frame_count - frames + self._shown, block.frames[self._shown :])
+        encoding = self._show(take, take.frame_count - frames, block.frames)
         cost = self._clock() - started  # and the wait for those before it to be encoded, if there was one
         self._costs.append((frames, cost))
         self._lead.measured(cost + encoding)
@@ -143,19 +149,23 @@ class Session:
 
     def _show_first(self, frame: np.ndarray) -> None:
         """The first frame of the take that has just begun, before the rest of its block is there."""
-        if self._take is not None:
-            self._show(self._take, 0, frame[None])
+        if self._take is not None and self._audience.hurried(self.id):
+            self._show(self._take, 0, frame[None], whole=False)
             self._shown = 1
 
-    def _show(self, take: Take, first: int, frames: np.ndarray) -> float:
-        """Show ``frames``, the take's from ``first`` on, made now; returns the seconds until they are encoded."""
-        now, fps, free = self._clock(), self.film.geometry.fps, self._playhead.end
+    def _show(self, take: Take, first: int, frames: np.ndarray, *, whole: bool = True) -> float:
+        """Show ``frames``, the take's from ``first`` on, made now; returns the seconds until they are encoded.
+
+        ``whole``: they are a block, and no more than its first frame was shown before.
+        """
+        now, fps, free, shown = self._clock(), self.film.geometry.fps, self._playhead.end, self._shown
         if not self._audience.watched(self.id):
             self._playhead.catch_up()
-        due = self._playhead.schedule(len(frames), now)
+        due = self._playhead.schedule(len(frames) - shown, now)[0] - shown / fps
         self._audience.tell(self.id, self.view())
-        encoding = self._audience.show(self.id, FreshBlock(take.id, take.shot, first, frames, fps, due[0]))
-        if first == 0:  # nobody waits for it before the film so far has been shown
+        block = FreshBlock(take.id, take.shot, first, frames, fps, due, shown)
+        encoding = (self._audience.show if whole else self._audience.begin)(self.id, block)
+        if first + shown == 0:  # nobody waits for it before the film so far has been shown
             self._first_frame = max(0.0, now + encoding - max(self._asked.pop(take.id), min(free, now)))
         return encoding
 
