@@ -273,7 +273,7 @@ def test_a_contact_sheet_to_print(cut, server) -> None:
     with cut.expect_popup() as popup:
         cut.get_by_role("link", name="Contact sheet").click()
     sheet = popup.value
-    wait(sheet, "!document.getElementById('print').disabled")
+    wait(sheet, "document.getElementById('print')?.disabled === false")  # the popup is there before its document
     assert sheet.evaluate("[...document.images].filter(one => one.naturalWidth > 0).length") == 12
     printed = PdfReader(io.BytesIO(sheet.pdf(prefer_css_page_size=True)))
     assert [round(float(side) / 72 * 25.4) for side in printed.pages[0].mediabox[2:]] == [210, 297]  # A4
