@@ -14,6 +14,8 @@ import shotstream
 from shotstream.api import render_story
 from shotstream.core.errors import InputError, StorageError, WeightsError
 from shotstream.core.story import make_story
+from shotstream.data.world.render import render_shot
+from shotstream.data.world.stories import make_story as make_world_story
 from shotstream.film.director import Director
 from shotstream.film.film import Film
 from shotstream.film.report import Progress
@@ -61,6 +63,19 @@ def test_the_same_weights_sampled_otherwise_are_another_version(director, tiny_m
     assert shotstream.load(folder, device="cpu").model_version != director.model_version
 
 
+def test_the_packaged_light_decoder_shows_what_the_autoencoders_own_does():
+    """Both against true frames of the world: the light one may lose two decibels."""
+    codecs = [
+        shotstream.load(device="cpu", dtype="float32", light_decoder=light).shots.codec for light in (False, True)
+    ]
+    geometry = codecs[0].geometry
+    size = {"width": geometry.width, "height": geometry.height, "fps": geometry.fps}
+    frames, _ = render_shot(make_world_story(11), 0, frames=geometry.shot_frames(1), **size)
+    video = torch.from_numpy(frames).permute(0, 3, 1, 2)[None].float() / 127.5 - 1
+    full, light = (10 * np.log10(4 / float((one.decode(one.encode(video)) - video).square().mean())) for one in codecs)
+    assert full > 25 and full - 2 < light < full
+
+
 @pytest.mark.parametrize("steps", [1, 2, 3])
 def test_fewer_steps_are_fewer_passes_and_another_version(director, tiny_model, steps):
     fewer = shotstream.load(tiny_model, device="cpu", dtype="float32", steps=steps)
@@ -70,6 +85,28 @@ def test_fewer_steps_are_fewer_passes_and_another_version(director, tiny_model, 
     fewer.shots.model.register_forward_pre_hook(lambda _, inputs: passes.append(inputs[0].shape[1]))
     fewer.open(global_caption="A fox.").shot("It walks.", seconds=0.5).wait()
     assert passes == [6, *[3] * steps]  # the context, then one block
+
+
+@pytest.mark.parametrize("asked", [{"window": 2}, {"refresh": False}])
+def test_what_a_block_looks_back_on_makes_another_version(director, tiny_model, asked):
+    hurried = shotstream.load(tiny_model, device="cpu", dtype="float32", **asked)
+    assert hurried.model_version != director.model_version
+    tokens = []
+    hurried.shots.model.register_forward_pre_hook(
+        lambda _, inputs, given: tokens.append((inputs[0].shape[1], given["cache"].end)), with_kwargs=True
+    )
+    hurried.open(global_caption="A fox.").shot("It walks.", seconds=2).wait()
+    frame = director.geometry.tokens_per_frame
+    if "window" in asked:  # the context's six frames and one block before the one being made
+        assert max(behind for _, behind in tokens) == (6 + 3) * frame
+    else:
+        assert [frames for frames, _ in tokens] == [6, *[3] * 12]
+
+
+@pytest.mark.parametrize("asked", [{"window": 8}, {"window": 1}])
+def test_a_window_that_is_none_is_refused(tiny_model, asked):
+    with pytest.raises(InputError, match=r"window \d: give 2 to 7 blocks"):
+        shotstream.load(tiny_model, device="cpu", **asked)
 
 
 def test_the_packaged_model_is_sampled_as_its_preset_says():

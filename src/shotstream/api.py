@@ -16,12 +16,12 @@ from typing import Any, Literal, TypedDict, Unpack
 from shotstream.codecs.protocols import TextEncoder, VideoCodec
 from shotstream.codecs.video_autoencoder import LightVideoCodec
 from shotstream.codecs.wan_folder import WanFolder
-from shotstream.codecs.weights import load_autoencoder, load_text_encoder
+from shotstream.codecs.weights import load_autoencoder, load_light_decoder, load_text_encoder
 from shotstream.core.allocator import keep_freed_pages
 from shotstream.core.context_budget import POLICIES
 from shotstream.core.devices import free_bytes, pick_device, pick_dtype
 from shotstream.core.errors import InputError, WeightsError
-from shotstream.core.files import ready_to_write
+from shotstream.core.files import fingerprint, ready_to_write
 from shotstream.core.places import embedding_folder
 from shotstream.core.story import Story, make_story
 from shotstream.film.director import Director
@@ -51,6 +51,8 @@ class Loading(TypedDict, total=False):
     dtype: str
     size: str | None
     steps: int | None
+    window: int | None
+    refresh: bool
     memory: float | None
     light_decoder: bool
     attention: Backend
@@ -65,6 +67,8 @@ def load(
     dtype: str = "auto",
     size: str | None = None,
     steps: int | None = None,
+    window: int | None = None,
+    refresh: bool = True,
     memory: float | None = None,
     light_decoder: bool = False,
     attention: Backend = "auto",
@@ -74,18 +78,21 @@ def load(
 
     role: the streaming student, or the teacher, which makes a shot as a whole. device: auto, cpu, cuda, cuda:1, mps.
     dtype: auto, float32, bfloat16 (of the matrix products and the video codec). size: of the pictures, as ``512x288``;
-    None is the preset's. steps: of the student per block, fewer than it was made for; None is the preset's. attention:
-    the kernel, by name. With Wan's codecs also light_decoder: decode with the folder's ``taew2_1.pth``; memory:
-    gigabytes to plan for, instead of those free on the device; on_plan: told before anything is loaded what will be
-    taken.
+    None is the preset's. attention: the kernel, by name.
+    Faster, and other pictures (docs/performance.md): steps: of the student per block, fewer than it was made for;
+    window: blocks of its shot a block sees, at most; refresh: False remembers a block as its last step left it;
+    light_decoder: decode with the folder's ``light_decoder.safetensors`` (the embedded model's is in the package), or
+    with Wan's codecs its ``taew2_1.pth``. None is the preset's.
+    With Wan's codecs also memory: gigabytes to plan for, instead of those free on the device; on_plan: told before
+    anything is loaded what will be taken.
 
     Raises :class:`InputError` for an unknown model, device, dtype, size or kernel and for a model that would not fit
     the memory, :class:`WeightsError` for weights that are missing, damaged or do not fit each other.
     """
     if role not in ("student", "teacher"):
         raise InputError(f"no role is called {role!r}; use student or teacher")
-    if steps is not None and role != "student":
-        raise InputError(f"steps {steps}: only the student makes do with fewer; leave them out for a teacher")
+    if role != "student":
+        _refuse_for_teacher(steps=steps, window=window, refresh=None if refresh else refresh)
     keep_freed_pages()
     place = pick_device(device)
     wishes = Wishes(
@@ -97,20 +104,24 @@ def load(
     )
     files = find_model(str(model), role)
     header = read_header(files.transformer)
-    chosen = files.preset(header.preset).sized(size).in_steps(steps)
+    chosen = files.preset(header.preset).sized(size).in_steps(steps).looking_back(window, refresh)
     config, geometry = header.config, chosen.geometry
     channels = ("latent channels", config.in_channels, chosen.name, geometry.latent_channels)
     _check_fit(files, channels, ("patch", config.patch, chosen.name, geometry.patch))
     check_backend(attention, place, wishes.dtype, config.head_dim)
-    if files.wan is None:
-        codecs = _our_codecs(files, header.versions, chosen, wishes)
-    else:
-        codecs = _wan_codecs(files.wan, chosen, wishes, on_plan)
+    codecs = _open_codecs(files, header.versions, chosen, wishes, on_plan)
     _check_fit(files, ("text width", config.text_dim, files.text_source, codecs.text.text_dim))
     network, _ = load_transformer(files.transformer, device=place, dtype=wishes.dtype)
     network.backend = attention
     shots = _shot_director(network, codecs, chosen, role)
-    return Director(shots, model_name=chosen.name, model_version=f"{role}-{files.version(chosen)}", words=codecs.words)
+    version = f"{role}-{files.version(chosen, light_decoder)}"
+    return Director(shots, model_name=chosen.name, model_version=version, words=codecs.words)
+
+
+def _refuse_for_teacher(**given: object) -> None:
+    for name, value in given.items():
+        if value is not None:
+            raise InputError(f"{name} {value}: only the student makes do with less; leave it out for a teacher")
 
 
 def generate(
@@ -178,9 +189,15 @@ class _Codecs:
     cache_place: CachePlace = "device"
 
 
+def _open_codecs(
+    files: ModelFiles, versions: Mapping[str, str], chosen: Preset, wishes: Wishes, on_plan: OnPlan | None
+) -> _Codecs:
+    if files.wan is None:
+        return _our_codecs(files, versions, chosen, wishes)
+    return _wan_codecs(files.wan, chosen, wishes, on_plan)
+
+
 def _our_codecs(files: ModelFiles, versions: Mapping[str, str], chosen: Preset, wishes: Wishes) -> _Codecs:
-    if wishes.light_decoder:
-        raise InputError(f"{files.transformer.parent}: there is no light decoder but for models with Wan's codecs")
     files.check_codecs(versions)
     text = load_text_encoder(files.text_encoder)
     autoencoder = load_autoencoder(files.autoencoder).to(wishes.device, wishes.dtype)
@@ -189,7 +206,10 @@ def _our_codecs(files: ModelFiles, versions: Mapping[str, str], chosen: Preset, 
             f"{files.transformer.parent}: holds no codecs, and the package's own are of another kind; bring them with "
             "shotstream models convert --codecs FOLDER"
         )
-    return _Codecs(text=text, video=LightVideoCodec(autoencoder, chosen.geometry), words=text.words)
+    light = None
+    if wishes.light_decoder:
+        light = load_light_decoder(files.light_decoder, fingerprint(files.autoencoder)).to(wishes.device, wishes.dtype)
+    return _Codecs(text=text, video=LightVideoCodec(autoencoder, chosen.geometry, light), words=text.words)
 
 
 def _wan_codecs(folder: WanFolder, chosen: Preset, wishes: Wishes, on_plan: OnPlan | None) -> _Codecs:

@@ -53,6 +53,25 @@ def test_the_last_block_is_not_remembered_and_fusing_saves_a_pass(
 
 
 @torch.no_grad()
+def test_without_refresh_a_block_is_remembered_as_its_last_step_saw_it(
+    model: Transformer, context: ContextFrames, caption: Tensor, shape: tuple[int, int, int, int]
+) -> None:
+    passes = Passes(model)
+    hurried, noisy = make(model, context, caption, refresh=False, fuse=True), make(model, context, caption)
+    list(rollout(hurried, SAMPLER, NamedNoise(1, shot=0), blocks=2, block_shape=shape))
+    assert passes.frames[0] == 2 and passes.frames[2:] == [3] * 6
+    for shot in (hurried, noisy):
+        shot.restart()
+    x = NamedNoise(2, shot=0).draw(0, 0, shape)
+    hurried.flow(x, 500.0)
+    hurried.finish(x + 1)  # what is clean is not looked at
+    noisy.flow(x, 500.0)
+    noisy.shot_cache.commit(hurried.shot_cache.tokens)
+    for ours, theirs in zip(hurried.shot_cache.tensors(), noisy.shot_cache.tensors(), strict=True):
+        assert all(torch.equal(a, b) for a, b in zip(ours, theirs, strict=True))
+
+
+@torch.no_grad()
 def test_fused_and_separate_passes_make_the_same_shot(
     model: Transformer, context: ContextFrames, caption: Tensor, shape: tuple[int, int, int, int]
 ) -> None:

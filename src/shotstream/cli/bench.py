@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -16,17 +17,21 @@ if TYPE_CHECKING:
     from shotstream.tools.bench.figures import Figures
 
 PICTURE = Path("images") / "block.png"  # beside the page
+Only = Annotated[
+    list[str] | None, typer.Option(help="Also measure what this speed-up does by itself; repeat it.", metavar="NAME")
+]
+Without = Annotated[list[str] | None, typer.Option(help="Measure without this speed-up; repeat it.", metavar="NAME")]
+Including = Annotated[
+    list[str] | None, typer.Option("--with", help="Measure with one that ships off; repeat it.", metavar="NAME")
+]
 
 
 def bench(
     quick: Annotated[bool, typer.Option("--quick", help="A short look: too few shots for a figure to quote.")] = False,
     each: Annotated[bool, typer.Option("--each", help="Also measure what every speed-up does by itself.")] = False,
-    without: Annotated[
-        list[str] | None, typer.Option(help="Measure without this speed-up; repeat it.", metavar="NAME")
-    ] = None,
-    including: Annotated[
-        list[str] | None, typer.Option("--with", help="Measure with one that ships off; repeat it.", metavar="NAME")
-    ] = None,
+    only: Only = None,
+    without: Without = None,
+    including: Including = None,
     studio: Annotated[
         bool, typer.Option("--studio", help="Also drive the studio's page in Chromium (needs Playwright).")
     ] = False,
@@ -66,7 +71,8 @@ def bench(
         found = read_figures(figures)
     else:
         switched = _switched(without or [], including or [])
-        found = _measure(model, device, dtype, steps, switched, quick=quick, each=each, studio=studio)
+        named = _each(only or [], each=each)
+        found = _measure(model, device, dtype, steps, switched, quick=quick, each=named, studio=studio)
     if report is not None:
         _report(found, report)
     if picture is not None:
@@ -92,6 +98,14 @@ def _switched(without: list[str], including: list[str]) -> list[str]:
     return [*without, *including]
 
 
+def _each(names: list[str], *, each: bool) -> list[str]:
+    """The speed-ups to measure one by one. Raises :class:`InputError` for one that is unknown."""
+    from shotstream.tools.bench.setups import SPEEDUPS, setup_of
+
+    setup_of(names)
+    return list(SPEEDUPS) if each else names
+
+
 def _can_draw(page: Path | None) -> None:
     """Find out before minutes of measuring whether there is somewhere to put it, and something to draw with."""
     import_module("matplotlib")
@@ -109,7 +123,7 @@ def _measure(
     switched: list[str],
     *,
     quick: bool,
-    each: bool,
+    each: Sequence[str],
     studio: bool,
 ) -> Figures:
     from shotstream.api import load
@@ -119,7 +133,7 @@ def _measure(
     effort = QUICK if quick else FULL
     seen = studio_figures(model, device, dtype, steps, effort.samples) if studio else None
     found = bench(
-        lambda numbers: load(model, device=device, dtype=numbers, steps=steps),
+        lambda numbers, light: load(model, device=device, dtype=numbers, steps=steps, light_decoder=light),
         model,
         device,
         dtype=dtype,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 from shotstream.codecs.video_autoencoder import LightVideoCodec
 from shotstream.codecs.weights import load_autoencoder
@@ -16,7 +17,7 @@ from shotstream.models.presets import STORYWORLD
 from shotstream.models.weights import read_header
 from shotstream.tools.model_files import ModelFiles, find_model
 
-MODELS = ("teacher", "student", "student-without-context-cache")
+MODELS = ("teacher", "student", "student-without-context-cache", "student-with-light-decoder")
 SYSTEMS = ("truth", "autoencoder", "shuffled", "noise", "still", "fading", *MODELS)
 LABEL = r"[a-z0-9][a-z0-9-]{0,39}"  # of another student; it names a folder of results
 USUAL = ("truth", "autoencoder", "shuffled", "noise", "still", "fading", "student")
@@ -87,5 +88,7 @@ def _system(name: str, model: str, device: str, dtype: str) -> System:
         return Truth(name, geometry, codec, fingerprint(found.autoencoder))
     from shotstream.api import load
 
-    director = load(model, device=device, dtype=dtype, role="teacher" if name == "teacher" else "student")
+    role: Literal["teacher", "student"] = "teacher" if name == "teacher" else "student"
+    light = name == "student-with-light-decoder"
+    director = load(model, device=device, dtype=dtype, role=role, light_decoder=light)
     return ModelSystem(name, director, remembers=name != "student-without-context-cache")

@@ -42,6 +42,8 @@ def generate(
     dtype: options.Dtype = "auto",
     size: options.Size = None,
     steps: options.Steps = None,
+    window: options.Window = None,
+    refresh: options.Refresh = True,
     memory: options.Memory = None,
     light_decoder: options.LightDecoder = False,
     attention: options.Attention = "auto",
@@ -60,6 +62,7 @@ def generate(
     are left alone, so that the same command goes on where it was interrupted.
     """
     loading: Loading = {"device": device, "dtype": dtype, "size": size, "steps": steps}
+    loading |= {"window": window, "refresh": refresh}
     loading |= {"memory": memory, "light_decoder": light_decoder, "attention": attention}
     if story is not None and _is_folder_of_stories(story):
         crew = Workers(ray=engine == "ray", count=workers, cpus=cpus, gpus=gpus)

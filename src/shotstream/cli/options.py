@@ -17,11 +17,22 @@ Size = Annotated[str | None, typer.Option(help="Size of the pictures [default: t
 Steps = Annotated[
     int | None, typer.Option(min=1, help="Steps per block [default: the model's]; fewer are faster.", metavar="N")
 ]
+Window = Annotated[
+    int | None,
+    typer.Option(min=2, help="Blocks of its shot a block sees [default: the model's]; fewer are faster.", metavar="N"),
+]
+Refresh = Annotated[
+    bool,
+    typer.Option("--refresh/--no-refresh", help="Remember finished blocks by a pass of their own; without is faster."),
+]
 Memory = Annotated[
     float | None,
     typer.Option(min=0.1, help="Gigabytes to plan for, with Wan's codecs [default: what is free].", metavar="GB"),
 ]
-LightDecoder = Annotated[bool, typer.Option("--light-decoder", help="Decode with the folder's taew2_1.pth: faster.")]
+LightDecoder = Annotated[
+    bool,
+    typer.Option("--light-decoder", help="Decode with the light decoder (Wan's: the folder's taew2_1.pth): faster."),
+]
 AttentionName = Literal["auto", "softmax", "sdpa", "flash", "cudnn", "efficient", "math"]
 Attention = Annotated[AttentionName, typer.Option(help="Attention kernel; not every device has every one.")]
 FILMS = Path("~/ShotStream")

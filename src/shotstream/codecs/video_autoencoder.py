@@ -13,6 +13,8 @@ Axes: B batch · T pixel frames · F latent frames · N = B F · C channels · H
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import torch
 import torch.nn.functional as functional
 from pydantic import Field
@@ -22,6 +24,7 @@ from shotstream.core.config import Config
 from shotstream.core.errors import InputError
 from shotstream.core.geometry import Geometry
 
+Module = TypeVar("Module", bound=nn.Module)
 SHUFFLE = 4  # the decoder's finest features have one cell per 4x4 pixels
 
 
@@ -182,7 +185,7 @@ class VideoAutoencoder(nn.Module):
         return decoded
 
 
-def in_channels_last(module: VideoAutoencoder) -> VideoAutoencoder:
+def in_channels_last(module: Module) -> Module:
     """``module`` with its convolutions in the memory layout that is fast, and that Muon can see as matrices."""
     return module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
@@ -203,7 +206,8 @@ class StreamingDecoder:
 class LightVideoCodec:
     """The autoencoder as a :class:`~shotstream.codecs.protocols.VideoCodec`: inference, on its weights' device."""
 
-    def __init__(self, autoencoder: VideoAutoencoder, geometry: Geometry) -> None:
+    def __init__(self, autoencoder: VideoAutoencoder, geometry: Geometry, decoder: Decoder | None = None) -> None:
+        """decoder: another one for the same latents, used instead of the autoencoder's own."""
         config = autoencoder.config
         named = (
             ("latent_channels", config.latent_channels),
@@ -216,6 +220,8 @@ class LightVideoCodec:
                     f"geometry says {name} {getattr(geometry, name)}, the autoencoder's weights say {value}"
                 )
         self.autoencoder = in_channels_last(autoencoder.eval().requires_grad_(False))
+        chosen = autoencoder.decoder if decoder is None else decoder
+        self.decoding = in_channels_last(chosen.eval().requires_grad_(False))
         self.geometry = geometry
 
     @property
@@ -243,5 +249,5 @@ class LightVideoCodec:
     @torch.no_grad()
     def run_decoder(self, latents: Tensor, state: list[Tensor] | None) -> tuple[Tensor, list[Tensor]]:
         """One push: pixels and the state to carry to the next."""
-        pixels, after = self.autoencoder.decode_groups(latents.to(self._kind), state)
+        pixels, after = self.decoding(latents.to(self._kind), state)
         return pixels.float().clamp_(-1, 1), after

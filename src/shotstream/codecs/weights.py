@@ -14,12 +14,14 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 
 from shotstream.codecs.text_encoder import TextEncoderConfig, TextTransformer, WorldTextEncoder
-from shotstream.codecs.video_autoencoder import VideoAutoencoder, VideoAutoencoderConfig
+from shotstream.codecs.video_autoencoder import Decoder, VideoAutoencoder, VideoAutoencoderConfig
 from shotstream.core.errors import WeightsError
 from shotstream.core.files import whole_file
+from shotstream.core.packed import SCALE, pack, unpacked
 from shotstream.core.weight_check import check_names_and_shapes
 
 AUTOENCODER_VERSION = 1
+LIGHT_DECODER_VERSION = 1
 TEXT_ENCODER_VERSION = 1
 
 
@@ -40,6 +42,43 @@ def load_autoencoder(path: Path) -> VideoAutoencoder:
         module = VideoAutoencoder(VideoAutoencoderConfig.model_validate_json(header["config"]))
     fill(module, tensors, path)
     return module.eval()
+
+
+def save_light_decoder(decoder: Decoder, config: VideoAutoencoderConfig, autoencoder: str, path: Path) -> None:
+    """Write a light decoder, its convolutions a byte a weight. config: the sizes it was built with; autoencoder: the
+    fingerprint of the one whose latents it reads."""
+    header = {
+        "kind": "light-decoder",
+        "version": str(LIGHT_DECODER_VERSION),
+        "config": config.model_dump_json(),
+        "autoencoder": autoencoder,
+    }
+    tensors: dict[str, Tensor] = {}
+    for name, value in decoder.state_dict().items():
+        if value.dim() < 2:
+            tensors[name] = value.float().contiguous()
+        else:
+            tensors[name], tensors[name + SCALE] = pack(value.contiguous())
+    with whole_file(path) as temporary:
+        save_file(tensors, temporary, metadata=header)
+
+
+def load_light_decoder(path: Path, autoencoder: str) -> Decoder:
+    """Read what :func:`save_light_decoder` wrote, as float32, for the latents of ``autoencoder`` (a fingerprint).
+
+    Raises :class:`WeightsError`, also if it was made for another one's.
+    """
+    header, tensors = read_tensors(path, "light-decoder")
+    with _understood(path):
+        made_for = header["autoencoder"]
+        decoder = Decoder(VideoAutoencoderConfig.model_validate_json(header["config"]))
+    if made_for != autoencoder:
+        raise WeightsError(
+            f"{path}: reads the latents of autoencoder {made_for}, not of {autoencoder}; train it anew "
+            "(shotstream train storyworld/light-decoder) or decode without it"
+        )
+    fill(decoder, unpacked(tensors, str(path)), path)
+    return decoder.eval()
 
 
 def write_module(module: nn.Module, path: Path, header: dict[str, str]) -> None:

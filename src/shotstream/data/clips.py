@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from shotstream.core.files import write_text
 from shotstream.core.geometry import Geometry
 from shotstream.core.randomness import derive
 from shotstream.data.world.render import render_shot
-from shotstream.data.world.spec import WORLD_VERSION
+from shotstream.data.world.spec import WORLD_VERSION, FrameTruth
 from shotstream.data.world.splits import Split
 from shotstream.data.world.stories import make_story
 
@@ -98,7 +98,13 @@ def _draw(job: tuple[str, int, int, int, Split, Geometry]) -> None:
             fps=geometry.fps,
         )
         frames[clip] = pictures
-        boxes[clip] = 0
-        for moment, truth in enumerate(truths):
-            for place, seen in enumerate(truth.characters[:ROLES]):
-                boxes[clip, moment, place] = seen.box
+        boxes[clip] = boxes_of(truths)
+
+
+def boxes_of(truths: Sequence[FrameTruth]) -> NDArray[np.float32]:
+    """Where the characters of every frame are, [T, R, 4] as in :class:`Clips`; all zero where one is absent."""
+    boxes = np.zeros((len(truths), ROLES, 4), np.float32)
+    for moment, truth in enumerate(truths):
+        for place, seen in enumerate(truth.characters[:ROLES]):
+            boxes[moment, place] = seen.box
+    return boxes

@@ -32,6 +32,17 @@ class SamplerSettings(Config):
     listed: tuple[int, ...] = (1000, 750, 500, 250)  # looked up in the shifted schedule
     steps: int = Field(default=20, gt=0)
     guidance: float = Field(default=1.0, ge=0)  # uncond + g (cond - uncond); 1 is none
+    window: int | None = Field(default=None, ge=2)  # blocks of its shot a block sees, itself among them; None: all
+    refresh: bool = True  # is a finished block remembered by a clean pass, or as its last step left it?
+
+    def fewer(self, steps: int) -> SamplerSettings:
+        """The same in ``steps`` few steps, evenly spaced as its own are. Raises InputError for more than it has."""
+        most = len(self.listed)
+        if self.kind != "few_step" or not 1 <= steps <= most:
+            able = f"1 to {most}" if self.kind == "few_step" else "the model's own number: it is not distilled"
+            raise InputError(f"steps {steps}: give {able}")
+        listed = tuple(round(STEPS * (steps - done) / steps) for done in range(steps))
+        return self.model_copy(update={"listed": listed})
 
 
 class ContextSettings(Config):
@@ -80,16 +91,20 @@ class Preset(Config):
         return self.model_copy(update={"geometry": self.geometry.sized(int(found[1]), int(found[2]))})
 
     def in_steps(self, steps: int | None) -> Preset:
-        """The same with a student of at most its own number of steps, evenly spaced as its own are; None changes
-        nothing. Faster, and not the same pictures (docs/performance.md). Raises InputError."""
-        if steps is None:
-            return self
-        most = len(self.student.listed)
-        if self.student.kind != "few_step" or not 1 <= steps <= most:
-            able = f"1 to {most}" if self.student.kind == "few_step" else "the model's own number: it is not distilled"
-            raise InputError(f"steps {steps}: give {able}")
-        listed = tuple(round(STEPS * (steps - done) / steps) for done in range(steps))
-        return self.model_copy(update={"student": self.student.model_copy(update={"listed": listed})})
+        """The same with a student of at most its own number of steps; None changes nothing. Faster, and not the same
+        pictures (docs/performance.md). Raises InputError."""
+        return self if steps is None else self.model_copy(update={"student": self.student.fewer(steps)})
+
+    def looking_back(self, window: int | None, refresh: bool) -> Preset:
+        """The same with a student that sees ``window`` blocks of its shot at most (the first and the latest, itself
+        among them), and without ``refresh`` remembers blocks as their last step left them. Faster, and not the same
+        pictures (docs/performance.md). Raises InputError."""
+        most = self.geometry.max_blocks
+        if window is not None and not 2 <= window <= most:
+            raise InputError(f"window {window}: give 2 to {most} blocks")
+        own = self.student
+        changes = {"window": own.window if window is None else window, "refresh": own.refresh and refresh}
+        return self.model_copy(update={"student": own.model_copy(update=changes)})
 
 
 STORYWORLD = Preset(

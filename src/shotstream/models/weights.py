@@ -16,9 +16,9 @@ from torch import Tensor
 from shotstream.core.config import Config
 from shotstream.core.errors import WeightsError
 from shotstream.core.files import whole_file
+from shotstream.core.packed import unpacked
 from shotstream.core.weight_check import check_names_and_shapes
 from shotstream.models.config import TransformerConfig
-from shotstream.models.packed import unpacked
 from shotstream.models.transformer import Transformer
 
 Role = Literal["teacher", "student", "critic"]

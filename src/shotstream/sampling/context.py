@@ -89,7 +89,7 @@ def to_pixels(pictures: np.ndarray) -> Tensor:
 def to_pictures(pixels: Tensor) -> np.ndarray:
     """[T, 3, H, W] in [-1, 1] -> uint8 [T, H, W, 3]."""
     levels = pixels.float().add(1).mul_(127.5).round_().clamp_(0, 255)
-    return levels.to(torch.uint8).permute(0, 2, 3, 1).contiguous().cpu().numpy()
+    return levels.permute(0, 2, 3, 1).to(torch.uint8, memory_format=torch.contiguous_format).cpu().numpy()
 
 
 class EncodedFrames:

@@ -36,7 +36,8 @@ class StreamingShot:
     """Queries of a block see [context cache, shot cache, own block]; ``finish`` moves a block into the cache.
 
     A finished block is remembered by one pass at timestep 0, run only when a next block asks for it: a shot's
-    last block needs none. With ``fuse`` that pass and the next block's first step are one.
+    last block needs none. With ``fuse`` that pass and the next block's first step are one. Without ``refresh`` there
+    is none: a block is remembered as its last step saw it, still a little noisy (inexact, and faster).
     Building one runs the context pass, which needs no prompt: it can be done while the previous shot plays.
     ``captions``: keys and values of the context's captions, all branches, where they are known already.
 
@@ -54,6 +55,7 @@ class StreamingShot:
         guidance: float = 1.0,
         gradient: GradientPolicy = NEVER,
         fuse: bool = False,
+        refresh: bool = True,
         captions: CaptionCache | None = None,
         cache_place: CachePlace = "device",
     ) -> None:
@@ -61,7 +63,8 @@ class StreamingShot:
         self.cache_place = cache_place
         self.branches = Branches(guidance)
         self.gradient = gradient
-        self.fuse = fuse and not gradient.anywhere
+        self.refresh = refresh
+        self.fuse = fuse and refresh and not gradient.anywhere
         self.max_frames = max_frames
         self.frames = 0  # of finished blocks in the window
         self._window: list[Tensor] = []  # the blocks in the shot cache, clean
@@ -118,6 +121,8 @@ class StreamingShot:
         """The block that ``flow`` was about is done: ``clean`` [B, f, C, h, w]."""
         self._unremembered = clean
         self.frames += clean.shape[1]
+        if not self.refresh:  # its keys and values are where its last step left them
+            self._remembered(clean)
 
     def remember(self) -> None:
         """Run the pass that remembers the last finished block now, if it has not been run."""

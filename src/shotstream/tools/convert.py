@@ -15,8 +15,8 @@ import torch
 from shotstream.core.config import Config
 from shotstream.core.errors import InputError, WeightsError
 from shotstream.core.files import make_folder, ready_to_write, write_text
+from shotstream.core.packed import LARGEST, SCALE, pack
 from shotstream.core.weight_check import check_names_and_shapes
-from shotstream.models.packed import LARGEST, SCALE, pack
 from shotstream.models.presets import PRESET_FILE, PRESETS, Preset, preset, read_preset, write_preset
 from shotstream.models.transformer import Transformer
 from shotstream.models.wan_layouts import diffusers_config, sizes_in, to_diffusers

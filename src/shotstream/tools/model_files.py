@@ -13,19 +13,30 @@ from shotstream.codecs.wan_folder import WanFolder, wan_folder
 from shotstream.core.errors import InputError, WeightsError
 from shotstream.core.files import fingerprint, fingerprint_all
 from shotstream.core.places import model_folder
-from shotstream.models.presets import PRESET_FILE, PRESETS, STORYWORLD, ContextSettings, Preset, preset, read_preset
+from shotstream.models.presets import (
+    PRESET_FILE,
+    PRESETS,
+    STORYWORLD,
+    ContextSettings,
+    Preset,
+    SamplerSettings,
+    preset,
+    read_preset,
+)
 
 EMBEDDED = STORYWORLD.name
+USUAL = SamplerSettings()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ModelFiles:
     """``described``: a preset's JSON, or None where the weights name it. ``wan``: the folder's own codecs are Wan's;
-    then ``autoencoder`` and ``text_encoder`` are not used."""
+    then ``autoencoder``, ``text_encoder`` and ``light_decoder`` are not used."""
 
     transformer: Path
     autoencoder: Path
     text_encoder: Path
+    light_decoder: Path
     described: Path | None
     wan: WanFolder | None
 
@@ -59,11 +70,16 @@ class ModelFiles:
                     "the file is damaged or another version: fetch both again"
                 )
 
-    def version(self, chosen: Preset) -> str:
-        """Eight letters that tell films of these weights, made as ``chosen`` says, from all others."""
-        codecs = (self.autoencoder, self.text_encoder) if self.wan is None else self.wan.files
-        usual = {"context"} if chosen.context == ContextSettings() else set()  # younger than films that name a version
-        how = chosen.model_dump_json(exclude={"name"} | usual)
+    def version(self, chosen: Preset, light_decoder: bool = False) -> str:
+        """Eight letters that tell films of these weights, made as ``chosen`` says, from all others. light_decoder: it
+        decoded them, and is our own."""
+        light = (self.light_decoder,) if light_decoder and self.wan is None else ()
+        codecs = (self.autoencoder, self.text_encoder, *light) if self.wan is None else self.wan.files
+        # What is younger than the first films counts only where it is not as it was when they were made.
+        young = {name for name in ("window", "refresh") if getattr(chosen.student, name) == getattr(USUAL, name)}
+        usual = {"context"} if chosen.context == ContextSettings() else set()
+        left_out = dict.fromkeys(("name", *usual), True) | {"student": young, "teacher": {"window", "refresh"}}
+        how = chosen.model_dump_json(exclude=left_out)
         return hashlib.sha256(f"{fingerprint_all((self.transformer, *codecs))}{how}".encode()).hexdigest()[:8]
 
 
@@ -75,7 +91,7 @@ def find_model(model: str, role: str) -> ModelFiles:
     transformer = folder / f"{role}.safetensors"
     if folder.is_file():
         folder, transformer = folder.parent, folder
-    own = {name: folder / f"{name}.safetensors" for name in ("autoencoder", "text_encoder")}
+    own = {name: folder / f"{name}.safetensors" for name in ("autoencoder", "text_encoder", "light_decoder")}
     codecs = {name: path if path.exists() else bundled / path.name for name, path in own.items()}
     described = folder / PRESET_FILE
     return ModelFiles(

@@ -15,7 +15,7 @@ from typing import Any, Literal
 import torch
 
 from shotstream.core.errors import WeightsError
-from shotstream.models.packed import SCALE, check_scales, unpack
+from shotstream.core.packed import SCALE, check_scales, unpack
 from shotstream.models.wan_layouts import from_diffusers, is_diffusers, known_sizes
 from shotstream.models.weights import Role, WeightsHeader, read_header, without_prefix
 from shotstream.tools.lora_pairs import merged, pairs_of

@@ -51,6 +51,7 @@ class LatentStore:
     """Reads stories by number; tensors stay on disk until asked for."""
 
     def __init__(self, folder: Path, stories: int, geometry: Geometry) -> None:
+        self.folder = folder
         self._geometry = geometry
         self._shards = [safe_open(shard_file(folder, number), "pt") for number in range(-(-stories // SHARD))]
         self._headers = [json.loads(shard.metadata()["shots"]) for shard in self._shards]

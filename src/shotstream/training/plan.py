@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from shotstream.codecs.video_autoencoder import VideoAutoencoder
+from shotstream.codecs.video_autoencoder import Decoder, VideoAutoencoder, VideoAutoencoderConfig
 from shotstream.data.recognition.network import Recogniser
 from shotstream.models.flops import key_value_bytes
 from shotstream.models.presets import Preset
@@ -29,6 +29,7 @@ from shotstream.training.stages.autoencoder import AutoencoderRecipe
 from shotstream.training.stages.guidance import GuidanceRecipe
 from shotstream.training.stages.inter_shot import InterShotRecipe
 from shotstream.training.stages.intra_shot import IntraShotRecipe
+from shotstream.training.stages.light_decoder import LightDecoderRecipe, light_config
 from shotstream.training.stages.recognisers import RecognisersRecipe
 from shotstream.training.stages.teacher import TeacherRecipe
 from shotstream.training.stages.text_encoder import Reader, TextEncoderRecipe
@@ -67,7 +68,7 @@ def plan(recipe: Recipe, devices: int | None = None) -> Iterator[str]:
         yield f"{name}: {role.parameters:,} parameters, {role.learning:,} learn; {_size(role.bytes)}"
     where = "one device" if devices == 1 else f"each of {devices} devices{', in shards' if sharded else ''}"
     yield f"memory of {where} without activations: {_size(total)} (weights, gradients, optimiser, average)"
-    if isinstance(recipe, AutoencoderRecipe | TextEncoderRecipe | RecognisersRecipe):
+    if isinstance(recipe, AutoencoderRecipe | TextEncoderRecipe | RecognisersRecipe | LightDecoderRecipe):
         return
     preset = training_preset(recipe)
     batch, frames = _shape(recipe)
@@ -133,6 +134,10 @@ def _networks(recipe: Recipe) -> Mapping[str, tuple[nn.Module, OptimiserSettings
             return {"reader": (Reader(recipe.encoder), recipe.optimiser)}
         if isinstance(recipe, RecognisersRecipe):
             return {"recognisers": (Recogniser(recipe.network), recipe.optimiser)}
+        if isinstance(recipe, LightDecoderRecipe):
+            channels = training_preset(recipe).geometry.latent_channels
+            decoder = Decoder(light_config(VideoAutoencoderConfig(latent_channels=channels), recipe))
+            return {"decoder": (decoder, recipe.optimiser)}
         if isinstance(recipe, PipelineRecipe):
             return {}
         network = Transformer(training_preset(recipe).transformer)
@@ -154,7 +159,8 @@ def _shape(recipe: Recipe) -> tuple[int, int]:
     """(batch, latent frames) of the largest update."""
     if isinstance(recipe, InterShotRecipe):
         return recipe.batch, max(recipe.lengths)
-    assert not isinstance(recipe, PipelineRecipe | AutoencoderRecipe | TextEncoderRecipe | RecognisersRecipe)
+    others = PipelineRecipe | AutoencoderRecipe | TextEncoderRecipe | RecognisersRecipe | LightDecoderRecipe
+    assert not isinstance(recipe, others)
     return recipe.samples.batch, max(recipe.samples.lengths)
 
 

@@ -19,6 +19,7 @@ from shotstream.training.stages.causal_init import CausalInitRecipe
 from shotstream.training.stages.guidance import GuidanceRecipe
 from shotstream.training.stages.inter_shot import InterShotRecipe
 from shotstream.training.stages.intra_shot import IntraShotRecipe
+from shotstream.training.stages.light_decoder import LightDecoderRecipe
 from shotstream.training.stages.recognisers import RecognisersRecipe
 from shotstream.training.stages.teacher import TeacherRecipe
 from shotstream.training.stages.text_encoder import TextEncoderRecipe
@@ -34,6 +35,7 @@ StageRecipe = (
     | IntraShotRecipe
     | InterShotRecipe
     | RecognisersRecipe
+    | LightDecoderRecipe
 )
 Recipe = StageRecipe | TrajectoriesRecipe | PipelineRecipe
 RUN = "run:"  # begins a setting that is a path in the folder of runs: run:storyworld/teacher/teacher.safetensors
@@ -49,6 +51,7 @@ _KINDS: dict[str, type[Recipe]] = {
     "intra-shot": IntraShotRecipe,
     "inter-shot": InterShotRecipe,
     "recognisers": RecognisersRecipe,
+    "light-decoder": LightDecoderRecipe,
     "pipeline": PipelineRecipe,
 }
 

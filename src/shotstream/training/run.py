@@ -28,6 +28,7 @@ from shotstream.training.stages.causal_init import CausalInitRecipe, CausalInitS
 from shotstream.training.stages.guidance import GuidanceRecipe, GuidanceStage
 from shotstream.training.stages.inter_shot import InterShotRecipe, InterShotStage
 from shotstream.training.stages.intra_shot import IntraShotRecipe, IntraShotStage
+from shotstream.training.stages.light_decoder import LightDecoderRecipe, LightDecoderStage
 from shotstream.training.stages.recognisers import RecognisersRecipe, RecognisersStage
 from shotstream.training.stages.teacher import TeacherRecipe, TeacherStage
 from shotstream.training.stages.text_encoder import TextEncoderRecipe, TextEncoderStage
@@ -62,7 +63,7 @@ def main(
     )
     keep_freed_pages(all_of_it=True)
     # The small codecs and the recognisers were only ever trained on CPUs, and draw their noise there.
-    on_cpu = PipelineRecipe | AutoencoderRecipe | TextEncoderRecipe | RecognisersRecipe
+    on_cpu = PipelineRecipe | AutoencoderRecipe | TextEncoderRecipe | RecognisersRecipe | LightDecoderRecipe
     with joined(gpu=not isinstance(settings, on_cpu)) as processes:
         if not processes.first:
             logging.disable(logging.INFO)
@@ -141,3 +142,5 @@ def build_stage(settings: StageRecipe, store: Path, made: Report) -> Stage:
             return InterShotStage(settings, store, made)
         case RecognisersRecipe():
             return RecognisersStage(settings, store, made)
+        case LightDecoderRecipe():
+            return LightDecoderStage(settings, store, made)

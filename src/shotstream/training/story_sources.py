@@ -16,7 +16,7 @@ from shotstream.core.story import full_prompt
 from shotstream.data.clip_frames import shots_of
 from shotstream.data.clip_manifest import Clip
 from shotstream.data.world.render import render_shot
-from shotstream.data.world.spec import WORLD_VERSION
+from shotstream.data.world.spec import WORLD_VERSION, WorldStory
 from shotstream.data.world.splits import Split
 from shotstream.data.world.stories import make_story
 from shotstream.training.latent_store import SHARD, Drawn
@@ -49,8 +49,12 @@ class WorldStories:
     def drawn(self, stories: list[int]) -> Iterator[Drawn]:
         return map(self._draw, stories)
 
+    def story(self, number: int) -> WorldStory:
+        """Story ``number``, not drawn yet."""
+        return make_story(derive(self.seed, "story", self.split, number), split=self.split)
+
     def _draw(self, number: int) -> Drawn:
-        story, geometry = make_story(derive(self.seed, "story", self.split, number), split=self.split), self.geometry
+        story, geometry = self.story(number), self.geometry
         videos = [
             render_shot(
                 story,

@@ -24,7 +24,7 @@ from shotstream.tools.bench.figures import (
 
 @pytest.fixture
 def load_tiny(tiny_model: Path) -> Callable[[str], Director]:
-    return lambda dtype: load(tiny_model, device="cpu", dtype=dtype)
+    return lambda dtype, light=False: load(tiny_model, device="cpu", dtype=dtype, light_decoder=light)
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ import torch
 
 from shotstream.core.errors import InputError
 from shotstream.film.director import Director
+from shotstream.tools.bench.effects import effect
 from shotstream.tools.bench.setups import SPEEDUPS, setup_of
 
 CAPTIONS = ("wide shot. it walks", "it sits in the snow", "a red fox sleeps", "it walks")
@@ -81,6 +82,24 @@ def test_what_is_switched_is_really_off(load_tiny: Load) -> None:
     assert passes == shot and texts > 6
     assert work("fused-refresh")[0] == [6, 3, 3, 3, 3, 3, 3, 3, 3, 3]
     assert work("last-refresh", "fused-refresh")[0] == [6, *[3] * 9]
+    assert work("two-steps")[0] == [6, 3, 3, 6, 3, 6, 3, 3, 6, 3]
+    assert work("three-steps")[0] == [6, 3, 3, 3, 6, 3, 3, 6, 3, 3]
+    assert work("no-refresh")[0] == [6, *[3] * 8, 6]
+
+
+def test_a_window_of_two_blocks_looks_back_on_one(load_tiny: Load) -> None:
+    director = setup_of(("window-2",), "float32").director(load_tiny)
+    behind: list[int] = []
+    director.shots.model.register_forward_pre_hook(
+        lambda _, inputs, given: behind.append(given["cache"].end), with_kwargs=True
+    )
+    director.open(global_caption="a red fox", seed=3).shot("it walks", seconds=2.8).wait()
+    assert max(behind) == (6 + 3) * director.geometry.tokens_per_frame
+
+
+def test_a_model_without_a_light_decoder_says_so(load_tiny: Load) -> None:
+    found = effect("light-decoder", load_tiny, dtype="float32", shots=1, samples=0, repeats=1)
+    assert found.failed is not None and "light_decoder" in found.failed and found.end_to_end is None
 
 
 def test_they_add_up(load_tiny: Load) -> None:

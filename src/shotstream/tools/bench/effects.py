@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
+from shotstream.core.errors import WeightsError
 from shotstream.tools.bench.figures import Effect
 from shotstream.tools.bench.films import film, first_frames
 from shotstream.tools.bench.script import script
@@ -35,7 +36,7 @@ def effect(name: str, load: Load, *, dtype: Dtype, shots: int, samples: int, rep
     samples = 0 if speedup.acts_on == "film" else samples
     try:
         pairs = _pairs(sides, load, shots, samples, repeats, speedup.settling)
-    except RuntimeError as fault:  # torch.compile without a compiler, for one
+    except (RuntimeError, WeightsError) as fault:  # torch.compile without a compiler, a model without a light decoder
         return Effect(**told, failed=f"{type(fault).__name__}: {str(fault).strip().splitlines()[0]}")
     return Effect(
         **told,

@@ -22,7 +22,7 @@ from shotstream.tools.bench.figures import BaselineFigures, Effect, Figures, Mac
 from shotstream.tools.bench.films import film, first_frames, spread
 from shotstream.tools.bench.naive import NaiveDirector
 from shotstream.tools.bench.script import script
-from shotstream.tools.bench.setups import SPEEDUPS, Dtype, Load, Setup, setup_of
+from shotstream.tools.bench.setups import Dtype, Load, Setup, setup_of
 from shotstream.tools.bench.startup import startup
 
 Tell = Callable[[str], None]
@@ -56,13 +56,13 @@ def bench(
     *,
     dtype: Dtype = "auto",
     switched: Sequence[str] = (),
-    each: bool = False,
+    each: Sequence[str] = (),
     effort: Effort = FULL,
     tell: Tell,
 ) -> Figures:
     """Measure the model that ``load`` gives. ``switched``: speed-ups to do without (or with, where they ship off).
 
-    each: measure also what every speed-up does by itself. ``tell`` hears what is going on. Raises
+    each: speed-ups of which to measure also what they do by themselves. ``tell`` hears what is going on. Raises
     :class:`InputError` for a speed-up that does not exist, and as ``load`` does.
     """
     setup = setup_of(switched, dtype)
@@ -76,7 +76,7 @@ def bench(
     tell("the naive way")
     found["baseline"] = _baseline(load, effort)
     if each:
-        found["effects"] = _effects(load, dtype, effort, tell)
+        found["effects"] = _effects(each, load, dtype, effort, tell)
     return Figures(**found)
 
 
@@ -119,7 +119,7 @@ def _work(director: Director, effort: Effort, tell: Tell) -> dict[str, Any]:
 
 def _baseline(load: Load, effort: Effort) -> BaselineFigures:
     """The same weights in float32, the naive way."""
-    full = load("float32")
+    full = load("float32", False)
     naive = Director(NaiveDirector(full.shots), model_name=full.model_name, model_version=full.model_version)
     report = film(naive, script(effort.naive), Setup(overlap=False)).report
     return BaselineFigures(
@@ -129,10 +129,10 @@ def _baseline(load: Load, effort: Effort) -> BaselineFigures:
     )
 
 
-def _effects(load: Load, dtype: Dtype, effort: Effort, tell: Tell) -> tuple[Effect, ...]:
-    """What every speed-up does by itself."""
+def _effects(names: Sequence[str], load: Load, dtype: Dtype, effort: Effort, tell: Tell) -> tuple[Effect, ...]:
+    """What each of ``names`` does by itself."""
     found = []
-    for name in SPEEDUPS:
+    for name in names:
         tell(f"with and without {name}")
         work = {"shots": effort.effect_shots, "samples": effort.effect_samples, "repeats": effort.repeats}
         found.append(effect(name, load, dtype=dtype, **work))

@@ -9,8 +9,10 @@ from typing import Literal
 
 from shotstream.core.errors import InputError
 from shotstream.film.director import Director
+from shotstream.models.presets import SamplerSettings
 from shotstream.sampling.director import ShotDirector
 from shotstream.sampling.prompts import PromptReader, TextOnce
+from shotstream.sampling.solvers import sampler
 from shotstream.sampling.streaming import StreamingShot
 from shotstream.tools.bench.int8 import in_int8
 from shotstream.tools.bench.slower import AnglesInEveryPass, ClonedCaches, EveryBlockRemembered, GappedCaches
@@ -19,23 +21,25 @@ from shotstream.tools.bench.slower import AnglesInEveryPass, ClonedCaches, Every
 COMPILED_SHOTS, MOST_SHAPES = 8, 64
 Dtype = Literal["auto", "float32", "bfloat16"]
 Change = Callable[[ShotDirector], None]
-Load = Callable[[Dtype], Director]
+Load = Callable[[Dtype, bool], Director]  # number format, and whether with the light decoder
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Setup:
     """``overlap``: shots go into the MP4 while the next is made. ``prepare``: the context pass runs when a shot ends.
-    ``read_ahead``: a prompt is read before it is asked for. ``changes``: what else is done to the shots' director."""
+    ``read_ahead``: a prompt is read before it is asked for. ``light_decoder``: also where the model is not loaded with
+    it anyway. ``changes``: what else is done to the shots' director."""
 
     dtype: Dtype = "auto"
     overlap: bool = True
     prepare: bool = True
     read_ahead: bool = False
+    light_decoder: bool = False
     changes: tuple[Change, ...] = ()
 
     def director(self, load: Load) -> Director:
         """A director that works so, over the model that ``load`` gives."""
-        shipped = load(self.dtype)
+        shipped = load(self.dtype, self.light_decoder)
         shots = _own(shipped.shots)
         for change in self.changes:
             change(shots)
@@ -127,6 +131,16 @@ def _run_ahead(shots: ShotDirector) -> None:
     shots.run_ahead = True
 
 
+def _sampled(change: Callable[[SamplerSettings], SamplerSettings]) -> Callable[[Setup], Setup]:
+    """Blocks made as ``change`` says, out of how the model makes them."""
+
+    def sampled_so(shots: ShotDirector) -> None:
+        shots.settings = change(shots.settings)
+        shots.sampler = sampler(shots.settings, shots.schedule)
+
+    return _changed(sampled_so)
+
+
 def _int8(shots: ShotDirector) -> None:
     shots.model = in_int8(shots.model)
 
@@ -189,6 +203,31 @@ SPEEDUPS = {
         switch=_changed(_unfused),
     ),
     "int8": Speedup(what="the layers' linear products in int8", switch=_changed(_int8), ships_on=False),
+    "three-steps": Speedup(
+        what="a block in three steps: other pictures",
+        switch=_sampled(lambda settings: settings.fewer(3)),
+        ships_on=False,
+    ),
+    "two-steps": Speedup(
+        what="a block in two steps: other pictures",
+        switch=_sampled(lambda settings: settings.fewer(2)),
+        ships_on=False,
+    ),
+    "no-refresh": Speedup(
+        what="blocks remembered as their last step left them: other pictures",
+        switch=_sampled(lambda settings: settings.model_copy(update={"refresh": False})),
+        ships_on=False,
+    ),
+    "window-2": Speedup(
+        what="a block sees the one before it and no more of its shot: other pictures",
+        switch=_sampled(lambda settings: settings.model_copy(update={"window": 2})),
+        ships_on=False,
+    ),
+    "light-decoder": Speedup(
+        what="a decoder of half as many operations: other pictures",
+        switch=lambda setup: replace(setup, light_decoder=True),
+        ships_on=False,
+    ),
     "compile": Speedup(
         what="torch.compile of the layers", switch=_changed(_compile), ships_on=False, settling=COMPILED_SHOTS
     ),

@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from shotstream.core.errors import InputError, WeightsError
-from shotstream.models.packed import SCALE, pack, unpack, unpacked
+from shotstream.core.packed import SCALE, pack, unpack, unpacked
 from shotstream.models.presets import preset, write_preset
 from shotstream.models.transformer import Transformer
 from shotstream.models.weights import WeightsHeader, load_transformer, save_transformer
