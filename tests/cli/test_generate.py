@@ -38,6 +38,14 @@ def test_the_film_lands_beside_the_story(run: Command, renders: Renders, story: 
     assert (asked["force"], asked["keep_shots"], asked["storyboard"]) == (False, False, True)
 
 
+def test_what_makes_it_faster_is_handed_on(run: Command, renders: Renders, story: Path) -> None:
+    names = ("steps", "window", "refresh", "light_decoder")
+    assert run("generate", story).code == 0
+    assert run("generate", story, "--force", "--steps", 2, "--window", 3, "--no-refresh", "--light-decoder").code == 0
+    asked = [tuple(one[name] for name in names) for one in renders]
+    assert asked == [(None, None, True, False), (2, 3, False, True)]
+
+
 def test_json_is_one_object_with_the_stable_keys(run: Command, renders: Renders, story: Path) -> None:
     ran = run("generate", story, "--json", "--seed", 5, "--no-storyboard")
     data = json.loads(ran.out)

@@ -81,6 +81,18 @@ def test_a_fused_pass_rolls_too(model, context, caption, blocks) -> None:
 
 
 @torch.no_grad()
+@pytest.mark.parametrize("refresh", [True, False])
+@pytest.mark.parametrize("size", [2, 3])
+def test_the_latest_block_is_never_forgotten(model, context, caption, blocks, size, refresh) -> None:
+    rolled, fresh = (short(model, context, caption, size, refresh=refresh) for _ in range(2))
+    play(rolled, blocks)
+    play(fresh, [*blocks[:1], *blocks[-2:]][-size:])
+    for ours, theirs in zip(rolled.shot_cache.tensors(), fresh.shot_cache.tensors(), strict=True):
+        torch.testing.assert_close(ours[0], theirs[0], atol=1e-5, rtol=1e-5)
+    assert rolled.frames == fresh.frames == 3 * size
+
+
+@torch.no_grad()
 def test_a_window_of_one_block_says_so(model, context, caption, blocks) -> None:
     with pytest.raises(ValueError, match="cannot roll"):
         play(short(model, context, caption, 1), blocks)

@@ -96,9 +96,9 @@ class Preset(Config):
         return self if steps is None else self.model_copy(update={"student": self.student.fewer(steps)})
 
     def looking_back(self, window: int | None, refresh: bool) -> Preset:
-        """The same with a student that sees ``window`` blocks of its shot at most (the first and the latest, itself
-        among them), and without ``refresh`` remembers blocks as their last step left them. Faster, and not the same
-        pictures (docs/performance.md). Raises InputError."""
+        """The same with a student that sees ``window`` blocks of its shot at most (itself, those before it, and from
+        three on the first), and without ``refresh`` remembers blocks as their last step left them. Faster, and not
+        the same pictures (docs/performance.md). Raises InputError."""
         most = self.geometry.max_blocks
         if window is not None and not 2 <= window <= most:
             raise InputError(f"window {window}: give 2 to {most} blocks")

@@ -144,8 +144,10 @@ class StreamingShot:
             self._unremembered = None
 
     def _roll(self) -> None:
-        """Forget the oldest block behind the sink (the oldest at all, if the window is too short to have one)."""
-        sink = 1 if len(self._window) > 1 else 0
+        """Forget the oldest block behind the sink (the oldest at all, if the window is too short to have one): the
+        latest stays in any case, be it remembered yet or not."""
+        finished = len(self._window) + (self._unremembered is not None)
+        sink = 1 if finished > 2 else 0
         if len(self._window) <= sink:
             raise ValueError(f"a window of {self.max_frames} frames cannot roll: it has no room for two blocks")
         gone = self._window.pop(sink)

@@ -20,6 +20,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from shotstream.core.devices import pick_dtype
 from shotstream.core.files import fingerprint, whole_file
 from shotstream.core.flow import add_noise
 from shotstream.core.randomness import derive
@@ -139,7 +140,7 @@ def _shard(work: _Work, number: int) -> Iterator[int]:
 @cache
 def _student(path: Path) -> Transformer:
     """The weights, once per process."""
-    return load_transformer(path, dtype=torch.bfloat16)[0]
+    return load_transformer(path, dtype=pick_dtype("auto", torch.device("cpu")))[0]
 
 
 def _versions(model: Transformer, preset: Preset, batch: NextShotBatch, seed: int, story: int, shot: int) -> Tensor:
