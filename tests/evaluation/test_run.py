@@ -76,6 +76,23 @@ def test_truth_and_floors_from_films_to_page(run: SuiteRun, geometry: Geometry, 
     assert (tmp_path / "images" / "results-story-000.jpg").is_file()
 
 
+def test_students_are_held_against_the_teacher(run: SuiteRun, geometry: Geometry, tmp_path: Path) -> None:
+    names = ("truth", "teacher", "student", "other")
+    systems = [Truth("truth", geometry), *(ModelSystem(name, GreyModel(geometry)) for name in names[1:])]
+    run.run(systems, None, _ignore)
+    scores = score(run, names, None, {})
+    assert not scores.systems["truth"].behind and not scores.systems["teacher"].behind
+    same = scores.systems["student"].behind
+    for key in ("intra_subject", "intra_background", "text_alignment"):
+        if key in same:
+            assert same[key].mean == pytest.approx(0) == same[key].high
+    assert "intra_background" in same and "frechet_distance" not in same and "drift" not in same
+    write_report(run, scores, tmp_path / "results.md")
+    page = (tmp_path / "results.md").read_text()
+    rows = page.split("## Against the teacher")[1].split("##")[0]
+    assert "| student |" in rows and "| other |" in rows and "| truth |" not in rows
+
+
 def test_a_run_goes_on_where_it_stopped(run: SuiteRun, geometry: Geometry) -> None:
     model = GreyModel(geometry)
     run.run([ModelSystem("student", model)], 1, _ignore)

@@ -9,7 +9,7 @@ from shotstream.evaluation.consistency import between, inter, intra, within
 from shotstream.evaluation.drift import Typical, by_shot, drift
 from shotstream.evaluation.dynamics import motion, moves
 from shotstream.evaluation.frechet import frechet_distance
-from shotstream.evaluation.intervals import bootstrap, bootstrap_of, bootstrap_scaled, scaled
+from shotstream.evaluation.intervals import bootstrap, bootstrap_deficit, bootstrap_of, bootstrap_scaled, scaled
 
 
 def _cloud(mean: list[float], deviation: list[float], seed: int) -> np.ndarray:
@@ -122,3 +122,15 @@ def test_the_scale_s_interval_is_that_of_the_mean_where_floor_and_ceiling_do_not
     assert found is not None
     for end in ("mean", "low", "high"):
         assert getattr(found, end) == pytest.approx((getattr(plain, end) - 0.1) / 0.8)
+
+
+def test_a_deficit_is_of_the_same_stories() -> None:
+    theirs = np.random.default_rng(2).uniform(0.2, 0.9, 30)  # stories differ by far more than the two do
+    exact = bootstrap_deficit(0.9 * theirs, theirs)
+    assert exact is not None
+    assert exact.low == pytest.approx(0.1) == exact.high and exact.mean == pytest.approx(0.1)
+    better = bootstrap_deficit(theirs + 0.05, theirs)
+    assert better is not None and better.high < 0
+    assert bootstrap_deficit(theirs, -theirs) is None
+    with pytest.raises(ValueError):
+        bootstrap_deficit([1.0], theirs)

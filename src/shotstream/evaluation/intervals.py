@@ -62,6 +62,19 @@ def bootstrap_scaled(
     return None if whole is None else _interval(whole, np.asarray([one for one in again if one is not None]))
 
 
+def bootstrap_deficit(values: Sequence[float], others: Sequence[float], seed: int = 0) -> Interval | None:
+    """1 - mean(values) / mean(others) over the same stories, which are drawn again together: the share by which the
+    first are behind. None where the others' mean is not above zero in every draw.
+
+    Raises :class:`ValueError` for lists of unequal lengths.
+    """
+    numbers = np.stack([np.asarray(column, dtype=np.float64) for column in (values, others)])
+    picks = np.random.default_rng(seed).integers(numbers.shape[1], size=(DRAWS, numbers.shape[1]))
+    ours, theirs = numbers[:, picks].mean(axis=2)
+    whole = numbers.mean(axis=1)
+    return None if min(whole[1], theirs.min()) <= 0 else _interval(float(1 - whole[0] / whole[1]), 1 - ours / theirs)
+
+
 def _interval(mean: float, estimates: NDArray[np.float64]) -> Interval:
     low, high = np.quantile(estimates, [(1 - SHARE) / 2, (1 + SHARE) / 2])
     return Interval(mean=mean, low=float(low), high=float(high))

@@ -38,3 +38,4 @@ MEASURES = (
 )
 REFERENCE, CEILING = "truth", "autoencoder"
 FLOORS = ("shuffled", "noise", "still", "fading")
+TEACHER = "teacher"  # against which students are held, story by story

@@ -56,6 +56,7 @@ def _page(scores: SuiteScores, has_speed: bool, boards: Sequence[str]) -> str:
         + ", ".join(f"{measure.title}: {measure.floor}" for measure in MEASURES if measure.floor)
         + ".",
         _table(scores, lambda row, measure: _cell(row.scaled.get(measure.key), ".2f")),
+        *_against_the_teacher(scores),
         "## Recognised, by attribute",
         _attributes(scores),
         "## Along a story",
@@ -70,6 +71,25 @@ def _page(scores: SuiteScores, has_speed: bool, boards: Sequence[str]) -> str:
     if scores.absent:
         parts += ["## Absent", "\n".join(f"- {name}: {why}" for name, why in scores.absent.items())]
     return "\n\n".join(parts) + "\n"
+
+
+def _against_the_teacher(scores: SuiteScores) -> list[str]:
+    """Nothing where there is no teacher, or nobody to hold against it."""
+    rows = {name: row for name, row in scores.systems.items() if row.behind}
+    if not rows:
+        return []
+    shown = [measure for measure in MEASURES if any(measure.key in row.behind for row in rows.values())]
+    said = (
+        "How far behind the teacher, as a share of what it reaches, story by story: 0.05 is five percent less, below 0"
+    )
+    return [
+        "## Against the teacher",
+        f"{said} is more. In brackets the range of 95% of means of the same stories drawn again.",
+        _markdown(
+            ["system", *(measure.title for measure in shown)],
+            [[name, *(_cell(row.behind.get(measure.key), ".2f") for measure in shown)] for name, row in rows.items()],
+        ),
+    ]
 
 
 def _table(scores: SuiteScores, cell: Callable[[SystemScores, Measure], str]) -> str:

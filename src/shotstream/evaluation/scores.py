@@ -10,8 +10,15 @@ import numpy as np
 from shotstream.core.config import Config
 from shotstream.evaluation.drift import Typical, by_shot, drift
 from shotstream.evaluation.frechet import frechet_distance
-from shotstream.evaluation.intervals import Interval, bootstrap, bootstrap_of, bootstrap_scaled, scaled
-from shotstream.evaluation.measures import CEILING, MEASURES, REFERENCE
+from shotstream.evaluation.intervals import (
+    Interval,
+    bootstrap,
+    bootstrap_deficit,
+    bootstrap_of,
+    bootstrap_scaled,
+    scaled,
+)
+from shotstream.evaluation.measures import CEILING, FLOORS, MEASURES, REFERENCE, TEACHER
 from shotstream.evaluation.run import StoryRecord, SuiteRun
 from shotstream.evaluation.suites import SuiteStory
 
@@ -20,6 +27,7 @@ class SystemScores(Config):
     """One system's row. What could not be measured is not in it.
 
     ``scaled``: (x - floor) / (ceiling - floor), where both were run, over the stories that all three have filmed.
+    ``behind``: the share by which it is behind the teacher, where higher is better, over the stories both have filmed.
     ``recognised``: share of right answers by attribute. ``alignment_by_shot`` and ``strangeness_by_shot``: means over
     the stories that have such a shot.
     """
@@ -28,6 +36,7 @@ class SystemScores(Config):
     missing: tuple[str, ...]
     measures: dict[str, Interval]
     scaled: dict[str, Interval]
+    behind: dict[str, Interval]
     asked_recognised: float
     recognised: dict[str, float]
     alignment_by_shot: tuple[float, ...]
@@ -64,7 +73,10 @@ def score(run: SuiteRun, systems: Sequence[str], count: int | None, absent: dict
             strange = [by_shot(one, typical) for one in features]
             values[name] = _values(done, strange)
             rows[name] = _row(run.missing(name, count), done, values[name], features, strange, reference)
-    rows = {name: row.model_copy(update={"scaled": _scaled(name, rows, values)}) for name, row in rows.items()}
+    rows = {
+        name: row.model_copy(update={"scaled": _scaled(name, rows, values), "behind": _behind(name, values)})
+        for name, row in rows.items()
+    }
     return SuiteScores(
         suite=run.suite.name,
         suite_version=run.suite.version,
@@ -123,6 +135,7 @@ def _row(
         missing=missing,
         measures={measure.key: measures[measure.key] for measure in MEASURES if measure.key in measures},
         scaled={},
+        behind={},
         asked_recognised=share,
         recognised=recognised,
         alignment_by_shot=_by_index([record.judgement.alignment_by_shot for _, record in done]),
@@ -177,6 +190,22 @@ def _scaled(
             interval = _between(own, floor.mean, ceiling.mean)
         if interval is not None:
             found[key] = interval
+    return found
+
+
+def _behind(name: str, values: dict[str, dict[str, dict[int, float]]]) -> dict[str, Interval]:
+    """The paired deficits of a system against the teacher; none for truths and floors."""
+    found: dict[str, Interval] = {}
+    if TEACHER not in values or name in (TEACHER, REFERENCE, CEILING, *FLOORS):
+        return found
+    for measure in (measure for measure in MEASURES if measure.higher_is_better):
+        ours, theirs = (values[system].get(measure.key, {}) for system in (name, TEACHER))
+        common = sorted(set(ours) & set(theirs))
+        if not common:
+            continue
+        deficit = bootstrap_deficit([ours[story] for story in common], [theirs[story] for story in common])
+        if deficit is not None:
+            found[measure.key] = deficit
     return found
 
 
