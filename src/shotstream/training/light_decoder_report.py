@@ -1,4 +1,4 @@
-"""How a light decoder compares with the autoencoder's own on held-out shots: decibels, seconds, and a picture."""
+"""How a light decoder compares with the autoencoder's own on held-out shots: decibels, and a picture."""
 
 from __future__ import annotations
 

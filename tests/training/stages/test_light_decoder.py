@@ -65,13 +65,8 @@ def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def material(tiny_model: Path) -> MaterialSettings:
-    return MaterialSettings(
-        autoencoder=str(tiny_model / "autoencoder.safetensors"),
-        text_encoder=str(tiny_model / "text_encoder.safetensors"),
-        stories=STORIES,
-        held_out_stories=STORIES,
-    )
+def material(material: MaterialSettings) -> MaterialSettings:
+    return material.model_copy(update={"stories": STORIES, "held_out_stories": STORIES})
 
 
 @pytest.fixture

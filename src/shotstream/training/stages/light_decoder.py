@@ -47,7 +47,7 @@ class LightDecoderRecipe(PresetRecipe):
     batch: int = Field(default=6, gt=0)
     crop: tuple[int, int] = (6, 8)  # height, width, cells
     centred_share: float = Field(default=0.6, ge=0, le=1)  # crops that hold a character's middle
-    shares: tuple[float, float, float] = (0.3, 0.45, 0.25)  # own, denoised, true latents
+    shares: tuple[float, float, float] = (0.3, 0.3, 0.4)  # own, denoised, true latents
     character_weight: float = Field(default=3.0, ge=1)
     optimiser: OptimiserSettings
     loop: LoopSettings
@@ -73,9 +73,9 @@ class LightDecoderStage:
     def __init__(self, recipe: LightDecoderRecipe, store: Path, progress: Callable[[int, int], None]) -> None:
         self.recipe = recipe
         self.preset = training_preset(recipe)
-        self._autoencoder = load_autoencoder(find_weights(recipe.material.autoencoder, "autoencoder"))
-        self._full = in_channels_last(self._autoencoder.decoder).requires_grad_(False)
-        self.config = light_config(self._autoencoder.config, recipe)
+        autoencoder = load_autoencoder(find_weights(recipe.material.autoencoder, "autoencoder"))
+        self._full = in_channels_last(autoencoder.decoder).requires_grad_(False)
+        self.config = light_config(autoencoder.config, recipe)
         torch.manual_seed(derive(recipe.seed, "weights"))
         self._decoder = in_channels_last(Decoder(self.config))
         begin_as(self._decoder, self._full)
