@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -13,7 +14,7 @@ from shotstream.core.errors import WeightsError
 from shotstream.core.geometry import Geometry
 from shotstream.training.loop import Run
 from shotstream.training.settings import LoopSettings, OptimiserSettings
-from shotstream.training.stages.autoencoder import AutoencoderRecipe, AutoencoderStage
+from shotstream.training.stages.autoencoder import AutoencoderRecipe, AutoencoderStage, character_weights
 
 SMALL = VideoAutoencoderConfig(
     latent_channels=8,
@@ -74,3 +75,11 @@ def test_weights_of_other_sizes_are_refused(released: tuple[Path, Path]) -> None
     wider = SMALL.model_copy(update={"head_width": 48})
     with pytest.raises(WeightsError, match="other sizes"):
         AutoencoderStage(recipe(start=str(path), autoencoder=wider), data, nothing)
+
+
+def test_characters_weigh_more_wherever_a_crop_shows_them() -> None:
+    inside, absent = [4, 0, 8, 2], [0, 0, 0, 0]
+    boxes = np.array([[inside, absent], [[-6, -9, -2, -3], [2, 1, 99, 99]]], float)
+    still, moved = character_weights(boxes, (4, 8), 3.0).tolist()
+    assert still == [[1] * 4 + [3] * 4] * 3 + [[1] * 8]  # a box's last row and column are in it
+    assert moved == [[1] * 8] + [[1, 1] + [3] * 6] * 3  # what is outside of the crop weighs nothing inside

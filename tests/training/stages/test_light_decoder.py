@@ -27,7 +27,7 @@ from shotstream.training.decoder_pairs import DENOISED, OWN, TRUE, streamed
 from shotstream.training.material import Material, MaterialSettings
 from shotstream.training.next_shot_batches import NextShotSampler, NextShotSettings
 from shotstream.training.settings import LoopSettings, OptimiserSettings
-from shotstream.training.stages.light_decoder import LightDecoderRecipe, LightDecoderStage, weights_of
+from shotstream.training.stages.light_decoder import LightDecoderRecipe, LightDecoderStage
 from shotstream.training.story_sources import WorldStories
 
 STORIES, UPDATES = 4, 150
@@ -169,9 +169,3 @@ def test_clips_are_refused(material: MaterialSettings, preset_file: str, tiny_mo
     clips = material.model_copy(update={"clips": "clips.csv"})
     with pytest.raises(ValidationError, match="leave clips out"):
         recipe(clips, preset_file, tiny_model)
-
-
-def test_characters_weigh_more() -> None:
-    boxes = torch.tensor([[[0.5, 0.0, 1.0, 0.5], [0.0, 0.0, 0.0, 0.0]]])
-    weight = weights_of(boxes, torch.Size((4, 8)), 3.0)[0]
-    assert weight[0].tolist() == [1, 1, 1, 1, 3, 3, 3, 3] and weight[3].tolist() == [1] * 8

@@ -140,12 +140,7 @@ class AutoencoderStage:
             jitter = draw.normal(scale=16, size=2)
             left = int(np.clip((box[0] + box[2] - width) / 2 + jitter[0], 0, geometry.width - width))
             top = int(np.clip((box[1] + box[3] - height) / 2 + jitter[1], 0, geometry.height - height))
-        weight = np.ones((len(moments), height, width), np.float32)
-        for moment, pair in enumerate(boxes):
-            for x0, y0, x1, y1 in pair - [left, top, left, top]:
-                rows, columns = slice(max(0, int(y0)), max(0, int(y1) + 1)), slice(max(0, int(x0)), max(0, int(x1) + 1))
-                if x1 > x0:
-                    weight[moment, rows, columns] = self.recipe.character_weight
+        weight = character_weights(boxes - [left, top, left, top], self.recipe.crop, self.recipe.character_weight)
         frames = self._clips.frames[index, moments.start : moments.stop, top : top + height, left : left + width]
         return np.asarray(frames), weight
 
@@ -163,6 +158,17 @@ def picture_loss(decoded: Tensor, video: Tensor, weight: Tensor) -> Tensor:
     plain = (weight * (4 * error.square() + 0.5 * error.abs())).mean() / weight.mean()
     across = error.diff(dim=-1).abs().mean() + error.diff(dim=-2).abs().mean()
     return plain + 0.25 * across
+
+
+def character_weights(boxes: NDArray[np.floating], size: tuple[int, int], inside: float) -> NDArray[np.float32]:
+    """[T, H, W]: ``inside`` in characters' boxes [T, R, 4] (left, top, right, bottom, pixels), 1 elsewhere."""
+    weight = np.ones((len(boxes), *size), np.float32)
+    for moment, pair in enumerate(boxes):
+        for x0, y0, x1, y1 in pair:
+            rows, columns = slice(max(0, int(y0)), max(0, int(y1) + 1)), slice(max(0, int(x0)), max(0, int(x1) + 1))
+            if x1 > x0:
+                weight[moment, rows, columns] = inside
+    return weight
 
 
 def _half(maps: Tensor) -> Tensor:

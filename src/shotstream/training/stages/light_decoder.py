@@ -29,7 +29,7 @@ from shotstream.training.material import Material, MaterialSettings, find_weight
 from shotstream.training.presets import PresetRecipe, training_preset
 from shotstream.training.settings import LoopSettings, OptimiserSettings
 from shotstream.training.stage import LossReport, Role, names
-from shotstream.training.stages.autoencoder import picture_loss
+from shotstream.training.stages.autoencoder import character_weights, picture_loss
 from shotstream.training.story_sources import WorldStories
 
 
@@ -130,8 +130,14 @@ class LightDecoderStage:
         rows = slice(top * spatial, (top + height) * spatial)
         columns = slice(left * spatial, (left + width) * spatial)
         video = pair.frames[:, rows, columns].permute(0, 3, 1, 2).float().div_(127.5).sub_(1)
-        weight = weights_of(pair.boxes, pair.frames.shape[1:3], self.recipe.character_weight)[:, None, rows, columns]
+        weight = self._weights(pair)[:, None, rows, columns]
         return latents, video, weight, torch.tensor(version != OWN)
+
+    def _weights(self, pair: Pair) -> Tensor:
+        """[T, H, W] of the whole frames."""
+        _, height, width, _ = pair.frames.shape
+        boxes = pair.boxes.numpy() * [width, height, width, height]
+        return torch.from_numpy(character_weights(boxes, (height, width), self.recipe.character_weight))
 
     def _corner(self, draw: random.Random, pair: Pair) -> tuple[int, int]:
         """Top and left of a crop, in cells."""
@@ -173,15 +179,3 @@ def begin_as(decoder: Decoder, full: Decoder) -> None:
     for name, tensor in decoder.state_dict().items():
         if name in given and given[name].shape == tensor.shape:
             tensor.copy_(given[name])
-
-
-def weights_of(boxes: Tensor, size: torch.Size, inside: float) -> Tensor:
-    """[T, H, W]: ``inside`` in the boxes [T, R, 4] (fractions), 1 elsewhere."""
-    height, width = size
-    weight = torch.ones(len(boxes), height, width)
-    for moment, pair in enumerate((boxes * torch.tensor([width, height, width, height])).tolist()):
-        for left, top, right, bottom in pair:
-            if right > left:
-                rows, columns = slice(max(0, int(top)), int(bottom) + 1), slice(max(0, int(left)), int(right) + 1)
-                weight[moment, rows, columns] = inside
-    return weight
