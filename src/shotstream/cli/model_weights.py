@@ -1,4 +1,4 @@
-"""``shotstream models pull``, ``convert``, ``plan``: weights from elsewhere, and what they will take of the memory."""
+"""``shotstream models pull``, ``convert``, ``adapt``, ``plan``: weights from elsewhere, and the memory they take."""
 
 from __future__ import annotations
 
@@ -85,6 +85,30 @@ def convert(
         f"{done.layout} weights as {to}: preset {done.preset}, {done.parameters / 1e6:.2f}M parameters, "
         f"{done.bytes / 1e6:.1f} MB{'; codecs: ' + ', '.join(brought) if brought else ''}"
     )
+
+
+def adapt(
+    source: Annotated[
+        Path, typer.Argument(help="Adapters as peft writes them, or the folder they are in.", metavar="SRC")
+    ],
+    output: Annotated[Path, typer.Argument(help="A .safetensors file beside --base.", metavar="DST")],
+    base: Annotated[Path, typer.Option(help="The weights they were trained on: teacher.safetensors.", metavar="FILE")],
+    role: Annotated[Literal["student", "teacher", "critic"], typer.Option(help="What both make.")] = "student",
+    levels: Annotated[
+        int, typer.Option(min=1, max=127, help="Whole numbers from -N to N, a byte each.", metavar="N")
+    ] = 127,
+    force: Annotated[bool, typer.Option("--force", help="Replace what is there.")] = False,
+    as_json: options.Json = False,
+) -> None:
+    """Keep low-rank adapters as they are: a small file that adds to the weights beside it, loaded like any other."""
+    from shotstream.tools.convert_adapters import convert_adapters
+
+    header = convert_adapters(source, output, base=base, role=role, levels=levels, force=force)
+    if as_json:
+        put_json({"output": str(output), "bytes": output.stat().st_size, "header": header.model_dump()})
+        return
+    put(str(output))
+    say(f"{role}: adds to {base.name}; {output.stat().st_size / 1e6:.2f} MB")
 
 
 def plan(

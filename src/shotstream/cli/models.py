@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Which weights there are; fetching and converting others.", rich_markup_mode=None)
 app.command("pull")(model_weights.pull)
 app.command("convert")(model_weights.convert)
+app.command("adapt")(model_weights.adapt)
 app.command("plan")(model_weights.plan)
 SHORT = 100  # characters of a header's value shown to a person
 

@@ -17,7 +17,7 @@ from shotstream.codecs.text_encoder import TextEncoderConfig, TextTransformer, W
 from shotstream.codecs.video_autoencoder import Decoder, VideoAutoencoder, VideoAutoencoderConfig
 from shotstream.core.errors import WeightsError
 from shotstream.core.files import whole_file
-from shotstream.core.packed import SCALE, pack, unpacked
+from shotstream.core.packed import LARGEST, SCALE, matrix_names, pack, unpacked
 from shotstream.core.weight_check import check_names_and_shapes
 
 AUTOENCODER_VERSION = 1
@@ -25,14 +25,18 @@ LIGHT_DECODER_VERSION = 1
 TEXT_ENCODER_VERSION = 1
 
 
-def save_autoencoder(module: VideoAutoencoder, path: Path) -> None:
-    """Write ``module`` in half precision, its config and version in the header."""
+def save_autoencoder(module: VideoAutoencoder, path: Path, levels: int | None = None) -> None:
+    """Write ``module``, its config and version in the header: in half precision, or its convolutions a byte a weight
+    in so many ``levels`` either side of zero."""
     header = {
         "kind": "video-autoencoder",
         "version": str(AUTOENCODER_VERSION),
         "config": module.config.model_dump_json(),
     }
-    write_module(module, path, header)
+    if levels is None:
+        write_module(module, path, header)
+    else:
+        _write_packed(module, path, header, levels)
 
 
 def load_autoencoder(path: Path) -> VideoAutoencoder:
@@ -40,7 +44,7 @@ def load_autoencoder(path: Path) -> VideoAutoencoder:
     header, tensors = read_tensors(path, "video-autoencoder")
     with _understood(path):
         module = VideoAutoencoder(VideoAutoencoderConfig.model_validate_json(header["config"]))
-    fill(module, tensors, path)
+    fill(module, unpacked(tensors, str(path)), path)
     return module.eval()
 
 
@@ -53,14 +57,7 @@ def save_light_decoder(decoder: Decoder, config: VideoAutoencoderConfig, autoenc
         "config": config.model_dump_json(),
         "autoencoder": autoencoder,
     }
-    tensors: dict[str, Tensor] = {}
-    for name, value in decoder.state_dict().items():
-        if value.dim() < 2:
-            tensors[name] = value.float().contiguous()
-        else:
-            tensors[name], tensors[name + SCALE] = pack(value.contiguous())
-    with whole_file(path) as temporary:
-        save_file(tensors, temporary, metadata=header)
+    _write_packed(decoder, path, header, LARGEST)
 
 
 def load_light_decoder(path: Path, autoencoder: str) -> Decoder:
@@ -87,6 +84,19 @@ def write_module(module: nn.Module, path: Path, header: dict[str, str]) -> None:
         name: (value.half() if value.is_floating_point() else value).contiguous()
         for name, value in module.state_dict().items()
     }
+    with whole_file(path) as temporary:
+        save_file(tensors, temporary, metadata=header)
+
+
+def _write_packed(module: nn.Module, path: Path, header: dict[str, str], levels: int) -> None:
+    """Write every tensor of ``module``, convolutions in bytes, the rest as it is."""
+    matrices = matrix_names(module)
+    tensors: dict[str, Tensor] = {}
+    for name, value in module.state_dict().items():
+        if name in matrices:
+            tensors[name], tensors[name + SCALE] = pack(value.contiguous(), levels)
+        else:
+            tensors[name] = value.contiguous()
     with whole_file(path) as temporary:
         save_file(tensors, temporary, metadata=header)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from shotstream.core.errors import WeightsError
 
@@ -28,6 +28,17 @@ def pack(weight: Tensor, levels: int = LARGEST) -> tuple[Tensor, Tensor]:
 def unpack(whole: Tensor, scale: Tensor) -> Tensor:
     """What :func:`pack` was given, rounded; float32."""
     return (whole.flatten(1).float() * scale[:, None]).view(whole.shape)
+
+
+def rounded(weight: Tensor, levels: int) -> Tensor:
+    """What :func:`pack` and :func:`unpack` leave of ``weight``."""
+    return unpack(*pack(weight, levels)).to(weight.dtype)
+
+
+def matrix_names(module: nn.Module) -> frozenset[str]:
+    """The parameters of ``module`` that are worth packing: what its linear layers and convolutions multiply by."""
+    named = module.named_parameters()
+    return frozenset(name for name, parameter in named if name.rpartition(".")[2] == "weight" and parameter.ndim > 1)
 
 
 def unpacked(tensors: Mapping[str, Tensor], source: str) -> dict[str, Tensor]:

@@ -15,9 +15,10 @@ from torch import Tensor
 
 from shotstream.core.config import Config
 from shotstream.core.errors import WeightsError
-from shotstream.core.files import whole_file
+from shotstream.core.files import fingerprint, whole_file
 from shotstream.core.packed import unpacked
 from shotstream.core.weight_check import check_names_and_shapes
+from shotstream.models.adapters import with_adapters
 from shotstream.models.config import TransformerConfig
 from shotstream.models.transformer import Transformer
 
@@ -25,8 +26,18 @@ Role = Literal["teacher", "student", "critic"]
 T = TypeVar("T")
 
 
+class BaseWeights(Config):
+    """The weights that lie beside a file of adapters, as ``<role>.safetensors``, and their content's fingerprint."""
+
+    role: Role
+    fingerprint: str
+
+
 class WeightsHeader(Config):
-    """What a weight file says about itself. ``versions``: of the world, autoencoder and text encoder it belongs to."""
+    """What a weight file says about itself. ``versions``: of the world, autoencoder and text encoder it belongs to.
+
+    ``base``: the file holds adapters alone, and this is what they are added to.
+    """
 
     kind: Literal["transformer"] = "transformer"
     version: str = "1"  # of this layout; files written before the field existed are version 1
@@ -34,6 +45,7 @@ class WeightsHeader(Config):
     preset: str
     config: TransformerConfig
     versions: dict[str, str] = Field(default_factory=dict)
+    base: BaseWeights | None = None
 
 
 def save_transformer(model: Transformer, path: Path, header: WeightsHeader, dtype: torch.dtype | None = None) -> None:
@@ -57,7 +69,10 @@ def load_transformer(
     Raises WeightsError, one line that names the file.
     """
     header = read_header(path)
-    model = build(header.config, read_tensors(path, device), str(path))
+    tensors = read_tensors(path, device)
+    if header.base is not None:
+        tensors = with_adapters(read_tensors(base_of(path, header.base), device), tensors, str(path))
+    model = build(header.config, tensors, str(path))
     return model.narrow_(dtype).requires_grad_(False).eval().fuse_(), header
 
 
@@ -82,6 +97,18 @@ def read_header(path: Path) -> WeightsHeader:
         first = fault.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
         raise WeightsError(f"{path}: header, {place}: {first['msg']}; not a transformer of this version") from fault
+
+
+def base_of(path: Path, base: BaseWeights) -> Path:
+    """The file whose weights the adapters of ``path`` are added to. Raises WeightsError for another one."""
+    beside = path.with_name(f"{base.role}.safetensors")
+    try:
+        found = fingerprint(beside)
+    except OSError as fault:
+        raise WeightsError(f"{beside}: {path.name} adds to it and it cannot be read; fetch both again") from fault
+    if found != base.fingerprint:
+        raise WeightsError(f"{beside}: is {found}, {path.name} adds to {base.fingerprint}; fetch both again")
+    return beside
 
 
 def read_tensors(path: Path, device: torch.device | str = "cpu") -> dict[str, Tensor]:

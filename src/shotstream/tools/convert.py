@@ -15,13 +15,13 @@ import torch
 from shotstream.core.config import Config
 from shotstream.core.errors import InputError, WeightsError
 from shotstream.core.files import make_folder, ready_to_write, write_text
-from shotstream.core.packed import LARGEST, SCALE, pack
+from shotstream.core.packed import LARGEST, matrix_names
 from shotstream.core.weight_check import check_names_and_shapes
 from shotstream.models.presets import PRESET_FILE, PRESETS, Preset, preset, read_preset, write_preset
 from shotstream.models.transformer import Transformer
 from shotstream.models.wan_layouts import diffusers_config, sizes_in, to_diffusers
 from shotstream.models.weights import Role, WeightsHeader
-from shotstream.tools.safetensors_writer import Outgoing, computed, narrowed, write_safetensors
+from shotstream.tools.safetensors_writer import Outgoing, narrowed, packed, write_safetensors
 from shotstream.tools.transformer_source import Layout, TransformerSource, open_transformer
 
 Target = Literal["shotstream", "diffusers"]
@@ -57,7 +57,8 @@ def convert(
     ``to="diffusers"`` a folder that ``WanTransformer3DModel.from_pretrained`` takes. named: a preset, or the path of a
     preset's JSON file: it says what weights cannot (heads, schedule, sampler); None finds the known preset they fit.
     dtype: narrow the matrix products' weights to it and keep the rest in float32; None keeps every number to the bit,
-    torch.int8 packs the matrices into bytes (our layout alone), of whole numbers from -levels to levels.
+    torch.int8 packs all matrices, the timestep's among them, into bytes (our layout alone), of whole numbers from
+    -levels to levels.
     Raises :class:`WeightsError`, :class:`InputError`, :class:`StorageError`.
     """
     found = open_transformer(source, role=role, base=base)
@@ -65,7 +66,7 @@ def convert(
     with torch.device("meta"):
         network = Transformer(chosen.transformer)
     check_names_and_shapes(network, found.tensors, str(found.path))
-    tensors = found.tensors if dtype is None else _in_dtype(found.tensors, network.product_names(), dtype, levels)
+    tensors = found.tensors if dtype is None else _in_dtype(found.tensors, network, dtype, levels)
     if not 1 <= levels <= LARGEST or (levels != LARGEST and dtype is not torch.int8):
         raise InputError(f"levels {levels}: 1 to {LARGEST}, and fewer than {LARGEST} only in bytes; add --dtype int8")
     if to == "diffusers" and dtype is torch.int8:
@@ -120,22 +121,16 @@ def _write_diffusers(tensors: Mapping[str, Outgoing], chosen: Preset, output: Pa
 
 
 def _in_dtype(
-    tensors: Mapping[str, Outgoing], products: frozenset[str], dtype: torch.dtype, levels: int
+    tensors: Mapping[str, Outgoing], network: Transformer, dtype: torch.dtype, levels: int
 ) -> dict[str, Outgoing]:
     if dtype is not torch.int8:
+        products = network.product_names()
         return {name: narrowed(one, dtype if name in products else torch.float32) for name, one in tensors.items()}
+    matrices = matrix_names(network)
     ready: dict[str, Outgoing] = {}
     for name, one in tensors.items():
-        matrix = name in products and len(one.shape) > 1
-        ready |= _packed(name, one, levels) if matrix else {name: narrowed(one, torch.float32)}
+        ready |= packed(name, one, levels) if name in matrices else {name: narrowed(one, torch.float32)}
     return ready
-
-
-def _packed(name: str, one: Outgoing, levels: int) -> dict[str, Outgoing]:
-    return {
-        name: computed(lambda: pack(one.read(), levels)[0], torch.int8, one.shape),
-        name + SCALE: computed(lambda: pack(one.read(), levels)[1], torch.float32, one.shape[:1]),
-    }
 
 
 def _preset_of(found: TransformerSource, named: str | None) -> Preset:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from shotstream.core.files import whole_file
+from shotstream.core.packed import SCALE, pack
 from shotstream.tools.stored_tensors import DTYPES, StoredTensor, bytes_of
 
 _CODES = {dtype: code for code, dtype in DTYPES.items()}
@@ -49,6 +50,14 @@ def computed(make: Callable[[], Tensor], dtype: torch.dtype, shape: tuple[int, .
 def narrowed(tensor: Outgoing, dtype: torch.dtype) -> Outgoing:
     """``tensor`` in ``dtype``; unchanged where it is that already."""
     return tensor if tensor.dtype == dtype else computed(tensor.read, dtype, tensor.shape)
+
+
+def packed(name: str, tensor: Outgoing, levels: int) -> dict[str, Outgoing]:
+    """``tensor`` called ``name`` in bytes, and its scales (:mod:`shotstream.core.packed`)."""
+    return {
+        name: computed(lambda: pack(tensor.read(), levels)[0], torch.int8, tensor.shape),
+        name + SCALE: computed(lambda: pack(tensor.read(), levels)[1], torch.float32, tensor.shape[:1]),
+    }
 
 
 def write_safetensors(path: Path, tensors: Mapping[str, Outgoing], metadata: Mapping[str, str]) -> None:

@@ -16,13 +16,15 @@ import torch
 
 from shotstream.core.errors import WeightsError
 from shotstream.core.packed import SCALE, check_scales, unpack
+from shotstream.models.adapters import is_adapter, pairs_of
 from shotstream.models.wan_layouts import from_diffusers, is_diffusers, known_sizes
-from shotstream.models.weights import Role, WeightsHeader, read_header, without_prefix
-from shotstream.tools.lora_pairs import merged, pairs_of
+from shotstream.models.weights import Role, WeightsHeader, base_of, read_header, without_prefix
+from shotstream.tools.lora_pairs import merged
 from shotstream.tools.safetensors_header import read_header as read_raw_header
 from shotstream.tools.safetensors_writer import Outgoing, computed, unchanged
 from shotstream.tools.stored_tensors import CHECKPOINTS, StoredTensor, read_checkpoint, read_safetensors
 
+ADAPTERS_FILE = "adapter_model.safetensors"  # peft's
 Layout = Literal["wan", "reference", "adapters", "diffusers", "shotstream"]
 
 
@@ -38,7 +40,8 @@ class TransformerSource:
 
 
 def open_transformer(source: Path, *, role: Role = "student", base: Path | None = None) -> TransformerSource:
-    """Find and open the weights of ``source``. ``base``: the weights that adapters (``generator_lora``) belong to.
+    """Find and open the weights of ``source``. ``base``: the weights that adapters (``generator_lora`` in the
+    reference's checkpoints, or peft's ``adapter_model.safetensors``) belong to.
 
     role: which entry of a checkpoint is meant: ``critic`` for the critic, else ``generator``. Raises
     :class:`WeightsError`.
@@ -48,8 +51,13 @@ def open_transformer(source: Path, *, role: Role = "student", base: Path | None 
         return _from_checkpoint(path, role, base)
     stored = read_safetensors(path)
     if path.suffix != ".json" and "shotstream" in read_raw_header(path).metadata:
-        tensors = _unpacked(_as_is(stored), str(path))
-        return TransformerSource(path=path, layout="shotstream", tensors=tensors, header=read_header(path))
+        header, tensors = read_header(path), _unpacked(_as_is(stored), str(path))
+        if header.base is not None:
+            below = open_transformer(base_of(path, header.base))
+            tensors = merged(below.tensors, pairs_of(tensors, str(path)), str(path))
+        return TransformerSource(path=path, layout="shotstream", tensors=tensors, header=header)
+    if all(is_adapter(name) for name in stored):
+        return _adapters(path, stored, role, base)
     if is_diffusers(stored):
         tensors = {from_diffusers(name): unchanged(tensor) for name, tensor in stored.items()}
         return TransformerSource(path=path, layout="diffusers", tensors=tensors, told=_told_beside(path))
@@ -63,7 +71,7 @@ def find_weights(source: Path, role: Role) -> Path:
     if not source.is_dir():
         raise WeightsError(f"{source}: no such file or folder; name what is to be converted")
     names = ("diffusion_pytorch_model.safetensors.index.json", "diffusion_pytorch_model.safetensors")
-    places = [source / f"{role}.safetensors"]
+    places = [source / f"{role}.safetensors", source / ADAPTERS_FILE]
     places += [folder / name for folder in (source / "transformer", source) for name in names]
     for place in places:
         if place.is_file():
@@ -86,10 +94,16 @@ def _from_checkpoint(path: Path, role: Role, base: Path | None) -> TransformerSo
     if not isinstance(adapters, Mapping):
         there = ", ".join(name for name, value in found.items() if isinstance(value, Mapping)) or "nothing of the kind"
         raise WeightsError(f"{path}: holds neither {wanted!r} nor '{wanted}_lora' (there: {there}); try another --role")
+    return _adapters(path, _tensors(adapters), role, base)
+
+
+def _adapters(path: Path, found: Mapping[str, StoredTensor], role: Role, base: Path | None) -> TransformerSource:
+    """``base`` with the adapters ``found`` in ``path`` added."""
     if base is None:
         raise WeightsError(f"{path}: holds adapters alone; name the weights they belong to with --base")
     below = open_transformer(base, role=role)
-    tensors = merged(below.tensors, pairs_of(_tensors(adapters), str(path)), str(path))
+    pairs = pairs_of({name: unchanged(tensor) for name, tensor in found.items()}, str(path))
+    tensors = merged(below.tensors, pairs, str(path))
     return TransformerSource(path=path, layout="adapters", tensors=tensors, told=below.told, header=below.header)
 
 

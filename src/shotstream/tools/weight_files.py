@@ -48,4 +48,6 @@ def _what(metadata: dict[str, str]) -> tuple[str, str]:
     if "shotstream" not in metadata:
         return metadata.get("kind", "unknown"), metadata.get("version", "unknown")
     inside = json.loads(metadata["shotstream"])
-    return f"{inside['role']} {inside['kind']}", inside.get("version", "1")
+    base = inside.get("base")
+    kind = f"{inside['role']} {inside['kind']}"
+    return f"{kind}, added to the {base['role']}" if base else kind, inside.get("version", "1")

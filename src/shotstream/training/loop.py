@@ -6,6 +6,7 @@ import json
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import chain
 from operator import itemgetter
@@ -137,9 +138,12 @@ class Run:
     def _part(self, name: str, part: int) -> dict[str, Any]:
         """Gradients of one part of the update; what is to be said of it."""
         settings = self.stage.loop
-        with mixed_precision(settings.dtype, self._processes.device):
-            report = self.stage.loss(self.update, name, part)
-        (report.loss / settings.accumulate).backward()
+        with ExitStack() as as_packed:
+            for one in self._roles.values():
+                as_packed.enter_context(one.as_packed())
+            with mixed_precision(settings.dtype, self._processes.device):
+                report = self.stage.loss(self.update, name, part)
+            (report.loss / settings.accumulate).backward()
         loss = float(report.loss.detach())
         return {"part": part, "loss": loss, "samples": report.samples, "figures": dict(report.figures)}
 
@@ -155,7 +159,7 @@ class Run:
         if not self._processes.first:
             return
         with torch.no_grad():
-            plain = {name: self._roles[name].merged(module) for name, module in averaged.items()}
+            plain = {name: self._roles[name].settled(module) for name, module in averaged.items()}
             picture, figures = self.stage.look(plain)
         picture.save(self.folder / f"look-{self.update:08d}.png")
         self._record({"update": self.update, "look": dict(figures)})
@@ -165,7 +169,7 @@ class Run:
 
     def _release(self, averaged: Mapping[str, nn.Module]) -> None:
         """Leave the weights; ``averaged`` with adapters still beside them where there are any."""
-        plain = {name: self._roles[name].merged(module) for name, module in averaged.items()}
+        plain = {name: self._roles[name].settled(module) for name, module in averaged.items()}
         self.stage.release(plain, self.folder)
         for name, role in self.stage.roles.items():
             if role.optimiser.lora:

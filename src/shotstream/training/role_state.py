@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
@@ -12,6 +13,7 @@ from shotstream.training.ema import Ema
 from shotstream.training.lora import add_adapters, merged
 from shotstream.training.optimisers import RoleOptimiser
 from shotstream.training.processes import Processes
+from shotstream.training.rounding import rounded_copy, rounded_weights
 from shotstream.training.settings import LoopSettings
 from shotstream.training.sharding import shard_like, spread
 from shotstream.training.stage import Role
@@ -25,6 +27,8 @@ class RoleState:
         self.module = role.module.to(processes.device)
         if role.optimiser.lora:
             add_adapters(self.module, role.optimiser.lora)
+        if role.optimiser.levels and loop.sharded:
+            raise InputError(f"{name}: a shard does not know its rows' largest numbers; take out levels or sharded")
         self.average = Ema(self.module, role.optimiser.ema)
         self.spread = spread(name, self.module, role.optimiser, loop, processes)
         self.average.begin(self.module)
@@ -36,8 +40,15 @@ class RoleState:
         self.average.update(self.module)
         return norm
 
-    def merged(self, averaged: nn.Module) -> nn.Module:
-        """The averaged weights with their adapters merged into them, if there are any."""
+    def as_packed(self) -> AbstractContextManager[None]:
+        """Meanwhile its passes are of what will be left of it: rounded weights, where its recipe says so."""
+        levels = self.role.optimiser.levels
+        return rounded_weights(self.module, levels) if levels else nullcontext()
+
+    def settled(self, averaged: nn.Module) -> nn.Module:
+        """The averaged weights as they are left: adapters merged into them, or rounded, if the recipe says so."""
+        if self.role.optimiser.levels:
+            return rounded_copy(averaged, self.role.optimiser.levels)
         return merged(averaged) if self.role.optimiser.lora else averaged
 
     def alone(self) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from shotstream.core.config import Config
+from shotstream.core.packed import LARGEST
 
 
 class LoraSettings(Config):
@@ -27,6 +28,14 @@ class OptimiserSettings(Config):
     clip: float = Field(default=1.0, gt=0)  # largest gradient norm
     ema: float = Field(default=0.999, ge=0, lt=1)
     lora: LoraSettings | None = None  # train adapters instead of the weights
+    # Learn through matrices rounded to so many whole numbers either side of zero (core/packed.py), and leave those.
+    levels: int | None = Field(default=None, ge=1, le=LARGEST)
+
+    @model_validator(mode="after")
+    def _rounded_or_adapted(self) -> OptimiserSettings:
+        if self.levels and self.lora:
+            raise ValueError("levels: adapters leave the matrices as they are; take out levels or lora")
+        return self
 
 
 class LoopSettings(Config):

@@ -4,7 +4,8 @@ Loss: squared and absolute error, heavier on characters, plus the error of the p
 sees latents with noise on them, so that it forgives a denoiser's small errors and the latent space stays smooth;
 part of the time it decodes latents shrunk to half size and must give the shrunk picture (EQ-VAE, Kouzelis 2025),
 which keeps the latents picture-like and easy to denoise. A share of the clips is cut to its first frame: all
-memory passes through that mode.
+memory passes through that mode. Told to imitate, it also learns to give another autoencoder's latents, so that a
+smaller one can take its place under a transformer that is trained already.
 
 Axes: B batch · T pixel frames · C channels · H, W pixels of the crop
 """
@@ -47,6 +48,8 @@ class AutoencoderRecipe(Config):
     optimiser: OptimiserSettings
     loop: LoopSettings
     start: str | None = None  # weights to start from, a file or "bundled"; None starts from nothing
+    imitate: str | None = None  # weights whose latents are to be given, a file or "bundled"
+    imitate_weight: float = Field(default=1.0, gt=0)  # of their mean squared error, in latents' own variances
     clips: int = Field(default=8000, gt=0)
     held_out_clips: int = Field(default=64, gt=0)
     clip_frames: int = Field(default=9, gt=0)
@@ -68,6 +71,7 @@ class AutoencoderStage:
         self._module = in_channels_last(VideoAutoencoder(recipe.autoencoder))
         if recipe.start:
             self._start_from(find_weights(recipe.start, "autoencoder"))
+        self._imitated = self._open_imitated(recipe.imitate) if recipe.imitate else None
         self.roles = {"autoencoder": Role(self._module, recipe.optimiser)}
         self.loop = recipe.loop
         self._clips = self._open(store, recipe.clips, "train", progress)
@@ -79,6 +83,17 @@ class AutoencoderStage:
         if loaded.config != self.recipe.autoencoder:
             raise WeightsError(f"{path}: is an autoencoder of other sizes than the recipe's; name another start")
         self._module.load_state_dict(loaded.state_dict())
+
+    def _open_imitated(self, name: str) -> VideoAutoencoder:
+        path = find_weights(name, "autoencoder")
+        loaded, ours = load_autoencoder(path), self.recipe.autoencoder
+        theirs = loaded.config
+        if (theirs.latent_channels, theirs.temporal) != (ours.latent_channels, ours.temporal):
+            raise WeightsError(
+                f"{path}: has {theirs.latent_channels} channels for {theirs.temporal} frames, the recipe "
+                f"{ours.latent_channels} for {ours.temporal}; set autoencoder.latent_channels and temporal as there"
+            )
+        return in_channels_last(loaded).requires_grad_(False)
 
     def _open(self, store: Path, count: int, split: Split, progress: Callable[[int, int], None]) -> Clips:
         recipe = self.recipe
@@ -103,12 +118,18 @@ class AutoencoderStage:
         count = recipe.batch * 3 if still else recipe.batch
         video, weight = self._batch(draw, count, frames)
         noise = stream(recipe.seed, "latent noise", *names(update, part))
-        latents = self._module.encode_groups(video)
+        own = self._module.encode_groups(video)
         level = recipe.latent_noise * torch.rand(len(video), 1, 1, 1, 1, generator=noise)
-        latents = latents + level * torch.randn(latents.shape, generator=noise)
+        latents = own + level * torch.randn(own.shape, generator=noise)
         decoded, _ = self._module.decode_groups(latents)
         loss = picture_loss(decoded.float(), video, weight)
         figures = {"psnr": float(-10 * torch.log10((decoded.float() - video).square().mean().detach() / 4))}
+        if self._imitated is not None:
+            with torch.no_grad():
+                wanted = self._imitated.encode_groups(video)
+            strayed = (own - wanted).float().square().mean()
+            loss = loss + recipe.imitate_weight * strayed
+            figures["strayed"] = float(strayed.detach())
         if draw.random() < recipe.shrink_share:
             small, _ = self._module.decode_groups(_half(latents))
             loss = loss + 0.5 * picture_loss(small.float(), _half(video), _half(weight))
@@ -149,7 +170,8 @@ class AutoencoderStage:
         return side_by_side(module, self._held_out), measure(module, self._held_out)
 
     def release(self, averaged: Mapping[str, nn.Module], folder: Path) -> None:
-        save_autoencoder(cast(VideoAutoencoder, averaged["autoencoder"]), folder / "autoencoder.safetensors")
+        module = cast(VideoAutoencoder, averaged["autoencoder"])
+        save_autoencoder(module, folder / "autoencoder.safetensors", self.recipe.optimiser.levels)
 
 
 def picture_loss(decoded: Tensor, video: Tensor, weight: Tensor) -> Tensor:
