@@ -8,9 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 from torch import nn
-from typer.testing import CliRunner
 
-from shotstream.cli.app import app
+from shotstream.cli.main import main
 from shotstream.core.errors import InputError, WeightsError
 from shotstream.models.presets import preset, write_preset
 from shotstream.models.transformer import Transformer
@@ -118,13 +117,11 @@ def test_peft_folders_convert_to_whole_weights_with_their_base(folder: Path) -> 
     torch.testing.assert_close(dict(load_transformer(folder / "whole.safetensors")[0].state_dict()), dict(wanted))
 
 
-def test_the_command_says_what_it_made(folder: Path) -> None:
-    arguments = [str(folder / "lora"), str(folder / "student.safetensors")]
-    options = ["--base", str(folder / "teacher.safetensors"), "--levels", "31", "--json"]
-    done = CliRunner().invoke(app, ["models", "adapt", *arguments, *options])
-    assert done.exit_code == 0, done.output
-    said = json.loads(done.stdout)
+def test_the_command_says_what_it_made(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    command = ["models", "adapt", str(folder / "lora"), str(folder / "student.safetensors")]
+    command += ["--base", str(folder / "teacher.safetensors"), "--levels", "31"]
+    assert main([*command, "--json"]) == 0
+    said = json.loads(capfd.readouterr().out)
     assert said["bytes"] == (folder / "student.safetensors").stat().st_size
     assert describe_file(folder / "student.safetensors").kind == "student transformer, added to the teacher"
-    again = CliRunner().invoke(app, ["models", "adapt", *arguments, *options[:2]])
-    assert again.exit_code == 2 and "--force" in again.output
+    assert main(command) == 2 and "--force" in capfd.readouterr().err
