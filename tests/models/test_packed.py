@@ -11,10 +11,12 @@ from safetensors.torch import load_file, save_file
 
 from shotstream.core.errors import InputError, WeightsError
 from shotstream.core.packed import SCALE, pack, unpack, unpacked
+from shotstream.core.packed import stored as stored_form
 from shotstream.models.presets import preset, write_preset
 from shotstream.models.transformer import Transformer
 from shotstream.models.weights import WeightsHeader, load_transformer, save_transformer
 from shotstream.tools.convert import convert
+from shotstream.tools.weight_files import describe_file
 
 
 @pytest.fixture
@@ -101,6 +103,31 @@ def test_fewer_levels_are_coarser_and_compress_further(stored: Path, model: Tran
     coarse, _ = load_transformer(tmp_path / "31.safetensors")
     name = next(name for name in model.product_names() if model.state_dict()[name].ndim > 1)
     assert torch.equal(coarse.state_dict()[name], unpack(*pack(model.state_dict()[name], 31)))
+
+
+def test_in_seven_levels_two_rows_share_a_byte(stored: Path, model: Transformer, tmp_path: Path) -> None:
+    path = tmp_path / "7.safetensors"
+    convert(stored, path, dtype=torch.int8, levels=7)
+    kept, plain = load_file(path), model.state_dict()
+    shared = {name for name, tensor in kept.items() if tensor.dtype is torch.uint8}
+    assert shared and all(kept[name].shape == (plain[name].shape[0] // 2, *plain[name].shape[1:]) for name in shared)
+    loaded, _ = load_transformer(path)
+    for name, weight in plain.items():
+        matrix = name.endswith(".weight") and weight.ndim > 1
+        assert torch.equal(loaded.state_dict()[name], unpack(*pack(weight, 7)) if matrix else weight)
+    convert(path, tmp_path / "again.safetensors")
+    again, _ = load_transformer(tmp_path / "again.safetensors")
+    assert all(torch.equal(again.state_dict()[name], value) for name, value in loaded.state_dict().items())
+    assert describe_file(path).parameters == sum(value.numel() for value in plain.values())
+
+
+@pytest.mark.parametrize("levels", [1, 3, 7])
+def test_every_whole_number_survives_sharing(levels: int) -> None:
+    numbers = torch.arange(-levels, levels + 1).float()
+    weight = torch.cartesian_prod(numbers, numbers).T.contiguous()  # every pair in one byte
+    whole, scale = stored_form(weight, levels)
+    assert whole.dtype is torch.uint8 and whole.shape == (1, len(numbers) ** 2)
+    assert torch.equal(unpack(whole, scale), weight)
 
 
 @pytest.mark.parametrize(("dtype", "levels"), [(torch.int8, 0), (torch.int8, 128), (torch.bfloat16, 31)])

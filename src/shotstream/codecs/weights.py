@@ -17,7 +17,7 @@ from shotstream.codecs.text_encoder import TextEncoderConfig, TextTransformer, W
 from shotstream.codecs.video_autoencoder import Decoder, VideoAutoencoder, VideoAutoencoderConfig
 from shotstream.core.errors import WeightsError
 from shotstream.core.files import whole_file
-from shotstream.core.packed import LARGEST, SCALE, matrix_names, pack, unpacked
+from shotstream.core.packed import LARGEST, SCALE, matrix_names, stored, unpacked
 from shotstream.core.weight_check import check_names_and_shapes
 
 AUTOENCODER_VERSION = 1
@@ -94,7 +94,7 @@ def _write_packed(module: nn.Module, path: Path, header: dict[str, str], levels:
     tensors: dict[str, Tensor] = {}
     for name, value in module.state_dict().items():
         if name in matrices:
-            tensors[name], tensors[name + SCALE] = pack(value.contiguous(), levels)
+            tensors[name], tensors[name + SCALE] = stored(value.contiguous(), levels)
         else:
             tensors[name] = value.contiguous()
     with whole_file(path) as temporary:

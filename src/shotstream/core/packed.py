@@ -1,7 +1,8 @@
 """Weights at rest in a byte each: whole numbers from -127 to 127, with one scale for every row (output) of a matrix.
 
 Half of float16's bytes; the rounding is about 0.8% of a weight's size. With fewer levels (31: 3.2%) the bytes are as
-many and compress further, in an archive or a repository. Loading makes ordinary numbers of them.
+many and compress further, in an archive or a repository; with seven or fewer (7: 14%) two rows share each byte.
+Loading makes ordinary numbers of them.
 """
 
 from __future__ import annotations
@@ -13,8 +14,10 @@ from torch import Tensor, nn
 
 from shotstream.core.errors import WeightsError
 
+PACKED = (torch.int8, torch.uint8)  # what a packed matrix is stored as
 SCALE = ".row_scale"  # what the scales' name ends in, behind that of their matrix
 LARGEST = 127
+SHARED = 7  # largest whole number that leaves room for another in its byte
 _SMALLEST_SCALE = 1e-12  # a row of zeros must not divide by zero
 
 
@@ -26,8 +29,33 @@ def pack(weight: Tensor, levels: int = LARGEST) -> tuple[Tensor, Tensor]:
 
 
 def unpack(whole: Tensor, scale: Tensor) -> Tensor:
-    """What :func:`pack` was given, rounded; float32."""
+    """What :func:`pack` or :func:`stored` was given, rounded; float32."""
+    if whole.dtype is torch.uint8:
+        whole = _apart(whole)
     return (whole.flatten(1).float() * scale[:, None]).view(whole.shape)
+
+
+def stored(weight: Tensor, levels: int) -> tuple[Tensor, Tensor]:
+    """What :func:`pack` gives, as it lies in a file: uint8 [rows / 2, ...] where two rows can share a byte."""
+    whole, scale = pack(weight, levels)
+    return (_shared(whole) if shares_bytes(weight.shape, levels) else whole), scale
+
+
+def shares_bytes(shape: Iterable[int], levels: int) -> bool:
+    """Do the rows of a matrix of that shape share bytes, two and two, when it is stored in ``levels``?"""
+    return levels <= SHARED and next(iter(shape)) % 2 == 0
+
+
+def _shared(whole: Tensor) -> Tensor:
+    """Even rows in the lower halves, odd rows in the upper."""
+    halves = (whole + (SHARED + 1)).to(torch.uint8)
+    return halves[0::2] | (halves[1::2] << 4)
+
+
+def _apart(shared: Tensor) -> Tensor:
+    """The whole numbers that :func:`_shared` put together."""
+    halves = torch.stack([shared & 15, shared >> 4], dim=1).flatten(0, 1)
+    return halves.to(torch.int8) - (SHARED + 1)
 
 
 def rounded(weight: Tensor, levels: int) -> Tensor:
@@ -43,7 +71,7 @@ def matrix_names(module: nn.Module) -> frozenset[str]:
 
 def unpacked(tensors: Mapping[str, Tensor], source: str) -> dict[str, Tensor]:
     """``tensors`` of the file ``source``, packed ones among them, as ordinary numbers. Raises :class:`WeightsError`."""
-    names = [name for name, tensor in tensors.items() if tensor.dtype is torch.int8]
+    names = [name for name, tensor in tensors.items() if tensor.dtype in PACKED]
     check_scales(names, tensors, source)
     plain = {name: tensor for name, tensor in tensors.items() if not name.endswith(SCALE)}
     return plain | {name: unpack(tensors[name], tensors[name + SCALE]) for name in names}

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from shotstream.core.files import whole_file
-from shotstream.core.packed import SCALE, pack
+from shotstream.core.packed import SCALE, shares_bytes, stored
 from shotstream.tools.stored_tensors import DTYPES, StoredTensor, bytes_of
 
 _CODES = {dtype: code for code, dtype in DTYPES.items()}
@@ -54,9 +54,12 @@ def narrowed(tensor: Outgoing, dtype: torch.dtype) -> Outgoing:
 
 def packed(name: str, tensor: Outgoing, levels: int) -> dict[str, Outgoing]:
     """``tensor`` called ``name`` in bytes, and its scales (:mod:`shotstream.core.packed`)."""
+    kind, shape = torch.int8, tensor.shape
+    if shares_bytes(shape, levels):
+        kind, shape = torch.uint8, (shape[0] // 2, *shape[1:])
     return {
-        name: computed(lambda: pack(tensor.read(), levels)[0], torch.int8, tensor.shape),
-        name + SCALE: computed(lambda: pack(tensor.read(), levels)[1], torch.float32, tensor.shape[:1]),
+        name: computed(lambda: stored(tensor.read(), levels)[0], kind, shape),
+        name + SCALE: computed(lambda: stored(tensor.read(), levels)[1], torch.float32, tensor.shape[:1]),
     }
 
 

@@ -15,7 +15,7 @@ from typing import Any, Literal
 import torch
 
 from shotstream.core.errors import WeightsError
-from shotstream.core.packed import SCALE, check_scales, unpack
+from shotstream.core.packed import PACKED, SCALE, check_scales, unpack
 from shotstream.models.adapters import is_adapter, pairs_of
 from shotstream.models.wan_layouts import from_diffusers, is_diffusers, known_sizes
 from shotstream.models.weights import Role, WeightsHeader, base_of, read_header, without_prefix
@@ -113,14 +113,14 @@ def _as_is(found: Mapping[str, Any]) -> dict[str, Outgoing]:
 
 def _unpacked(tensors: Mapping[str, Outgoing], source: str) -> dict[str, Outgoing]:
     """Matrices packed into bytes as float32, all else as it is."""
-    packed = [name for name, tensor in tensors.items() if tensor.dtype is torch.int8]
+    packed = [name for name, tensor in tensors.items() if tensor.dtype in PACKED]
     check_scales(packed, tensors, source)
     plain = {name: tensor for name, tensor in tensors.items() if not name.endswith(SCALE)}
     return plain | {name: _plain(tensors[name], tensors[name + SCALE]) for name in packed}
 
 
 def _plain(whole: Outgoing, scale: Outgoing) -> Outgoing:
-    return computed(lambda: unpack(whole.read(), scale.read()), torch.float32, whole.shape)
+    return computed(lambda: unpack(whole.read(), scale.read()), torch.float32, (*scale.shape, *whole.shape[1:]))
 
 
 def _tensors(found: Mapping[str, Any]) -> dict[str, StoredTensor]:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from importlib.resources import files
 from math import prod
 from pathlib import Path
+from typing import Any
 
 from shotstream.core.config import Config
+from shotstream.core.packed import SCALE
 from shotstream.tools.safetensors_header import read_header
 
 
@@ -37,9 +40,14 @@ def describe_file(path: Path) -> WeightFile:
         kind=kind,
         version=version,
         bytes=header.size,
-        parameters=sum(prod(tensor["shape"]) for tensor in header.entries.values()),
+        parameters=sum(_numbers(tensor) for name, tensor in header.entries.items() if not name.endswith(SCALE)),
         metadata=header.metadata,
     )
+
+
+def _numbers(entry: Mapping[str, Any]) -> int:
+    """How many weights a tensor holds; unsigned bytes hold two each (:func:`shotstream.core.packed.stored`)."""
+    return prod(entry["shape"]) * (2 if entry["dtype"] == "U8" else 1)
 
 
 def _what(metadata: dict[str, str]) -> tuple[str, str]:
