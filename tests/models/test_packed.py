@@ -10,13 +10,19 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from shotstream.core.errors import InputError, WeightsError
-from shotstream.core.packed import SCALE, pack, unpack, unpacked
+from shotstream.core.packed import SCALE, matrix_names, pack, unpack, unpacked
 from shotstream.core.packed import stored as stored_form
 from shotstream.models.presets import preset, write_preset
 from shotstream.models.transformer import Transformer
 from shotstream.models.weights import WeightsHeader, load_transformer, save_transformer
 from shotstream.tools.convert import convert
 from shotstream.tools.weight_files import describe_file
+
+
+@pytest.fixture(autouse=True)
+def every_matrix_is_worth_packing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those of the tests' networks are small."""
+    monkeypatch.setattr("shotstream.core.packed.WORTH", 1)
 
 
 @pytest.fixture
@@ -135,3 +141,9 @@ def test_levels_are_whole_numbers_of_a_byte(stored: Path, tmp_path: Path, dtype:
     with pytest.raises(InputError, match="--dtype int8"):
         convert(stored, tmp_path / "x.safetensors", dtype=dtype, levels=levels)
     assert not (tmp_path / "x.safetensors").exists()
+
+
+def test_small_matrices_are_not_worth_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    network = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.Conv2d(4, 5, 3), torch.nn.BatchNorm2d(5))
+    monkeypatch.setattr("shotstream.core.packed.WORTH", 13)
+    assert matrix_names(network) == {"1.weight"}

@@ -103,8 +103,38 @@ def test_what_cannot_be_a_base_is_refused(folder: Path) -> None:
     elsewhere.write_bytes((folder / "teacher.safetensors").read_bytes())
     with pytest.raises(InputError, match="looked for as teacher"):
         convert_adapters(folder / "lora", folder / "s.safetensors", base=elsewhere)
-    with pytest.raises(WeightsError, match="no part of an adapter"):
-        convert_adapters(folder / "teacher.safetensors", folder / "s.safetensors", base=folder / "teacher.safetensors")
+
+
+def test_whole_weights_are_kept_as_what_they_add(folder: Path) -> None:
+    """Adapters of rank 3 merged, in half precision as training leaves them: rank 3 holds all of it."""
+    base, student = folder / "teacher.safetensors", folder / "student.safetensors"
+    convert(folder / "lora", folder / "whole.safetensors", named=str(folder / "preset.json"), base=base)
+    model, header = load_transformer(folder / "whole.safetensors")
+    save_transformer(model, folder / "whole.safetensors", header, dtype=torch.float16)
+    wanted = torch.load(folder / "merged.pt", weights_only=True)
+    done = convert_adapters(folder / "whole.safetensors", student, base=base, rank=3)
+    assert done.kept > 0.999 and done.rank == 3
+    for name, weight in load_transformer(student)[0].state_dict().items():
+        torch.testing.assert_close(weight, wanted[name], rtol=0.02, atol=5e-3)
+    cut = convert_adapters(folder / "whole.safetensors", student, base=base, rank=1, force=True)
+    assert 0.3 < cut.kept < 0.9
+
+
+def test_what_no_rank_can_say_is_refused(folder: Path) -> None:
+    base, out = folder / "teacher.safetensors", folder / "student.safetensors"
+    with pytest.raises(InputError, match="--rank"):
+        convert_adapters(base, out, base=base)
+    with pytest.raises(InputError, match="nothing to add"):
+        convert_adapters(base, out, base=base, rank=2)
+    with pytest.raises(InputError, match="leave out --rank"):
+        convert_adapters(folder / "lora", out, base=base, rank=2)
+    model, header = load_transformer(base)
+    with torch.no_grad():
+        model.head.head.bias.add_(1)
+    save_transformer(model, folder / "other.safetensors", header)
+    with pytest.raises(InputError, match=r"head\.head\.bias differs from its base and is no matrix"):
+        convert_adapters(folder / "other.safetensors", out, base=base, rank=2)
+    assert not out.exists()
 
 
 def test_peft_folders_convert_to_whole_weights_with_their_base(folder: Path) -> None:

@@ -24,6 +24,12 @@ from shotstream.training.stage import Role
 LEVELS = 2
 
 
+@pytest.fixture(autouse=True)
+def every_matrix_is_worth_packing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those of the tests' networks are small."""
+    monkeypatch.setattr("shotstream.core.packed.WORTH", 1)
+
+
 def line_stage(updates: int, levels: int | None) -> LineStage:
     """A line whose coefficients (1, 1, 1) no row scale fits exactly once noise is on them."""
     stage = LineStage(updates)

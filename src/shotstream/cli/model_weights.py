@@ -89,26 +89,32 @@ def convert(
 
 def adapt(
     source: Annotated[
-        Path, typer.Argument(help="Adapters as peft writes them, or the folder they are in.", metavar="SRC")
+        Path, typer.Argument(help="Adapters as peft writes them, their folder, or whole weights.", metavar="SRC")
     ],
     output: Annotated[Path, typer.Argument(help="A .safetensors file beside --base.", metavar="DST")],
     base: Annotated[Path, typer.Option(help="The weights they were trained on: teacher.safetensors.", metavar="FILE")],
     role: Annotated[Literal["student", "teacher", "critic"], typer.Option(help="What both make.")] = "student",
+    rank: Annotated[
+        int | None, typer.Option(min=1, help="Of whole weights: singular values kept of each difference.", metavar="N")
+    ] = None,
     levels: Annotated[
         int, typer.Option(min=1, max=127, help="Whole numbers from -N to N, a byte each.", metavar="N")
     ] = 127,
     force: Annotated[bool, typer.Option("--force", help="Replace what is there.")] = False,
     as_json: options.Json = False,
 ) -> None:
-    """Keep low-rank adapters as they are: a small file that adds to the weights beside it, loaded like any other."""
+    """Keep weights as what they add to others beside them: a small file of low-rank adapters, loaded like any."""
     from shotstream.tools.convert_adapters import convert_adapters
 
-    header = convert_adapters(source, output, base=base, role=role, levels=levels, force=force)
+    done = convert_adapters(source, output, base=base, role=role, rank=rank, levels=levels, force=force)
     if as_json:
-        put_json({"output": str(output), "bytes": output.stat().st_size, "header": header.model_dump()})
+        put_json(done.model_dump())
         return
-    put(str(output))
-    say(f"{role}: adds to {base.name}; {output.stat().st_size / 1e6:.2f} MB")
+    put(done.output)
+    say(
+        f"{role}: adds rank {done.rank} to {done.base}, {done.kept:.1%} of the squared difference; "
+        f"{done.bytes / 1e6:.2f} MB"
+    )
 
 
 def plan(

@@ -17,6 +17,7 @@ from shotstream.core.errors import WeightsError
 PACKED = (torch.int8, torch.uint8)  # what a packed matrix is stored as
 SCALE = ".row_scale"  # what the scales' name ends in, behind that of their matrix
 LARGEST = 127
+WORTH = 2**14  # numbers in a matrix, from which on packing is worth its rounding
 SHARED = 7  # largest whole number that leaves room for another in its byte
 _SMALLEST_SCALE = 1e-12  # a row of zeros must not divide by zero
 
@@ -64,9 +65,10 @@ def rounded(weight: Tensor, levels: int) -> Tensor:
 
 
 def matrix_names(module: nn.Module) -> frozenset[str]:
-    """The parameters of ``module`` that are worth packing: what its linear layers and convolutions multiply by."""
-    named = module.named_parameters()
-    return frozenset(name for name, parameter in named if name.rpartition(".")[2] == "weight" and parameter.ndim > 1)
+    """The parameters of ``module`` that are worth packing: what its linear layers and convolutions multiply by, where
+    that is :data:`WORTH` numbers or more (rounding the few that draw pixels saves nothing and is seen)."""
+    named = ((name, parameter) for name, parameter in module.named_parameters() if parameter.ndim > 1)
+    return frozenset(name for name, one in named if name.rpartition(".")[2] == "weight" and one.numel() >= WORTH)
 
 
 def unpacked(tensors: Mapping[str, Tensor], source: str) -> dict[str, Tensor]:

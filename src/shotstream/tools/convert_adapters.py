@@ -2,44 +2,118 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
+import torch
+from torch import Tensor
+
+from shotstream.core.config import Config
 from shotstream.core.errors import InputError, WeightsError
 from shotstream.core.files import fingerprint, ready_to_write
 from shotstream.core.packed import LARGEST
-from shotstream.models.adapters import check_fit, pairs_of
-from shotstream.models.weights import BaseWeights, Role, WeightsHeader, read_header
-from shotstream.tools.safetensors_writer import Outgoing, packed, unchanged, write_safetensors
+from shotstream.models.adapters import check_fit, is_adapter, pairs_of
+from shotstream.models.weights import BaseWeights, Role, read_header
+from shotstream.tools.safetensors_writer import Outgoing, computed, packed, unchanged, write_safetensors
 from shotstream.tools.stored_tensors import read_safetensors
-from shotstream.tools.transformer_source import find_weights, open_transformer
+from shotstream.tools.transformer_source import TransformerSource, find_weights, open_transformer
+
+ROUNDING = 2e-3  # differences below this share of a tensor's size are half precision's
+
+
+class Adapted(Config):
+    """What was written. ``kept``: of the squared difference from the base, the share that the adapters hold."""
+
+    output: str
+    base: str
+    bytes: int
+    rank: int
+    kept: float
 
 
 def convert_adapters(
-    source: Path, output: Path, *, base: Path, role: Role = "student", levels: int | None = LARGEST, force: bool = False
-) -> WeightsHeader:
-    """Write the adapters of ``source`` (peft's ``adapter_model.safetensors``, or its folder) to ``output``.
+    source: Path,
+    output: Path,
+    *,
+    base: Path,
+    role: Role = "student",
+    rank: int | None = None,
+    levels: int | None = LARGEST,
+    force: bool = False,
+) -> Adapted:
+    """Write what ``source`` adds to ``base`` to ``output``, as adapters.
 
-    base: the whole weights they were trained on, in our layout, called after their role; loading finds them beside
-    ``output`` and refuses others. levels: packed into bytes, of whole numbers from -levels to levels; None keeps them.
+    source: adapters as peft writes them (``adapter_model.safetensors``, or its folder), taken as they are; or whole
+    weights, whose difference from ``base`` is cut to ``rank`` by singular values. base: whole weights in our layout,
+    called after their role; loading finds them beside ``output`` and refuses others. levels: packed into bytes, of
+    whole numbers from -levels to levels; None keeps the numbers.
     Raises :class:`WeightsError`, :class:`InputError`, :class:`StorageError`.
     """
+    below = _whole(base, output)
     path = find_weights(source, role)
-    pairs = pairs_of({name: unchanged(tensor) for name, tensor in read_safetensors(path).items()}, str(path))
-    below = open_transformer(base)
-    check_fit(below.tensors, pairs, str(path))
-    if below.header is None:
-        raise WeightsError(f"{base}: is not in our layout; convert it first")
-    if below.header.base is not None or output.name == base.name:
-        raise InputError(f"{base}: adapters are added to whole weights of another role, beside which they lie")
-    if base.name != f"{below.header.role}.safetensors":
-        raise InputError(f"{base}: will be looked for as {below.header.role}.safetensors; name it so")
+    found = {name: unchanged(tensor) for name, tensor in read_safetensors(path).items()}
+    kept = 1.0
+    if all(is_adapter(name) for name in found):
+        if rank is not None:
+            raise InputError(f"{path}: adapters have the rank they have; leave out --rank")
+        pairs = pairs_of(found, str(path))
+        check_fit(below.tensors, pairs, str(path))
+    elif rank is None:
+        raise InputError(f"{path}: holds whole weights; say how many singular values are kept of each (--rank)")
+    else:
+        pairs, kept = _difference(open_transformer(path).tensors, below.tensors, rank, str(path))
     ready_to_write(output, force=force)
     tensors: dict[str, Outgoing] = {}
     for name, sides in pairs.items():
         for letter, side in zip("AB", sides, strict=True):
             named = f"{name.removesuffix('.weight')}.lora_{letter}.weight"
             tensors |= {named: side} if levels is None else packed(named, side, levels)
-    added_to = BaseWeights(role=below.header.role, fingerprint=fingerprint(base))
-    header = read_header(base).model_copy(update={"role": role, "base": added_to})
+    header = read_header(base)
+    added_to = BaseWeights(role=header.role, fingerprint=fingerprint(base))
+    header = header.model_copy(update={"role": role, "base": added_to})
     write_safetensors(output, tensors, {"shotstream": header.model_dump_json()})
-    return header
+    largest = max(a.shape[0] for a, _ in pairs.values())
+    return Adapted(output=str(output), base=base.name, bytes=output.stat().st_size, rank=largest, kept=kept)
+
+
+def _whole(base: Path, output: Path) -> TransformerSource:
+    """``base``, opened, if adapters can be added to it beside ``output``."""
+    below = open_transformer(base)
+    if below.header is None:
+        raise WeightsError(f"{base}: is not in our layout; convert it first")
+    if below.header.base is not None or output.name == base.name:
+        raise InputError(f"{base}: adapters are added to whole weights of another role, beside which they lie")
+    if base.name != f"{below.header.role}.safetensors":
+        raise InputError(f"{base}: will be looked for as {below.header.role}.safetensors; name it so")
+    return below
+
+
+def _difference(
+    weights: Mapping[str, Outgoing], base: Mapping[str, Outgoing], rank: int, source: str
+) -> tuple[dict[str, tuple[Outgoing, Outgoing]], float]:
+    """Adapters of the matrices in which ``weights`` differ from ``base``, and the share of the difference they hold."""
+    if weights.keys() != base.keys():
+        other = sorted(weights.keys() ^ base.keys())[0]
+        raise WeightsError(f"{source}: is another network than its base: {other}")
+    pairs: dict[str, tuple[Outgoing, Outgoing]] = {}
+    whole, held = 0.0, 0.0
+    for name in sorted(base):
+        below = base[name].read().float()
+        moved = weights[name].read().float() - below
+        if moved.norm() <= ROUNDING * below.norm():
+            continue
+        if moved.ndim != 2:
+            raise InputError(f"{source}: {name} differs from its base and is no matrix; keep these weights whole")
+        left, values, right = torch.linalg.svd(moved, full_matrices=False)
+        whole += float(values.square().sum())
+        held += float(values[:rank].square().sum())
+        root = values[:rank].sqrt()
+        pairs[name] = (_ready(root[:, None] * right[:rank]), _ready(left[:, :rank] * root))
+    if not pairs:
+        raise InputError(f"{source}: is its base; there is nothing to add")
+    return pairs, held / whole
+
+
+def _ready(tensor: Tensor) -> Outgoing:
+    return computed(partial(torch.Tensor.contiguous, tensor), torch.float32, tuple(tensor.shape))
