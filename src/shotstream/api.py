@@ -52,7 +52,7 @@ class Loading(TypedDict, total=False):
     size: str | None
     steps: int | None
     window: int | None
-    refresh: bool
+    refresh: bool | None
     memory: float | None
     light_decoder: bool
     attention: Backend
@@ -68,7 +68,7 @@ def load(
     size: str | None = None,
     steps: int | None = None,
     window: int | None = None,
-    refresh: bool = True,
+    refresh: bool | None = None,
     memory: float | None = None,
     light_decoder: bool = False,
     attention: Backend = "auto",
@@ -79,10 +79,11 @@ def load(
     role: the streaming student, or the teacher, which makes a shot as a whole. device: auto, cpu, cuda, cuda:1, mps.
     dtype: auto, float32, bfloat16 (of the matrix products and the video codec). size: of the pictures, as ``512x288``;
     None is the preset's. attention: the kernel, by name.
-    Faster, and other pictures (docs/performance.md): steps: of the student per block, fewer than it was made for;
-    window: blocks of its shot a block sees, at most; refresh: False remembers a block as its last step left it;
-    light_decoder: decode with the folder's ``light_decoder.safetensors`` (the embedded model's is in the package), or
-    with Wan's codecs its ``taew2_1.pth``. None is the preset's.
+    Other pictures, mostly sooner (docs/performance.md): steps: of the student per block, fewer than it was made for;
+    window: blocks of its shot a block sees, at most; refresh: is a block remembered by a pass of its own, or as its
+    last step left it (so the embedded model does); light_decoder: decode with the folder's
+    ``light_decoder.safetensors`` (the embedded model's is in the package), or with Wan's codecs its ``taew2_1.pth``.
+    None is the preset's.
     With Wan's codecs also memory: gigabytes to plan for, instead of those free on the device; on_plan: told before
     anything is loaded what will be taken.
 
@@ -92,7 +93,7 @@ def load(
     if role not in ("student", "teacher"):
         raise InputError(f"no role is called {role!r}; use student or teacher")
     if role != "student":
-        _refuse_for_teacher(steps=steps, window=window, refresh=None if refresh else refresh)
+        _refuse_for_teacher(steps=steps, window=window, refresh=refresh)
     keep_freed_pages()
     place = pick_device(device)
     wishes = Wishes(

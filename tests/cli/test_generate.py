@@ -43,7 +43,7 @@ def test_what_makes_it_faster_is_handed_on(run: Command, renders: Renders, story
     assert run("generate", story).code == 0
     assert run("generate", story, "--force", "--steps", 2, "--window", 3, "--no-refresh", "--light-decoder").code == 0
     asked = [tuple(one[name] for name in names) for one in renders]
-    assert asked == [(None, None, True, False), (2, 3, False, True)]
+    assert asked == [(None, None, None, False), (2, 3, False, True)]
 
 
 def test_json_is_one_object_with_the_stable_keys(run: Command, renders: Renders, story: Path) -> None:

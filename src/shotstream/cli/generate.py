@@ -43,7 +43,7 @@ def generate(
     size: options.Size = None,
     steps: options.Steps = None,
     window: options.Window = None,
-    refresh: options.Refresh = True,
+    refresh: options.Refresh = None,
     memory: options.Memory = None,
     light_decoder: options.LightDecoder = False,
     attention: options.Attention = "auto",

@@ -22,8 +22,12 @@ Window = Annotated[
     typer.Option(min=2, help="Blocks of its shot a block sees [default: the model's]; fewer are faster.", metavar="N"),
 ]
 Refresh = Annotated[
-    bool,
-    typer.Option("--refresh/--no-refresh", help="Remember finished blocks by a pass of their own; without is faster."),
+    bool | None,
+    typer.Option(
+        "--refresh/--no-refresh",
+        help="Remember finished blocks by a pass of their own, or faster [default: the model's way].",
+        show_default=False,
+    ),
 ]
 Memory = Annotated[
     float | None,

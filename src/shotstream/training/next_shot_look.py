@@ -118,7 +118,11 @@ def student_look(model: Transformer, preset: Preset, material: Material) -> Look
 
     def make(context: ContextFrames, caption: Tensor, story: int) -> Tensor:
         shot = StreamingShot(
-            model, context, max_frames=geometry.max_blocks * geometry.block_frames, guidance=preset.student.guidance
+            model,
+            context,
+            max_frames=geometry.max_blocks * geometry.block_frames,
+            guidance=preset.student.guidance,
+            refresh=preset.student.refresh,
         )
         shot.read(caption)
         blocks = rollout(

@@ -30,7 +30,8 @@ FOUR_STEPS = (1000, 750, 500, 250)
 
 def few_steps(preset: Preset, listed: tuple[int, ...], guidance: float = 1.0) -> Preset:
     """``preset`` with a student of the ``listed`` few steps; distillation makes one that needs no ``guidance``."""
-    return preset.model_copy(update={"student": SamplerSettings(kind="few_step", listed=listed, guidance=guidance)})
+    sampled = {"kind": "few_step", "listed": listed, "guidance": guidance}
+    return preset.model_copy(update={"student": preset.student.model_copy(update=sampled)})
 
 
 def undistilled(preset: Preset) -> Preset:

@@ -89,7 +89,10 @@ def roll_out(
     """
     policy = GradientPolicy(exit_step=exit_step, context=learning and context_gradient)
     with nullcontext() if learning else frozen(model):
-        shot = StreamingShot(model, context, max_frames=frames, gradient=policy)
+        # A block can be remembered as its last step left it where there was one, and nothing learns from it.
+        last = exit_step == len(preset.student.listed) - 1
+        refresh = preset.student.refresh or learning or not last
+        shot = StreamingShot(model, context, max_frames=frames, gradient=policy, refresh=refresh)
         shot.read(caption)
         blocks = rollout(
             shot,

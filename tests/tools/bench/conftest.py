@@ -24,7 +24,8 @@ from shotstream.tools.bench.figures import (
 
 @pytest.fixture
 def load_tiny(tiny_model: Path) -> Callable[[str], Director]:
-    return lambda dtype, light=False: load(tiny_model, device="cpu", dtype=dtype, light_decoder=light)
+    """As the embedded model ships, blocks are remembered as their last step left them."""
+    return lambda dtype, light=False: load(tiny_model, device="cpu", dtype=dtype, light_decoder=light, refresh=False)
 
 
 @pytest.fixture

@@ -36,10 +36,11 @@ def test_a_part_within_a_part_counts_for_the_inner_one_alone() -> None:
     assert outer.end - outer.start == pytest.approx(watch.seconds["inner"] + watch.seconds["outer"])
 
 
-@pytest.mark.parametrize("fuse", [True, False])
-def test_operations_of_the_passes_are_those_the_counter_sees(director: Director, fuse: bool) -> None:
+@pytest.mark.parametrize("fuse", [True, False, None])
+def test_operations_of_the_passes_are_those_the_counter_sees(director: Director, fuse: bool | None) -> None:
     shots: ShotDirector = director.shots
-    shots.fuse = fuse
+    shots.fuse = fuse is True
+    shots.settings = shots.settings.model_copy(update={"refresh": fuse is not None})
     plan = ShotPlan(prompt="a fox", blocks=2, noise=NamedNoise(1, shot=0))
     with (
         PassLog(shots.model, Watch(CPU), shots.text_encoder.text_len) as log,
@@ -49,7 +50,7 @@ def test_operations_of_the_passes_are_those_the_counter_sees(director: Director,
     counted = counter.get_flop_counts()
     layers = [f"Transformer.blocks.{layer}" for layer in range(shots.model.config.layers)]
     assert sum(log.flops.values()) == sum(sum(counted[name].values()) for name in layers)
-    second = {"refresh + step"} if fuse else {"refresh"}
+    second = {True: {"refresh + step"}, False: {"refresh"}, None: set()}[fuse]
     assert set(log.flops) == {"context pass", "step"} | second
     assert log.refresh_share == (0.5 if fuse else 0.0)
     before = len(log.watch.stretches)
@@ -58,7 +59,7 @@ def test_operations_of_the_passes_are_those_the_counter_sees(director: Director,
 
 
 def test_the_parts_are_the_whole(load_tiny: Callable[[str], Director]) -> None:
-    director = setup_of(("angles-once",), "float32").director(load_tiny)
+    director = setup_of(("angles-once", "no-refresh"), "float32").director(load_tiny)
     looked = look(director, script(2))
     work = looked.breakdown
     parts = work.parts()

@@ -179,10 +179,14 @@ SPEEDUPS = {
         acts_on="first frame",
     ),
     "last-refresh": Speedup(
-        what="no refresh of a shot's last block", switch=_shots_as(EveryBlockRemembered), beside=("fused-refresh",)
+        what="no refresh of a shot's last block",
+        switch=_shots_as(EveryBlockRemembered),
+        beside=("no-refresh", "fused-refresh"),
     ),
     "fused-refresh": Speedup(
-        what="refresh of a block and first step of the next in one pass", switch=_changed(_separate_refresh)
+        what="refresh of a block and first step of the next in one pass",
+        switch=_changed(_separate_refresh),
+        beside=("no-refresh",),
     ),
     "overlap-encode": Speedup(
         what="a shot goes into the MP4 while the next is made",
@@ -215,8 +219,7 @@ SPEEDUPS = {
     ),
     "no-refresh": Speedup(
         what="blocks remembered as their last step left them: other pictures",
-        switch=_sampled(lambda settings: settings.model_copy(update={"refresh": False})),
-        ships_on=False,
+        switch=_sampled(lambda settings: settings.model_copy(update={"refresh": True})),
     ),
     "window-2": Speedup(
         what="a block sees the one before it and no more of its shot: other pictures",
