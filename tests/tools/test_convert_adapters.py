@@ -99,6 +99,8 @@ def test_what_cannot_be_a_base_is_refused(folder: Path) -> None:
     path = apart(folder)
     with pytest.raises(InputError, match="whole weights of another role"):
         convert_adapters(folder / "lora", folder / "critic.safetensors", base=path, role="critic")
+    with pytest.raises(InputError, match="copy it there first"):
+        convert_adapters(folder / "lora", folder / "lora" / "s.safetensors", base=folder / "teacher.safetensors")
     elsewhere = folder / "mine.safetensors"
     elsewhere.write_bytes((folder / "teacher.safetensors").read_bytes())
     with pytest.raises(InputError, match="looked for as teacher"):
@@ -135,6 +137,20 @@ def test_what_no_rank_can_say_is_refused(folder: Path) -> None:
     with pytest.raises(InputError, match=r"head\.head\.bias differs from its base and is no matrix"):
         convert_adapters(folder / "other.safetensors", out, base=base, rank=2)
     assert not out.exists()
+
+
+def test_another_scale_is_refused(folder: Path) -> None:
+    base, config = folder / "teacher.safetensors", folder / "lora" / "adapter_config.json"
+    config.write_text(json.dumps(json.loads(config.read_text()) | {"lora_alpha": 6}))
+    for attempt in (
+        lambda: convert_adapters(folder / "lora", folder / "student.safetensors", base=base),
+        lambda: convert(folder / "lora", folder / "w.safetensors", named=str(folder / "preset.json"), base=base),
+    ):
+        with pytest.raises(WeightsError, match="alpha 6 is not the rank 3"):
+            attempt()
+    config.write_text("{}")
+    with pytest.raises(WeightsError, match="not readable as peft's"):
+        convert_adapters(folder / "lora", folder / "student.safetensors", base=base)
 
 
 def test_peft_folders_convert_to_whole_weights_with_their_base(folder: Path) -> None:

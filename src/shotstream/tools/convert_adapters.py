@@ -15,9 +15,10 @@ from shotstream.core.files import fingerprint, ready_to_write
 from shotstream.core.packed import LARGEST
 from shotstream.models.adapters import check_fit, is_adapter, pairs_of
 from shotstream.models.weights import BaseWeights, Role, read_header
+from shotstream.tools.lora_pairs import Pair
 from shotstream.tools.safetensors_writer import Outgoing, computed, packed, unchanged, write_safetensors
 from shotstream.tools.stored_tensors import read_safetensors
-from shotstream.tools.transformer_source import TransformerSource, find_weights, open_transformer
+from shotstream.tools.transformer_source import TransformerSource, check_alpha, find_weights, open_transformer
 
 ROUNDING = 2e-3  # differences below this share of a tensor's size are half precision's
 
@@ -46,23 +47,12 @@ def convert_adapters(
 
     source: adapters as peft writes them (``adapter_model.safetensors``, or its folder), taken as they are; or whole
     weights, whose difference from ``base`` is cut to ``rank`` by singular values. base: whole weights in our layout,
-    called after their role; loading finds them beside ``output`` and refuses others. levels: packed into bytes, of
-    whole numbers from -levels to levels; None keeps the numbers.
+    called after their role, and beside ``output``, where loading looks for them and refuses others. levels: packed
+    into bytes, of whole numbers from -levels to levels; None keeps the numbers.
     Raises :class:`WeightsError`, :class:`InputError`, :class:`StorageError`.
     """
     below = _whole(base, output)
-    path = find_weights(source, role)
-    found = {name: unchanged(tensor) for name, tensor in read_safetensors(path).items()}
-    kept = 1.0
-    if all(is_adapter(name) for name in found):
-        if rank is not None:
-            raise InputError(f"{path}: adapters have the rank they have; leave out --rank")
-        pairs = pairs_of(found, str(path))
-        check_fit(below.tensors, pairs, str(path))
-    elif rank is None:
-        raise InputError(f"{path}: holds whole weights; say how many singular values are kept of each (--rank)")
-    else:
-        pairs, kept = _difference(open_transformer(path).tensors, below.tensors, rank, str(path))
+    pairs, kept = _added(find_weights(source, role), below.tensors, rank)
     ready_to_write(output, force=force)
     tensors: dict[str, Outgoing] = {}
     for name, sides in pairs.items():
@@ -86,17 +76,35 @@ def _whole(base: Path, output: Path) -> TransformerSource:
         raise InputError(f"{base}: adapters are added to whole weights of another role, beside which they lie")
     if base.name != f"{below.header.role}.safetensors":
         raise InputError(f"{base}: will be looked for as {below.header.role}.safetensors; name it so")
+    beside = output.with_name(base.name)
+    if not beside.is_file() or fingerprint(beside) != fingerprint(base):
+        raise InputError(f"{beside}: will be looked for beside {output.name} and is not {base}; copy it there first")
     return below
+
+
+def _added(path: Path, base: Mapping[str, Outgoing], rank: int | None) -> tuple[dict[str, Pair], float]:
+    """The adapters that make the weights of ``path`` out of ``base``, and the share of the difference they hold."""
+    found = {name: unchanged(tensor) for name, tensor in read_safetensors(path).items()}
+    if not all(is_adapter(name) for name in found):
+        if rank is None:
+            raise InputError(f"{path}: holds whole weights; say how many singular values are kept of each (--rank)")
+        return _difference(open_transformer(path).tensors, base, rank, str(path))
+    if rank is not None:
+        raise InputError(f"{path}: adapters have the rank they have; leave out --rank")
+    check_alpha(path)
+    pairs = pairs_of(found, str(path))
+    check_fit(base, pairs, str(path))
+    return pairs, 1.0
 
 
 def _difference(
     weights: Mapping[str, Outgoing], base: Mapping[str, Outgoing], rank: int, source: str
-) -> tuple[dict[str, tuple[Outgoing, Outgoing]], float]:
+) -> tuple[dict[str, Pair], float]:
     """Adapters of the matrices in which ``weights`` differ from ``base``, and the share of the difference they hold."""
     if weights.keys() != base.keys():
         other = sorted(weights.keys() ^ base.keys())[0]
         raise WeightsError(f"{source}: is another network than its base: {other}")
-    pairs: dict[str, tuple[Outgoing, Outgoing]] = {}
+    pairs: dict[str, Pair] = {}
     whole, held = 0.0, 0.0
     for name in sorted(base):
         below = base[name].read().float()

@@ -101,10 +101,28 @@ def _adapters(path: Path, found: Mapping[str, StoredTensor], role: Role, base: P
     """``base`` with the adapters ``found`` in ``path`` added."""
     if base is None:
         raise WeightsError(f"{path}: holds adapters alone; name the weights they belong to with --base")
+    check_alpha(path)
     below = open_transformer(base, role=role)
     pairs = pairs_of({name: unchanged(tensor) for name, tensor in found.items()}, str(path))
     tensors = merged(below.tensors, pairs, str(path))
     return TransformerSource(path=path, layout="adapters", tensors=tensors, told=below.told, header=below.header)
+
+
+def check_alpha(path: Path) -> None:
+    """Refuse adapters whose ``adapter_config.json`` beside them says a scale (alpha / rank) that is not 1.
+
+    Raises :class:`WeightsError`.
+    """
+    config = path.parent / "adapter_config.json"
+    if path.name != ADAPTERS_FILE or not config.is_file():
+        return
+    try:
+        told = json.loads(config.read_text(encoding="utf-8"))
+        rank, alpha = told["r"], told["lora_alpha"]
+    except (OSError, ValueError, KeyError, TypeError) as fault:
+        raise WeightsError(f"{config}: not readable as peft's ({fault!r}); fetch it again") from fault
+    if rank != alpha:
+        raise WeightsError(f"{config}: alpha {alpha} is not the rank {rank}; merge these adapters with peft instead")
 
 
 def _as_is(found: Mapping[str, Any]) -> dict[str, Outgoing]:
