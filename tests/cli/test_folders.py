@@ -59,6 +59,17 @@ def test_what_is_wrong_with_a_folder(run: Command, tmp_path: Path) -> None:
     assert "renders a folder" in run("generate", tmp_path / "twice" / "a.json", "--engine", "ray").err
 
 
+def test_a_film_whose_renderer_died_untold_is_made_again(tmp_path: Path, tiny_model: Path) -> None:
+    write(tmp_path / "stories", "a.json", 1)
+    [job] = jobs_of(tmp_path / "stories", tmp_path)
+    renderer = Renderer(partial(shotstream.load, tiny_model, device="cpu"))
+    assert renderer.render(job).fault == ""
+    made = Path(job.film).read_bytes()
+    assert "already exists" in renderer.render(job).fault
+    assert renderer.render(job, again=True).fault == ""
+    assert Path(job.film).read_bytes() == made
+
+
 @pytest.mark.soak
 @pytest.mark.filterwarnings("ignore")  # of Ray's own
 def test_ray_renders_a_folder_though_an_actor_is_killed(tmp_path: Path, tiny_model: Path, monkeypatch, capsys) -> None:

@@ -70,12 +70,15 @@ class Renderer:
         self._load, self._seed, self._storyboard, self._force = load, seed, storyboard, force
         self._director: Director | None = None
 
-    def render(self, job: Job) -> Done:
-        """What is wrong with one story is said, and does not end the others; what is wrong with us is raised."""
+    def render(self, job: Job, *, again: bool = False) -> Done:
+        """What is wrong with one story is said, and does not end the others; what is wrong with us is raised.
+
+        again: a renderer died over it, maybe with its film finished and nobody told; that is made anew.
+        """
         film = Path(job.film)
         try:
             story = read_story(job.story)
-            ready_for_film(film, storyboard=False, force=self._force)
+            ready_for_film(film, storyboard=False, force=self._force or again)
         except ShotStreamError as fault:
             return Done(job=job, fault=str(fault))
         if self._director is None:

@@ -9,6 +9,7 @@ import logging
 import os
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import ray
@@ -32,8 +33,8 @@ class _Actor:
     def __init__(self, make: Callable[[], Renderer]) -> None:
         self._renderer = make()
 
-    def render(self, job: str) -> str:
-        return self._renderer.render(Job.model_validate_json(job)).model_dump_json()
+    def render(self, job: str, again: bool) -> str:
+        return self._renderer.render(Job.model_validate_json(job), again=again).model_dump_json()
 
 
 def render_with_ray(
@@ -42,13 +43,15 @@ def render_with_ray(
     """Every job as it is done, by at most ``workers`` actors with so many cores and GPUs each."""
     start_ray()
     actor_type = ray.remote(num_cpus=cpus, num_gpus=gpus)(_Actor)
+    kept = {job.film for job in jobs if Path(job.film).exists()}  # not ours: no second try replaces them
     waiting = deque((job, 1) for job in jobs)
     idle: list[Any] = [actor_type.remote(make) for _ in range(min(workers, len(jobs)))]
     running: dict[Any, tuple[Any, Job, int]] = {}
     while waiting or running:
         while waiting and idle:
             (job, tries), actor = waiting.popleft(), idle.pop()
-            running[actor.render.remote(job.model_dump_json())] = (actor, job, tries)
+            again = tries > 1 and job.film not in kept
+            running[actor.render.remote(job.model_dump_json(), again)] = (actor, job, tries)
         (answer,), _ = ray.wait(list(running), num_returns=1)
         actor, job, tries = running.pop(answer)
         try:
