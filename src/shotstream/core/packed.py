@@ -39,12 +39,12 @@ def unpack(whole: Tensor, scale: Tensor) -> Tensor:
 def stored(weight: Tensor, levels: int) -> tuple[Tensor, Tensor]:
     """What :func:`pack` gives, as it lies in a file: uint8 [rows / 2, ...] where two rows can share a byte."""
     whole, scale = pack(weight, levels)
-    return (_shared(whole) if shares_bytes(weight.shape, levels) else whole), scale
+    return (_shared(whole) if shares_bytes(len(weight), levels) else whole), scale
 
 
-def shares_bytes(shape: Iterable[int], levels: int) -> bool:
-    """Do the rows of a matrix of that shape share bytes, two and two, when it is stored in ``levels``?"""
-    return levels <= SHARED and next(iter(shape)) % 2 == 0
+def shares_bytes(rows: int, levels: int) -> bool:
+    """Do the ``rows`` of a matrix share bytes, two and two, when it is stored in ``levels``?"""
+    return levels <= SHARED and rows % 2 == 0
 
 
 def _shared(whole: Tensor) -> Tensor:
@@ -60,8 +60,8 @@ def _apart(shared: Tensor) -> Tensor:
 
 
 def rounded(weight: Tensor, levels: int) -> Tensor:
-    """What :func:`pack` and :func:`unpack` leave of ``weight``."""
-    return unpack(*pack(weight, levels)).to(weight.dtype)
+    """What :func:`pack` and :func:`unpack` leave of ``weight``, in its own number format and memory layout."""
+    return torch.empty_like(weight).copy_(unpack(*pack(weight, levels)))
 
 
 def matrix_names(module: nn.Module) -> frozenset[str]:

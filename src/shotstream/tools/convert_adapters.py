@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
 from pathlib import Path
 
 import torch
@@ -14,11 +13,11 @@ from shotstream.core.errors import InputError, WeightsError
 from shotstream.core.files import fingerprint, ready_to_write
 from shotstream.core.packed import LARGEST
 from shotstream.models.adapters import check_fit, is_adapter, pairs_of
-from shotstream.models.weights import BaseWeights, Role, read_header
+from shotstream.models.weights import BaseWeights, Role, WeightsHeader
 from shotstream.tools.lora_pairs import Pair
 from shotstream.tools.safetensors_writer import Outgoing, computed, packed, unchanged, write_safetensors
 from shotstream.tools.stored_tensors import read_safetensors
-from shotstream.tools.transformer_source import TransformerSource, check_alpha, find_weights, open_transformer
+from shotstream.tools.transformer_source import check_alpha, find_weights, open_transformer
 
 ROUNDING = 2e-3  # differences below this share of a tensor's size are half precision's
 
@@ -51,15 +50,14 @@ def convert_adapters(
     into bytes, of whole numbers from -levels to levels; None keeps the numbers.
     Raises :class:`WeightsError`, :class:`InputError`, :class:`StorageError`.
     """
-    below = _whole(base, output)
-    pairs, kept = _added(find_weights(source, role), below.tensors, rank)
+    below, header = _whole(base, output)
+    pairs, kept = _added(find_weights(source, role), below, rank)
     ready_to_write(output, force=force)
     tensors: dict[str, Outgoing] = {}
     for name, sides in pairs.items():
         for letter, side in zip("AB", sides, strict=True):
             named = f"{name.removesuffix('.weight')}.lora_{letter}.weight"
             tensors |= {named: side} if levels is None else packed(named, side, levels)
-    header = read_header(base)
     added_to = BaseWeights(role=header.role, fingerprint=fingerprint(base))
     header = header.model_copy(update={"role": role, "base": added_to})
     write_safetensors(output, tensors, {"shotstream": header.model_dump_json()})
@@ -67,8 +65,8 @@ def convert_adapters(
     return Adapted(output=str(output), base=base.name, bytes=output.stat().st_size, rank=largest, kept=kept)
 
 
-def _whole(base: Path, output: Path) -> TransformerSource:
-    """``base``, opened, if adapters can be added to it beside ``output``."""
+def _whole(base: Path, output: Path) -> tuple[Mapping[str, Outgoing], WeightsHeader]:
+    """The weights of ``base`` and what they say of themselves, if adapters beside ``output`` can be added to them."""
     below = open_transformer(base)
     if below.header is None:
         raise WeightsError(f"{base}: is not in our layout; convert it first")
@@ -79,7 +77,7 @@ def _whole(base: Path, output: Path) -> TransformerSource:
     beside = output.with_name(base.name)
     if not beside.is_file() or fingerprint(beside) != fingerprint(base):
         raise InputError(f"{beside}: will be looked for beside {output.name} and is not {base}; copy it there first")
-    return below
+    return below.tensors, below.header
 
 
 def _added(path: Path, base: Mapping[str, Outgoing], rank: int | None) -> tuple[dict[str, Pair], float]:
@@ -117,11 +115,11 @@ def _difference(
         whole += float(values.square().sum())
         held += float(values[:rank].square().sum())
         root = values[:rank].sqrt()
-        pairs[name] = (_ready(root[:, None] * right[:rank]), _ready(left[:, :rank] * root))
+        pairs[name] = (_held(root[:, None] * right[:rank]), _held(left[:, :rank] * root))
     if not pairs:
         raise InputError(f"{source}: is its base; there is nothing to add")
     return pairs, held / whole
 
 
-def _ready(tensor: Tensor) -> Outgoing:
-    return computed(partial(torch.Tensor.contiguous, tensor), torch.float32, tuple(tensor.shape))
+def _held(tensor: Tensor) -> Outgoing:
+    return computed(tensor.contiguous, torch.float32, tuple(tensor.shape))

@@ -55,7 +55,7 @@ def narrowed(tensor: Outgoing, dtype: torch.dtype) -> Outgoing:
 def packed(name: str, tensor: Outgoing, levels: int) -> dict[str, Outgoing]:
     """``tensor`` called ``name`` in bytes, and its scales (:mod:`shotstream.core.packed`)."""
     kind, shape = torch.int8, tensor.shape
-    if shares_bytes(shape, levels):
+    if shares_bytes(shape[0], levels):
         kind, shape = torch.uint8, (shape[0] // 2, *shape[1:])
     return {
         name: computed(lambda: stored(tensor.read(), levels)[0], kind, shape),

@@ -56,7 +56,7 @@ def open_transformer(source: Path, *, role: Role = "student", base: Path | None 
             below = open_transformer(base_of(path, header.base))
             tensors = merged(below.tensors, pairs_of(tensors, str(path)), str(path))
         return TransformerSource(path=path, layout="shotstream", tensors=tensors, header=header)
-    if all(is_adapter(name) for name in stored):
+    if stored and all(is_adapter(name) for name in stored):
         return _adapters(path, stored, role, base)
     if is_diffusers(stored):
         tensors = {from_diffusers(name): unchanged(tensor) for name, tensor in stored.items()}

@@ -114,7 +114,10 @@ class Run:
         role.module.train()
         for one in self._roles.values():
             one.spread.gather()
-        mine = [self._part(name, part) for part in self._processes.parts(settings.accumulate)]
+        with ExitStack() as as_packed:
+            for one in self._roles.values():
+                as_packed.enter_context(one.as_packed())
+            mine = [self._part(name, part) for part in self._processes.parts(settings.accumulate)]
         reports = sorted(chain(*self._processes.exchange(mine)), key=itemgetter("part"))
         loss = sum(report["loss"] for report in reports) / len(reports)
         alarm = self._watchman.alarm(name, loss)
@@ -138,12 +141,9 @@ class Run:
     def _part(self, name: str, part: int) -> dict[str, Any]:
         """Gradients of one part of the update; what is to be said of it."""
         settings = self.stage.loop
-        with ExitStack() as as_packed:
-            for one in self._roles.values():
-                as_packed.enter_context(one.as_packed())
-            with mixed_precision(settings.dtype, self._processes.device):
-                report = self.stage.loss(self.update, name, part)
-            (report.loss / settings.accumulate).backward()
+        with mixed_precision(settings.dtype, self._processes.device):
+            report = self.stage.loss(self.update, name, part)
+        (report.loss / settings.accumulate).backward()
         loss = float(report.loss.detach())
         return {"part": part, "loss": loss, "samples": report.samples, "figures": dict(report.figures)}
 

@@ -6,14 +6,13 @@ rounded image. Small steps add up until a number moves to its neighbour.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import torch
 from torch import nn
 
 from shotstream.core.packed import matrix_names, rounded
+from shotstream.training.ema import hollow
 
 
 @contextmanager
@@ -22,7 +21,7 @@ def rounded_weights(module: nn.Module, levels: int) -> Iterator[None]:
     parameters = [module.get_parameter(name) for name in sorted(matrix_names(module))]
     own = [parameter.data for parameter in parameters]
     for parameter in parameters:
-        parameter.data = rounded_like(parameter.data, levels)
+        parameter.data = rounded(parameter.data, levels)
     try:
         yield
     finally:
@@ -33,13 +32,7 @@ def rounded_weights(module: nn.Module, levels: int) -> Iterator[None]:
 def rounded_copy(module: nn.Module, levels: int) -> nn.Module:
     """``module`` with its matrices rounded; the rest is shared."""
     wanted = matrix_names(module)
-    values = {name: rounded_like(value, levels) for name, value in module.named_parameters() if name in wanted}
-    shapes = {id(one): nn.Parameter(torch.empty_like(one, device="meta"), False) for one in module.parameters()}
-    plain = copy.deepcopy(module, shapes)
+    values = {name: rounded(value, levels) for name, value in module.named_parameters() if name in wanted}
+    plain = hollow(module)
     plain.load_state_dict(module.state_dict() | values, assign=True)
-    return plain.train(module.training).requires_grad_(False)
-
-
-def rounded_like(weight: torch.Tensor, levels: int) -> torch.Tensor:
-    """``weight`` rounded, in its own memory layout."""
-    return torch.empty_like(weight).copy_(rounded(weight, levels))
+    return plain.eval().requires_grad_(False)
