@@ -124,3 +124,10 @@ def test_weights_count_per_sample() -> None:
     flow, x0, noise = torch.ones(2, 1, 1, 1, 1), torch.zeros(2, 1, 1, 1, 1), torch.zeros(2, 1, 1, 1, 1)
     assert flow_loss(flow, x0, noise) == 1
     assert flow_loss(flow, x0, noise, torch.tensor([0.0, 1.0])) == 0.5
+
+
+def test_weights_count_per_place() -> None:
+    flow, x0, noise = torch.ones(1, 2, 3, 1, 1), torch.zeros(1, 2, 3, 1, 1), torch.zeros(1, 2, 3, 1, 1)
+    where = torch.tensor([0.5, 3.5]).reshape(1, 2, 1, 1, 1)
+    assert flow_loss(flow, x0, noise, where=where) == 2
+    assert flow_loss(flow, x0, noise, torch.tensor([2.0]), where) == 4

@@ -58,4 +58,4 @@ def causal_flow_loss(
     clean = noisy_history(batch.target, history_noise, generator)
     noisy = add_noise(batch.target, noise, timesteps)
     flow = teacher_forced_flow(model, batch.context, batch.caption, clean, noisy, timesteps, block)
-    return flow_loss(flow, batch.target, noise)
+    return flow_loss(flow, batch.target, noise, where=batch.where)

@@ -13,9 +13,16 @@ from shotstream.core.flow import flow_target, x0_from_flow
 SMALLEST = 1e-6  # of a normaliser: a perfect prediction must not divide by zero
 
 
-def flow_loss(flow: Tensor, x0: Tensor, noise: Tensor, weights: Tensor | None = None) -> Tensor:
-    """Flow matching (arXiv 2210.02747, eq. 14): mean of w (v - (n - x0))^2; ``weights`` [B], None is 1."""
+def flow_loss(
+    flow: Tensor, x0: Tensor, noise: Tensor, weights: Tensor | None = None, where: Tensor | None = None
+) -> Tensor:
+    """Flow matching (arXiv 2210.02747, eq. 14): mean of w (v - (n - x0))^2.
+
+    w is ``weights`` [B], None is 1, times ``where``, whose shape broadcasts to the latents', None is 1.
+    """
     error = (flow - flow_target(x0, noise)).square()
+    if where is not None:
+        error = where.to(error) * error
     if weights is None:
         return error.mean()
     return (weights.to(error.device) * error.flatten(1).mean(1)).mean()

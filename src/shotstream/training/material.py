@@ -22,6 +22,7 @@ from shotstream.core.weight_check import check_names_and_shapes
 from shotstream.data.clip_manifest import read_clips
 from shotstream.models.transformer import Transformer
 from shotstream.models.weights import load_transformer
+from shotstream.training.figure_weights import FigureWeights
 from shotstream.training.latent_store import LatentStore, Source, build_latents
 from shotstream.training.picture_store import PictureStore, WorldPictures, build_pictures
 from shotstream.training.story_sources import ClipStories, WorldStories
@@ -59,9 +60,17 @@ class Material:
         self.text, text_version = open_text(settings.text_encoder)
         self.versions = {"autoencoder": video_version, "text_encoder": text_version}
         (train, stories), (held_out, others) = sources(settings, geometry)
+        self._source = train
         self.train = self._latents("train", train, stories)
         self.held_out = self._latents("held-out", held_out, others)
         self.pictures = self._pictures(settings, geometry) if settings.picture_stories else None
+
+    def figures(self, extra: float) -> FigureWeights | None:
+        """What a loss counts characters of the training stories for; None if ``extra`` is 0."""
+        if not extra:
+            return None
+        assert isinstance(self._source, WorldStories)  # recipes ask for none of clips (figure_recipe)
+        return FigureWeights(self._source, self.codec.geometry, extra)
 
     def _pictures(self, settings: MaterialSettings, geometry: Geometry) -> PictureStore:
         return build_pictures(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import accumulate
 from typing import NamedTuple
@@ -23,6 +23,7 @@ from shotstream.core.errors import InputError
 from shotstream.core.geometry import Geometry
 from shotstream.models.presets import Preset
 from shotstream.sampling.context import ContextFrames
+from shotstream.training.figure_weights import FigureWeights
 from shotstream.training.latent_store import LatentStore
 from shotstream.training.picture_store import PictureStore
 
@@ -46,15 +47,20 @@ class NextShotSettings(Config):
 
 @dataclass(frozen=True)
 class NextShotBatch:
-    """What is remembered, the new shot's own caption [B, L, D], and its true latents ``target`` [B, F, C, h, w]."""
+    """What is remembered, the new shot's own caption [B, L, D], and its true latents ``target`` [B, F, C, h, w].
+
+    ``where`` [B, F, 1, h, w]: how much a loss there counts, 1 on average; None is 1 everywhere.
+    """
 
     context: ContextFrames
     caption: Tensor
     target: Tensor
+    where: Tensor | None = None
 
     def to(self, device: torch.device) -> NextShotBatch:
         """All but the small index tensors on ``device``."""
-        return NextShotBatch(self.context.to(device), self.caption.to(device), self.target.to(device))
+        where = None if self.where is None else self.where.to(device)
+        return NextShotBatch(self.context.to(device), self.caption.to(device), self.target.to(device), where)
 
 
 class _Sample(NamedTuple):
@@ -75,20 +81,22 @@ class NextShotSampler:
         preset: Preset,
         settings: NextShotSettings,
         pictures: PictureStore | None = None,
+        figures: FigureWeights | None = None,
     ) -> None:
-        """pictures: where single ones come from; None: from the shots of ``store``."""
+        """pictures: where single ones come from; None: from the shots of ``store``. figures: what counts in a loss."""
         self._store, self._geometry, self._settings, self._pictures = store, preset.geometry, settings, pictures
-        self._context = preset.context
+        self._context, self._figures = preset.context, figures
 
     def batch(self, draw: random.Random) -> NextShotBatch:
         """Raises :class:`InputError` if no shot is as long as a length that may be drawn."""
         length = draw.choices(list(self._lengths), list(self._lengths.values()))[0]
-        return _batch(
-            [
-                self._dropped(draw, self._sample(*self._choose(draw, length), length))
-                for _ in range(self._settings.samples(length, self._geometry.context_frames))
-            ]
-        )
+        samples, where = [], []
+        for _ in range(self._settings.samples(length, self._geometry.context_frames)):
+            story, shot = self._choose(draw, length)
+            samples.append(self._dropped(draw, self._sample(story, shot, length)))
+            if self._figures is not None:
+                where.append(self._figures.of(story, shot, length))
+        return replace(_batch(samples), where=torch.stack(where) if where else None)
 
     def of(self, story: int, shot: int, length: int) -> NextShotBatch:
         """A batch of one, nothing dropped: the first ``length`` latent frames of one shot."""

@@ -46,8 +46,12 @@ class StudentStage:
         progress: Callable[[int, int], None],
         *,
         starts_as: RoleName = "teacher",
+        figure_weight: float = 0,
     ) -> None:
-        """preset: how what is left will be sampled. starts_as: whose packaged weights "bundled" are."""
+        """preset: how what is left will be sampled. starts_as: whose packaged weights "bundled" are.
+
+        figure_weight: what characters count for in samples, see ``figure_weights``.
+        """
         self.preset = preset
         self.model = Transformer(preset.transformer)
         start_from(self.model, recipe.start, starts_as)
@@ -55,7 +59,8 @@ class StudentStage:
         self.loop = recipe.loop
         check_whole_blocks(recipe.samples.lengths, preset.geometry)
         self.material = Material(recipe.material, preset.geometry, store, progress)
-        self.sampler = NextShotSampler(self.material.train, preset, recipe.samples)
+        figures = self.material.figures(figure_weight)
+        self.sampler = NextShotSampler(self.material.train, preset, recipe.samples, figures=figures)
 
     def turn(self, update: int) -> str:
         return "student"

@@ -56,6 +56,10 @@ class ShotPainter:
         self.weather.draw(canvas, time)
         return FrameTruth(shot=self.index, frame=frame, camera_x=camera.x, camera_zoom=camera.zoom, characters=seen)
 
+    def seen_at(self, time: float) -> tuple[SeenCharacter, ...]:
+        """Who is where, in front of nothing: for those who need boxes and no picture."""
+        return self._paint_cast(self.surface.getCanvas(), self.camera(time), time)
+
     def _paint_cast(self, canvas: skia.Canvas, camera: Camera, time: float) -> tuple[SeenCharacter, ...]:
         seen: list[SeenCharacter] = []
         unit = camera.zoom * self.height

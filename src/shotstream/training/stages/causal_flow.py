@@ -15,20 +15,19 @@ from typing import Literal
 
 from shotstream.core.randomness import derive, stream
 from shotstream.training.causal_flow_loss import Times, causal_flow_loss
-from shotstream.training.material import MaterialSettings
+from shotstream.training.figure_recipe import FigureRecipe
 from shotstream.training.next_shot_batches import NextShotSettings
-from shotstream.training.presets import FOUR_STEPS, PresetRecipe, few_steps, training_preset, undistilled
+from shotstream.training.presets import FOUR_STEPS, few_steps, training_preset, undistilled
 from shotstream.training.settings import LoopSettings, OptimiserSettings
 from shotstream.training.stage import LossReport, names
 from shotstream.training.student_stage import StudentStage
 
 
-class CausalFlowRecipe(PresetRecipe):
+class CausalFlowRecipe(FigureRecipe):
     """Recipe of this stage. Lengths of samples must be whole blocks."""
 
     stage: Literal["causal-flow"] = "causal-flow"
     seed: int = 1
-    material: MaterialSettings
     samples: NextShotSettings = NextShotSettings()
     optimiser: OptimiserSettings
     loop: LoopSettings
@@ -47,7 +46,7 @@ class CausalFlowStage(StudentStage):
         preset = undistilled(named)
         if recipe.times == "steps":
             preset = few_steps(named, recipe.student_steps, named.teacher.guidance)
-        super().__init__(recipe, preset, store, progress)
+        super().__init__(recipe, preset, store, progress, figure_weight=recipe.figure_weight)
 
     def loss(self, update: int, role: str, part: int = 0) -> LossReport:
         recipe = self.recipe

@@ -25,23 +25,23 @@ from shotstream.core.flow import STEPS, add_noise
 from shotstream.core.randomness import derive, stream
 from shotstream.models.transformer import Transformer
 from shotstream.sampling.teacher import next_shot_flow
+from shotstream.training.figure_recipe import FigureRecipe
 from shotstream.training.losses import flow_loss
-from shotstream.training.material import Material, MaterialSettings, start_from
+from shotstream.training.material import Material, start_from
 from shotstream.training.next_shot_batches import NextShotBatch, NextShotSampler, NextShotSettings
 from shotstream.training.next_shot_look import teacher_look
 from shotstream.training.picture_chain import chain_loss, draw_chain
-from shotstream.training.presets import PresetRecipe, training_preset
+from shotstream.training.presets import training_preset
 from shotstream.training.release import release_transformers
 from shotstream.training.settings import LoopSettings, OptimiserSettings
 from shotstream.training.stage import LossReport, Role, names
 
 
-class TeacherRecipe(PresetRecipe):
+class TeacherRecipe(FigureRecipe):
     """Recipe of stage 1. Geometry, network and noise schedule are the preset's."""
 
     stage: Literal["teacher"] = "teacher"
     seed: int = 1
-    material: MaterialSettings
     samples: NextShotSettings = NextShotSettings()
     optimiser: OptimiserSettings
     loop: LoopSettings
@@ -85,7 +85,9 @@ class TeacherStage:
         self.roles = {"teacher": Role(self._model, recipe.optimiser)}
         self.loop = recipe.loop
         self._material = Material(recipe.material, self.preset.geometry, store, progress)
-        self._sampler = NextShotSampler(self._material.train, self.preset, recipe.samples, self._material.pictures)
+        figures = self._material.figures(recipe.figure_weight)
+        pictures = self._material.pictures
+        self._sampler = NextShotSampler(self._material.train, self.preset, recipe.samples, pictures, figures)
 
     def turn(self, update: int) -> str:
         return "teacher"
@@ -110,7 +112,7 @@ class TeacherStage:
         when = self.preset.condition_time
         flow = next_shot_flow(self._model, batch.context, batch.caption, noisy, timesteps, when, positions)
         weights = self.preset.schedule.loss_weights(timesteps) if self.recipe.times == "uniform" else None
-        return LossReport(flow_loss(flow, batch.target, noise, weights), len(noisy))
+        return LossReport(flow_loss(flow, batch.target, noise, weights, batch.where), len(noisy))
 
     def _memory_loss(self, draw: random.Random, generator: torch.Generator) -> LossReport:
         """The same for one latent frame behind one of every earlier shot."""
