@@ -8,7 +8,7 @@ from typing import Literal
 
 from pydantic import Field, ValidationError, model_validator
 
-from shotstream.core.config import Config
+from shotstream.core.config import Config, first_fault
 from shotstream.core.context_budget import PolicyName
 from shotstream.core.errors import InputError, WeightsError
 from shotstream.core.files import write_text
@@ -149,9 +149,7 @@ def read_preset(path: Path) -> Preset:
     except OSError as fault:
         raise WeightsError(f"{path}: cannot be read ({fault.strerror}); name a preset or its JSON file") from fault
     except ValidationError as fault:
-        first = fault.errors()[0]
-        place = ".".join(str(part) for part in first["loc"]) or "JSON"
-        raise WeightsError(f"{path}: not a preset ({place}: {first['msg']}); mend it") from fault
+        raise WeightsError(f"{path}: not a preset ({first_fault(fault, 'JSON')}); mend it") from fault
 
 
 def write_preset(chosen: Preset, folder: Path) -> None:

@@ -13,7 +13,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from shotstream.core.config import Config
+from shotstream.core.config import Config, first_fault
 from shotstream.core.errors import WeightsError
 from shotstream.core.files import fingerprint, whole_file
 from shotstream.core.packed import unpacked
@@ -94,9 +94,7 @@ def read_header(path: Path) -> WeightsHeader:
     try:
         return WeightsHeader.model_validate_json(text)
     except ValidationError as fault:
-        first = fault.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise WeightsError(f"{path}: header, {place}: {first['msg']}; not a transformer of this version") from fault
+        raise WeightsError(f"{path}: header, {first_fault(fault)}; not a transformer of this version") from fault
 
 
 def base_of(path: Path, base: BaseWeights) -> Path:

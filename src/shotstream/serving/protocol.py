@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from shotstream.core.config import Config
+from shotstream.core.config import Config, first_fault
 from shotstream.serving.edit_commands import EditCommand
 from shotstream.serving.wire_types import (
     MAX_PROMPT,
@@ -306,9 +306,7 @@ def parse(text: str) -> Hello | Show | Command | Refused:
     try:
         return _CLIENT.validate_json(text)
     except ValidationError as fault:
-        first = fault.errors(include_url=False, include_input=False)[0]
-        place = ".".join(str(step) for step in first["loc"]) or "message"
-        return Refused(code="malformed", text=f"{place}: {first['msg']}"[:300])
+        return Refused(code="malformed", text=first_fault(fault, "message")[:300])
 
 
 def schema() -> dict[str, Any]:

@@ -59,7 +59,7 @@ def training_preset(choice: PresetRecipe) -> Preset:
     except ValidationError as fault:
         first = fault.errors()[0]
         place = ".".join(("changes", *map(str, first["loc"])))
-        raise InputError(f"{place}: {first['msg']}; mend it, or leave it out") from fault
+        raise InputError(f"{place}: {first['msg'].removeprefix('Value error, ')}; mend it, or leave it out") from fault
     if chosen.context.policy == "caption":
         raise InputError("context.policy: 'caption' compares words, and training has embeddings alone; choose another")
     return chosen

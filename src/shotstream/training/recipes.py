@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from shotstream.core.config import Config
+from shotstream.core.config import Config, first_fault
 from shotstream.core.errors import InputError
 from shotstream.training.pipeline import PipelineRecipe
 from shotstream.training.stages.autoencoder import AutoencoderRecipe
@@ -85,8 +85,7 @@ def read_recipe(name: str, overrides: Sequence[str] = (), runs: Path = Path("bui
     try:
         return kind.model_validate(_placed(settings, runs))
     except ValidationError as fault:
-        first = fault.errors()[0]
-        raise InputError(f"{name}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from fault
+        raise InputError(f"{name}: {first_fault(fault)}") from fault
 
 
 def _load(name: str) -> dict[str, Any]:

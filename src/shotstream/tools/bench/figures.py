@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from shotstream.core.config import Config
+from shotstream.core.config import Config, first_fault
 from shotstream.core.errors import InputError
 
 
@@ -139,6 +139,4 @@ def read_figures(path: Path) -> Figures:
     except OSError as fault:
         raise InputError(f"{path}: cannot be read ({fault.strerror})") from fault
     except ValidationError as fault:
-        wrong = fault.errors()[0]
-        place = ".".join(map(str, wrong["loc"])) or "the file"
-        raise InputError(f"{path}: {place}: {wrong['msg']}; measure again with bench --json") from fault
+        raise InputError(f"{path}: {first_fault(fault, 'the file')}; measure again with bench --json") from fault
