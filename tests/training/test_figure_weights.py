@@ -66,7 +66,7 @@ def test_a_shot_weighs_as_much_and_its_characters_more(framing: str) -> None:
         share = seen.float().mean().item()
         if SMALLEST_SHARE < share < 1:
             ratio = (weights[seen].mean() / weights[~seen].mean()).item()
-            assert ratio == pytest.approx(1 + 1 / share, rel=1e-4)  # one and a half times the loss: half of it theirs
+            assert ratio == pytest.approx(1 + 1 / share, rel=1e-4)  # what the whole shot weighs, once more for them
 
 
 def test_heavy_cells_are_where_the_truth_sees_characters() -> None:
