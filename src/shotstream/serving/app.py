@@ -163,7 +163,7 @@ async def _malformed(request: Request, fault: Exception) -> JSONResponse:
     assert isinstance(fault, RequestValidationError)
     first = fault.errors()[0]
     place = ".".join(str(step) for step in first["loc"])
-    return _problem(422, "malformed", f"{place}: {first['msg']}"[:300])
+    return _problem(422, "malformed", f"{place}: {first['msg'].removeprefix('Value error, ')}"[:300])
 
 
 async def _no_such_thing(request: Request, fault: Exception) -> JSONResponse:
