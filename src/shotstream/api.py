@@ -82,7 +82,8 @@ def load(
     Other pictures, mostly sooner (docs/performance.md): steps: of the student per block, fewer than it was made for;
     window: blocks of its shot a block sees, at most; refresh: is a block remembered by a pass of its own, or as its
     last step left it (so the embedded model does); light_decoder: decode with the folder's
-    ``light_decoder.safetensors`` (the embedded model's is in the package), or with Wan's codecs its ``taew2_1.pth``.
+    ``light_decoder.safetensors`` (none is packaged: the embedded model's own decoder is light), or with Wan's codecs
+    its ``taew2_1.pth``.
     None is the preset's.
     With Wan's codecs also memory: gigabytes to plan for, instead of those free on the device; on_plan: told before
     anything is loaded what will be taken.
@@ -202,12 +203,17 @@ def _our_codecs(files: ModelFiles, versions: Mapping[str, str], chosen: Preset, 
     files.check_codecs(versions)
     text = load_text_encoder(files.text_encoder)
     autoencoder = load_autoencoder(files.autoencoder).to(wishes.device, wishes.dtype)
-    if files.brings_no_codecs and autoencoder.config.latent_channels != chosen.geometry.latent_channels:
+    if files.brings_no_codecs and autoencoder.config.misfit(chosen.geometry):
         raise WeightsError(
             f"{files.transformer.parent}: holds no codecs, and the package's own are of another kind; bring them with "
             "shotstream models convert --codecs FOLDER"
         )
     light = None
+    if wishes.light_decoder and not files.light_decoder.is_file():
+        raise WeightsError(
+            f"{files.light_decoder}: there is none; train one (shotstream train storyworld/light-decoder) and put it "
+            "beside a copy of the weights, or decode without it"
+        )
     if wishes.light_decoder:
         light = load_light_decoder(files.light_decoder, fingerprint(files.autoencoder)).to(wishes.device, wishes.dtype)
     return _Codecs(text=text, video=LightVideoCodec(autoencoder, chosen.geometry, light), words=text.words)

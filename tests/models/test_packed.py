@@ -117,10 +117,14 @@ def test_in_seven_levels_two_rows_share_a_byte(stored: Path, model: Transformer,
     kept, plain = load_file(path), model.state_dict()
     shared = {name for name, tensor in kept.items() if tensor.dtype is torch.uint8}
     assert shared and all(kept[name].shape == (plain[name].shape[0] // 2, *plain[name].shape[1:]) for name in shared)
+    assert all(tensor.dtype is torch.float16 for name, tensor in kept.items() if name not in shared)
     loaded, _ = load_transformer(path)
     for name, weight in plain.items():
-        matrix = name.endswith(".weight") and weight.ndim > 1
-        assert torch.equal(loaded.state_dict()[name], unpack(*pack(weight, 7)) if matrix else weight)
+        if name.endswith(".weight") and weight.ndim > 1:
+            whole, scale = pack(weight, 7)
+            assert torch.equal(loaded.state_dict()[name], unpack(whole, scale.half()))
+        else:
+            assert torch.equal(loaded.state_dict()[name], weight.half().float())
     convert(path, tmp_path / "again.safetensors")
     again, _ = load_transformer(tmp_path / "again.safetensors")
     assert all(torch.equal(again.state_dict()[name], value) for name, value in loaded.state_dict().items())

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from shotstream.codecs.video_autoencoder import VideoAutoencoderConfig
 from shotstream.codecs.weights import load_autoencoder
@@ -123,6 +124,8 @@ def test_rounded_weights_are_left_in_bytes(released: tuple[Path, Path], tmp_path
     run.train(lambda progress: None)
     left = tmp_path / "autoencoder.safetensors"
     assert left.stat().st_size < 0.5 * path.stat().st_size
+    kept = load_file(left)
+    assert {tensor.dtype for tensor in kept.values()} <= {torch.uint8, torch.int8, torch.float16, torch.int64}
     module = load_autoencoder(left)
     for name in matrix_names(module):
         weight = module.get_parameter(name)

@@ -31,18 +31,26 @@ SHUFFLE = 4  # the decoder's finest features have one cell per 4x4 pixels
 class VideoAutoencoderConfig(Config):
     """Widths at 1/4 (per frame), 1/8 and 1/16 (per group) of the resolution, and their residual layers."""
 
-    latent_channels: int = Field(default=48, gt=0)
+    latent_channels: int = Field(default=16, gt=0)
     temporal: int = Field(default=4, gt=0)
-    encoder_widths: tuple[int, int, int] = (32, 160, 256)
-    decoder_widths: tuple[int, int, int] = (48, 160, 256)
-    encoder_depths: tuple[int, int, int] = (1, 1, 2)
-    decoder_depths: tuple[int, int, int] = (2, 2, 2)
+    encoder_widths: tuple[int, int, int] = (32, 96, 160)
+    decoder_widths: tuple[int, int, int] = (40, 112, 160)
+    encoder_depths: tuple[int, int, int] = (1, 1, 1)
+    decoder_depths: tuple[int, int, int] = (1, 1, 2)
     head_width: int = Field(default=128, gt=0)
 
     @property
     def spatial(self) -> int:
         """Pixels per side of a latent cell."""
         return SHUFFLE * 2 ** (len(self.encoder_widths) - 1)
+
+    def misfit(self, geometry: Geometry) -> str | None:
+        """What of ``geometry`` is another than these weights', in a few words; None where they agree."""
+        for name in ("latent_channels", "temporal", "spatial"):
+            asked, own = getattr(geometry, name), getattr(self, name)
+            if asked != own:
+                return f"geometry says {name} {asked}, the autoencoder's weights say {own}"
+        return None
 
 
 class Residual(nn.Module):
@@ -208,17 +216,9 @@ class LightVideoCodec:
 
     def __init__(self, autoencoder: VideoAutoencoder, geometry: Geometry, decoder: Decoder | None = None) -> None:
         """decoder: another one for the same latents, used instead of the autoencoder's own."""
-        config = autoencoder.config
-        named = (
-            ("latent_channels", config.latent_channels),
-            ("temporal", config.temporal),
-            ("spatial", config.spatial),
-        )
-        for name, value in named:
-            if getattr(geometry, name) != value:
-                raise InputError(
-                    f"geometry says {name} {getattr(geometry, name)}, the autoencoder's weights say {value}"
-                )
+        misfit = autoencoder.config.misfit(geometry)
+        if misfit:
+            raise InputError(misfit)
         self.autoencoder = in_channels_last(autoencoder.eval().requires_grad_(False))
         chosen = autoencoder.decoder if decoder is None else decoder
         self.decoding = in_channels_last(chosen.eval().requires_grad_(False))

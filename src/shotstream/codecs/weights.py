@@ -17,7 +17,7 @@ from shotstream.codecs.text_encoder import TextEncoderConfig, TextTransformer, W
 from shotstream.codecs.video_autoencoder import Decoder, VideoAutoencoder, VideoAutoencoderConfig
 from shotstream.core.errors import WeightsError
 from shotstream.core.files import whole_file
-from shotstream.core.packed import LARGEST, SCALE, matrix_names, stored, unpacked
+from shotstream.core.packed import LARGEST, SCALE, SHARED, matrix_names, stored, unpacked
 from shotstream.core.weight_check import check_names_and_shapes
 
 AUTOENCODER_VERSION = 1
@@ -89,7 +89,8 @@ def write_module(module: nn.Module, path: Path, header: dict[str, str]) -> None:
 
 
 def _write_packed(module: nn.Module, path: Path, header: dict[str, str], levels: int) -> None:
-    """Write every tensor of ``module``, convolutions in bytes, the rest as it is."""
+    """Write every tensor of ``module``, convolutions in bytes; the rest as it is, or in half precision beside halves
+    of bytes, where it would be a quarter of the file."""
     matrices = matrix_names(module)
     tensors: dict[str, Tensor] = {}
     for name, value in module.state_dict().items():
@@ -97,6 +98,8 @@ def _write_packed(module: nn.Module, path: Path, header: dict[str, str], levels:
             tensors[name], tensors[name + SCALE] = stored(value.contiguous(), levels)
         else:
             tensors[name] = value.contiguous()
+    if levels <= SHARED:
+        tensors = {name: value.half() if value.is_floating_point() else value for name, value in tensors.items()}
     with whole_file(path) as temporary:
         save_file(tensors, temporary, metadata=header)
 

@@ -1,8 +1,8 @@
 """Weights at rest in a byte each: whole numbers from -127 to 127, with one scale for every row (output) of a matrix.
 
 Half of float16's bytes; the rounding is about 0.8% of a weight's size. With fewer levels (31: 3.2%) the bytes are as
-many and compress further, in an archive or a repository; with seven or fewer (7: 14%) two rows share each byte.
-Loading makes ordinary numbers of them.
+many and compress further, in an archive or a repository; with seven or fewer (7: 14%) two rows share each byte, and
+what is not packed is written in half precision beside them. Loading makes ordinary numbers of all.
 """
 
 from __future__ import annotations

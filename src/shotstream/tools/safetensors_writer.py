@@ -54,12 +54,12 @@ def narrowed(tensor: Outgoing, dtype: torch.dtype) -> Outgoing:
 
 def packed(name: str, tensor: Outgoing, levels: int) -> dict[str, Outgoing]:
     """``tensor`` called ``name`` in bytes, and its scales (:mod:`shotstream.core.packed`)."""
-    kind, shape = torch.int8, tensor.shape
+    kind, shape, scales = torch.int8, tensor.shape, torch.float32
     if shares_bytes(shape[0], levels):
-        kind, shape = torch.uint8, (shape[0] // 2, *shape[1:])
+        kind, shape, scales = torch.uint8, (shape[0] // 2, *shape[1:]), torch.float16
     return {
         name: computed(lambda: stored(tensor.read(), levels)[0], kind, shape),
-        name + SCALE: computed(lambda: stored(tensor.read(), levels)[1], torch.float32, tensor.shape[:1]),
+        name + SCALE: computed(lambda: stored(tensor.read(), levels)[1], scales, tensor.shape[:1]),
     }
 
 
