@@ -209,11 +209,6 @@ def _our_codecs(files: ModelFiles, versions: Mapping[str, str], chosen: Preset, 
             "shotstream models convert --codecs FOLDER"
         )
     light = None
-    if wishes.light_decoder and not files.light_decoder.is_file():
-        raise WeightsError(
-            f"{files.light_decoder}: there is none; train one (shotstream train storyworld/light-decoder) and put it "
-            "beside a copy of the weights, or decode without it"
-        )
     if wishes.light_decoder:
         light = load_light_decoder(files.light_decoder, fingerprint(files.autoencoder)).to(wishes.device, wishes.dtype)
     return _Codecs(text=text, video=LightVideoCodec(autoencoder, chosen.geometry, light), words=text.words)

@@ -17,7 +17,7 @@ from shotstream.codecs.text_encoder import TextEncoderConfig, TextTransformer, W
 from shotstream.codecs.video_autoencoder import Decoder, VideoAutoencoder, VideoAutoencoderConfig
 from shotstream.core.errors import WeightsError
 from shotstream.core.files import whole_file
-from shotstream.core.packed import LARGEST, SCALE, SHARED, matrix_names, stored, unpacked
+from shotstream.core.packed import LARGEST, SCALE, matrix_names, rest_dtype, stored, unpacked
 from shotstream.core.weight_check import check_names_and_shapes
 
 AUTOENCODER_VERSION = 1
@@ -63,8 +63,13 @@ def save_light_decoder(decoder: Decoder, config: VideoAutoencoderConfig, autoenc
 def load_light_decoder(path: Path, autoencoder: str) -> Decoder:
     """Read what :func:`save_light_decoder` wrote, as float32, for the latents of ``autoencoder`` (a fingerprint).
 
-    Raises :class:`WeightsError`, also if it was made for another one's.
+    Raises :class:`WeightsError`, also if it was made for another one's, or if there is none.
     """
+    if not path.is_file():
+        raise WeightsError(
+            f"{path}: there is none; train one (shotstream train storyworld/light-decoder) and put it beside a copy of "
+            "the weights, or decode without it"
+        )
     header, tensors = read_tensors(path, "light-decoder")
     with _understood(path):
         made_for = header["autoencoder"]
@@ -89,8 +94,7 @@ def write_module(module: nn.Module, path: Path, header: dict[str, str]) -> None:
 
 
 def _write_packed(module: nn.Module, path: Path, header: dict[str, str], levels: int) -> None:
-    """Write every tensor of ``module``, convolutions in bytes; the rest as it is, or in half precision beside halves
-    of bytes, where it would be a quarter of the file."""
+    """Write every tensor of ``module``, convolutions in bytes, the rest in ``rest_dtype``."""
     matrices = matrix_names(module)
     tensors: dict[str, Tensor] = {}
     for name, value in module.state_dict().items():
@@ -98,8 +102,8 @@ def _write_packed(module: nn.Module, path: Path, header: dict[str, str], levels:
             tensors[name], tensors[name + SCALE] = stored(value.contiguous(), levels)
         else:
             tensors[name] = value.contiguous()
-    if levels <= SHARED:
-        tensors = {name: value.half() if value.is_floating_point() else value for name, value in tensors.items()}
+    rest = rest_dtype(levels)
+    tensors = {name: value.to(rest) if value.is_floating_point() else value for name, value in tensors.items()}
     with whole_file(path) as temporary:
         save_file(tensors, temporary, metadata=header)
 

@@ -42,6 +42,11 @@ def stored(weight: Tensor, levels: int) -> tuple[Tensor, Tensor]:
     return (_shared(whole) if shares_bytes(len(weight), levels) else whole), scale
 
 
+def rest_dtype(levels: int) -> torch.dtype:
+    """What numbers that are not packed are written in: beside half bytes they would be much of the file in float32."""
+    return torch.float16 if levels <= SHARED else torch.float32
+
+
 def shares_bytes(rows: int, levels: int) -> bool:
     """Do the ``rows`` of a matrix share bytes, two and two, when it is stored in ``levels``?"""
     return levels <= SHARED and rows % 2 == 0

@@ -15,7 +15,7 @@ import torch
 from shotstream.core.config import Config
 from shotstream.core.errors import InputError, WeightsError
 from shotstream.core.files import make_folder, ready_to_write, write_text
-from shotstream.core.packed import LARGEST, SHARED, matrix_names
+from shotstream.core.packed import LARGEST, matrix_names, rest_dtype
 from shotstream.core.weight_check import check_names_and_shapes
 from shotstream.models.presets import PRESET_FILE, PRESETS, Preset, preset, read_preset, write_preset
 from shotstream.models.transformer import Transformer
@@ -127,8 +127,7 @@ def _in_dtype(
         products = network.product_names()
         return {name: narrowed(one, dtype if name in products else torch.float32) for name, one in tensors.items()}
     matrices = matrix_names(network)
-    # Beside weights of half a byte, the few numbers left would be a twelfth of the file in float32.
-    rest = torch.float16 if levels <= SHARED else torch.float32
+    rest = rest_dtype(levels)
     ready: dict[str, Outgoing] = {}
     for name, one in tensors.items():
         ready |= packed(name, one, levels) if name in matrices else {name: narrowed(one, rest)}

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from shotstream.core.files import whole_file
-from shotstream.core.packed import SCALE, shares_bytes, stored
+from shotstream.core.packed import SCALE, rest_dtype, shares_bytes, stored
 from shotstream.tools.stored_tensors import DTYPES, StoredTensor, bytes_of
 
 _CODES = {dtype: code for code, dtype in DTYPES.items()}
@@ -54,12 +54,12 @@ def narrowed(tensor: Outgoing, dtype: torch.dtype) -> Outgoing:
 
 def packed(name: str, tensor: Outgoing, levels: int) -> dict[str, Outgoing]:
     """``tensor`` called ``name`` in bytes, and its scales (:mod:`shotstream.core.packed`)."""
-    kind, shape, scales = torch.int8, tensor.shape, torch.float32
+    kind, shape = torch.int8, tensor.shape
     if shares_bytes(shape[0], levels):
-        kind, shape, scales = torch.uint8, (shape[0] // 2, *shape[1:]), torch.float16
+        kind, shape = torch.uint8, (shape[0] // 2, *shape[1:])
     return {
         name: computed(lambda: stored(tensor.read(), levels)[0], kind, shape),
-        name + SCALE: computed(lambda: stored(tensor.read(), levels)[1], scales, tensor.shape[:1]),
+        name + SCALE: computed(lambda: stored(tensor.read(), levels)[1], rest_dtype(levels), tensor.shape[:1]),
     }
 
 

@@ -1,4 +1,4 @@
-"""The stage that trains a light decoder for the frozen autoencoder's latents, in half of the operations of its own.
+"""The stage that trains a light decoder for the frozen autoencoder's latents, in fewer operations than its own.
 
 It learns on what it will be given: the student's latents, and true ones. It should show the true frames where these
 are known; where the student made something else up, what the autoencoder's own decoder shows. It begins as what it
