@@ -9,22 +9,25 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt \
 	$(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 STAMP := $(VENV)/.installed
+# Films need the package alone: less than half of what the tests need.
+FILM_STAMP := $(if $(wildcard $(STAMP)),$(STAMP),$(VENV)/.installed-for-films)
 DEMO := build/demo
 PIPELINE := build/pipeline
 BENCH := build/bench
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format map bench pipeline soak audit clean
+.PHONY: help setup demo test check format map figures bench pipeline soak audit clean
 
 help:
 	@echo "make setup     install everything into $(VENV)"
-	@echo "make demo      make a film from examples/fox.yaml"
+	@echo "make demo      make a film from examples/fox.yaml; installs only what that needs"
 	@echo "make check     format, lint, types, import table, file map, help pages"
 	@echo "make test      check, and every test that fits in minutes on a CPU"
 	@echo "make format    rewrite the sources in the house's format"
 	@echo "make bench     measure speed and memory, with and without every speed-up (let nothing else run)"
 	@echo "make pipeline  train a toy model through every stage, and make a film with it"
 	@echo "make map       write the file map and the help pages from the sources"
+	@echo "make figures   measure the packaged model by the whole suite, and draw the documents' films (an hour)"
 	@echo "make soak      the long tests (processes killed, full width, memory), with how long each took"
 	@echo "make audit     look up what is installed in the databases of known faults (needs the network)"
 	@echo "make clean     remove build products (not $(VENV))"
@@ -32,14 +35,21 @@ help:
 setup: $(STAMP)
 
 # Torch and the build backend come first, pinned; then the package as it stands in src, nothing built in isolation.
-$(STAMP): pyproject.toml constraints.txt
+define install
 	@test -n "$(PYTHON)" || { echo "make: no Python 3.11 or newer found; install one or set PYTHON=" >&2; exit 1; }
 	@$(BIN)/python -c '' 2>/dev/null || $(PYTHON) -m venv --clear $(VENV)
 	$(PIP) torch hatchling editables
-	$(PIP) --no-build-isolation --editable '.[dev]'
+	$(PIP) --no-build-isolation --editable '$(1)'
 	@touch $@
+endef
 
-demo: $(STAMP)
+$(STAMP): pyproject.toml constraints.txt
+	$(call install,.[dev])
+
+$(VENV)/.installed-for-films: pyproject.toml constraints.txt
+	$(call install,.)
+
+demo: $(FILM_STAMP)
 	@mkdir -p $(DEMO)
 	$(BIN)/shotstream generate examples/fox.yaml -o $(DEMO)/fox.mp4 --force
 	@echo "film:       $(DEMO)/fox.mp4"
@@ -77,12 +87,17 @@ map: $(STAMP)
 	$(BIN)/python tests/house/file_map.py
 	$(BIN)/python tests/house/help_pages.py
 
+# After new weights: docs/results.md with its pictures, and the storyboards of README and docs/training.md.
+figures: $(STAMP)
+	$(BIN)/shotstream eval suite storyworld-101
+	$(BIN)/shotstream eval report storyworld-101
+	$(BIN)/python tests/house/films.py
+
 bench: $(STAMP)
 	@mkdir -p $(BENCH)
-	$(BIN)/shotstream bench --each --picture $(BENCH)/block.png --json > $(BENCH)/bench.json
+	$(BIN)/shotstream bench --each --json > $(BENCH)/bench.json
 	$(BIN)/shotstream bench --figures $(BENCH)/bench.json
 	@echo "figures: $(BENCH)/bench.json"
-	@echo "picture: $(BENCH)/block.png"
 
 # Long tests, a line and a duration for each.
 soak: $(STAMP)

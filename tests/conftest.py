@@ -7,17 +7,20 @@ from pathlib import Path
 
 import pytest
 import torch
+from shapes import check_shapes
 from tokenizers import Tokenizer, models, pre_tokenizers
 
+from shotstream.checkpoints.codec_weights import save_autoencoder, save_text_encoder
+from shotstream.checkpoints.transformer_weights import WeightsHeader, save_transformer
 from shotstream.codecs.text_encoder import TextEncoderConfig, TextTransformer, WorldTextEncoder
 from shotstream.codecs.video_autoencoder import VideoAutoencoder, VideoAutoencoderConfig
-from shotstream.codecs.weights import save_autoencoder, save_text_encoder
 from shotstream.core.flow import FlowSchedule
 from shotstream.core.geometry import Geometry
+from shotstream.families.preset import Preset, SamplerSettings
 from shotstream.models.config import TransformerConfig
-from shotstream.models.presets import Preset, SamplerSettings
 from shotstream.models.transformer import Transformer
-from shotstream.models.weights import WeightsHeader, save_transformer
+
+assert check_shapes() > 40  # from here on, every annotated function compares shapes
 
 WORDS = (
     "a",
@@ -88,10 +91,9 @@ def wan_release(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def tiny_wan(wan_release: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The release, converted: a folder that ``shotstream.load`` takes."""
-    from wan_rig import TINY_WAN
+    from wan_rig import TINY_WAN, bring_codecs
 
-    from shotstream.tools.convert import convert
-    from shotstream.tools.convert_codecs import bring_codecs
+    from shotstream.checkpoints.convert import convert
 
     folder = tmp_path_factory.mktemp("tiny_wan")
     described = folder / "described.json"
@@ -102,9 +104,24 @@ def tiny_wan(wan_release: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
 
 
 @pytest.fixture
+def config() -> TransformerConfig:
+    """A transformer small enough to run hundreds of times a second."""
+    return TransformerConfig(in_channels=4, dim=48, ffn_dim=64, heads=2, layers=2, freq_dim=32, text_dim=8)
+
+
+@pytest.fixture
+def model(config: TransformerConfig) -> Transformer:
+    """It, with a head that says something."""
+    torch.manual_seed(0)
+    model = Transformer(config)
+    torch.nn.init.normal_(model.head.head.weight, std=0.1)
+    return model
+
+
+@pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A place of one test's own for what outlives a run."""
-    monkeypatch.setenv("SHOTSTREAM_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("SHOTSTREAM_CACHE", str(tmp_path / "home"))
     return tmp_path / "home"
 
 
@@ -126,5 +143,5 @@ def _text_encoder() -> WorldTextEncoder:
     vocabulary = {word: index for index, word in enumerate(("[pad]", "[unk]", *WORDS, ".", ","))}
     tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="[unk]"))
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
-    config = TextEncoderConfig(vocabulary=len(vocabulary), text_len=12, text_dim=12, layers=1, heads=2, ffn_dim=16)
+    config = TextEncoderConfig(vocabulary=len(vocabulary), text_len=48, text_dim=12, layers=1, heads=2, ffn_dim=16)
     return WorldTextEncoder(TextTransformer(config), tokenizer, WORDS)

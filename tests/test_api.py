@@ -12,16 +12,17 @@ import torch
 
 import shotstream
 from shotstream.api import render_story
-from shotstream.core.errors import InputError, StorageError, WeightsError
+from shotstream.checkpoints.model_files import find_model
+from shotstream.core.errors import InputError, PromptWarning, StorageError, WeightsError
 from shotstream.core.story import make_story
 from shotstream.data.world.render import render_shot
 from shotstream.data.world.stories import make_story as make_world_story
+from shotstream.families.preset import read_preset, write_preset
+from shotstream.families.storyworld import STORYWORLD
 from shotstream.film.director import Director
 from shotstream.film.film import Film
 from shotstream.film.report import Progress
 from shotstream.media.video import read_info, read_video
-from shotstream.models.presets import STORYWORLD, read_preset, write_preset
-from shotstream.tools.model_files import find_model
 
 STORY = {
     "global_caption": "A red fox in the forest.",
@@ -64,7 +65,7 @@ def test_the_same_weights_sampled_otherwise_are_another_version(director, tiny_m
 
 
 def test_the_embedded_model_has_no_light_decoder_and_says_so():
-    with pytest.raises(WeightsError, match=r"light_decoder.safetensors: there is none; train one"):
+    with pytest.raises(WeightsError, match=r"light_decoder: only Wan's codecs have one"):
         shotstream.load(device="cpu", light_decoder=True)
 
 
@@ -81,7 +82,7 @@ def test_the_packaged_autoencoder_shows_frames_of_the_world():
 def test_fewer_steps_are_fewer_passes_and_another_version(director, tiny_model, steps):
     fewer = shotstream.load(tiny_model, device="cpu", dtype="float32", steps=steps)
     assert fewer.model_version != director.model_version
-    assert fewer.shots.settings.listed == {1: (1000,), 2: (1000, 500), 3: (1000, 667, 333)}[steps]
+    assert fewer.shots.settings.timesteps == {1: (1000,), 2: (1000, 500), 3: (1000, 667, 333)}[steps]
     passes = []
     fewer.shots.model.register_forward_pre_hook(lambda _, inputs: passes.append(inputs[0].shape[1]))
     fewer.open(global_caption="A fox.").shot("It walks.", seconds=0.5).wait()
@@ -164,6 +165,27 @@ def test_closing_and_reopening_changes_nothing(director, tiny_model, tmp_path):
         one.remake(1).wait()
     np.testing.assert_array_equal(frames_of(film), frames_of(again))
     assert film.record == again.record
+
+
+def test_a_shot_longer_than_the_model_was_trained_for(tiny_model, tmp_path):
+    """Nine blocks of the seven it was trained for; the teacher, which makes a shot as a whole, refuses."""
+    long = {"global_caption": "a red fox", "seed": 7, "shots": [{"caption": "it walks", "seconds": 6.56}]}
+    report = render_story(long, tmp_path / "a.mp4", model=tiny_model, device="cpu", dtype="float32")
+    assert report.frames == 105 == len(read_video(tmp_path / "a.mp4"))
+    with pytest.raises(InputError, match=r"6.56 s: the teacher makes shots of at most 5.06 s"):
+        render_story(long, tmp_path / "b.mp4", model=tiny_model, device="cpu", role="teacher")
+    assert not (tmp_path / "b.mp4").exists()
+
+
+def test_words_that_a_long_prompt_loses_are_a_warning(tiny_model):
+    film = shotstream.load(tiny_model, device="cpu", dtype="float32").open(global_caption="the red fox " * 17)
+    with pytest.warns(PromptWarning, match=r"\(48 tokens\); 5 words are not read: the red fox the red"):
+        film.shot("it sits", seconds=0.6).wait()
+    take = film.shot("it sits", seconds=1.3)
+    with pytest.warns(PromptWarning, match=r"12 words are not read: "):
+        for block in take:
+            if block.index == 0:
+                take.change("wide shot. the owl sleeps in the forest")
 
 
 def test_render_writes_a_film_with_chapters_and_a_report(tiny_model, tmp_path):
@@ -267,7 +289,7 @@ def test_a_story_may_be_a_file_an_object_or_data(tiny_model, tmp_path):
         ({"role": "critic"}, InputError, "no role"),
         ({"steps": 0}, InputError, "steps 0: give 1 to 4"),
         ({"steps": 5}, InputError, "steps 5: give 1 to 4"),
-        ({"steps": 2, "role": "teacher"}, InputError, "only the student"),
+        ({"steps": 2, "role": "teacher"}, InputError, "setting of the student"),
     ],
 )
 def test_impossible_wishes_are_one_clear_line(tiny_model, arguments, fault, said):

@@ -12,7 +12,9 @@ from typing import Any
 import pytest
 
 from shotstream.cli.main import main
+from shotstream.core.geometry import Geometry
 from shotstream.core.story import Story
+from shotstream.core.words import words_of
 from shotstream.film.report import Progress, RenderReport, ShotReport
 
 
@@ -37,6 +39,26 @@ def run(capfd: pytest.CaptureFixture[str]) -> Callable[..., Ran]:
     return command
 
 
+class Reader:
+    """A director as far as it reads: of prompts of the tests it knows a fox and what it does, and no zebra."""
+
+    geometry = Geometry(width=256, height=160, spatial=16, latent_channels=4)
+    text_len = 64
+    known = frozenset({"a", "fox", "it", "walks", "waves", "ctrl-c"})
+
+    def prompt(self, global_caption: str, caption: str, shot: int) -> str:
+        return f"{global_caption} {caption}"
+
+    def unknown_words(self, text: str) -> list[str]:
+        return [word for word in words_of(text) if word not in self.known]
+
+    def known_words(self) -> frozenset[str]:
+        return self.known
+
+    def lost_words(self, prompt: str) -> list[str]:
+        return words_of(prompt)[self.text_len :]
+
+
 @pytest.fixture
 def renders(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     """Replace the making of films by a record of what was asked; every shot has 3 blocks."""
@@ -46,6 +68,7 @@ def renders(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
         story: Story, output: Path, *, on_progress: Callable[[Progress], None], **options: Any
     ) -> RenderReport:
         calls.append({"story": story, "output": output, **options})
+        options["on_loaded"](Reader())
         for index, shot in enumerate(story.shots):
             for block in range(4):
                 on_progress(

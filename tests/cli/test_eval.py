@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 
 from shotstream.core.geometry import Geometry
-from shotstream.media.h264 import Picture
+from shotstream.families.storyworld import STORYWORLD
+from shotstream.media.h264 import VideoFormat
 from shotstream.media.mp4 import write_film
 from shotstream.media.provenance import FilmTags
 from shotstream.media.story_file import read_story
-from shotstream.models.presets import STORYWORLD
 
 Command = Callable[..., Any]
 STORY = "global_caption: a meadow\nshots:\n  - caption: a red fox walks\n  - caption: a blue owl sleeps\n"
@@ -37,9 +37,9 @@ def story(tmp_path: Path) -> Path:
 def film(tmp_path: Path, story: Path, geometry: Geometry) -> Path:
     """Two shots, dark and bright."""
     told = read_story(story, print)
-    picture = Picture(width=geometry.width, height=geometry.height, fps=geometry.fps)
+    video = VideoFormat(width=geometry.width, height=geometry.height, fps=geometry.fps)
     tags = FilmTags(title="t", story=told, seed=0, model="m", model_version="1")
-    with write_film(tmp_path / "film.mp4", picture, tags) as writer:
+    with write_film(tmp_path / "film.mp4", video, tags) as writer:
         for index in range(2):
             grain = np.random.default_rng(index).integers(0, 60, (geometry.height, geometry.width, 3))
             frames = np.repeat((grain + 180 * index).astype(np.uint8)[None], 20, axis=0)
@@ -74,16 +74,16 @@ def test_what_is_no_film_is_refused(run: Command, story: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("eval", "suite", "nonesuch"), "storyworld-100"),
-        (("eval", "suite", "storyworld-100", "--systems", "wizard"), "wizard"),
-        (("eval", "suite", "storyworld-100", "--systems", "Mine=here"), "small letters"),
-        (("eval", "suite", "storyworld-100", "--systems", "../mine=here"), "small letters"),
-        (("eval", "suite", "storyworld-100", "--systems", "student=here"), "not taken"),
-        (("eval", "suite", "storyworld-100", "--systems", "mine=no/such/folder"), "no/such/folder"),
-        (("eval", "suite", "storyworld-100", "--systems", "mine=a,mine=b"), "twice"),
-        (("eval", "report", "storyworld-100", "--systems", "wizard"), "wizard"),
-        (("eval", "suite", "storyworld-100", "--detector", "crystal"), "crystal"),
-        (("eval", "suite", "storyworld-100", "--stories", "100000"), "100000"),
+        (("eval", "suite", "nonesuch"), "storyworld-101"),
+        (("eval", "suite", "storyworld-101", "--systems", "wizard"), "wizard"),
+        (("eval", "suite", "storyworld-101", "--systems", "Mine=here"), "small letters"),
+        (("eval", "suite", "storyworld-101", "--systems", "../mine=here"), "small letters"),
+        (("eval", "suite", "storyworld-101", "--systems", "student=here"), "not taken"),
+        (("eval", "suite", "storyworld-101", "--systems", "mine=no/such/folder"), "no/such/folder"),
+        (("eval", "suite", "storyworld-101", "--systems", "mine=a,mine=b"), "twice"),
+        (("eval", "report", "storyworld-101", "--systems", "wizard"), "wizard"),
+        (("eval", "suite", "storyworld-101", "--detector", "crystal"), "crystal"),
+        (("eval", "suite", "storyworld-101", "--stories", "100000"), "100000"),
     ],
 )
 def test_wrong_names_are_refused_with_the_right_ones(run: Command, arguments: tuple[str, ...], said: str) -> None:
@@ -91,3 +91,9 @@ def test_wrong_names_are_refused_with_the_right_ones(run: Command, arguments: tu
     assert done.code == 2
     assert said in done.err
     assert "Traceback" not in done.err
+
+
+def test_a_report_of_nothing_says_what_to_run_first(run: Command, tmp_path: Path) -> None:
+    ran = run("eval", "report", "storyworld-101", "--out", tmp_path, "--page", tmp_path / "page.md")
+    assert (ran.code, ran.out, ran.err.count("\n")) == (2, "", 1)
+    assert "run shotstream eval suite storyworld-101 first" in ran.err and not (tmp_path / "page.md").exists()

@@ -14,9 +14,9 @@ import opentimelineio as otio
 import pytest
 from PIL import Image
 
-from shotstream.film.archive import pack
-from shotstream.film.record import FilmRecord, ShotRecord, TakeRecord
-from shotstream.film.store import TakeStore
+from shotstream.film.disk.archive import pack
+from shotstream.film.disk.store import TakeStore
+from shotstream.film.record.film_record import FilmRecord, ShotRecord, TakeRecord
 from shotstream.media.exports.formats import FORMATS
 from shotstream.media.story_file import read_story
 from shotstream.media.video import read_info
@@ -27,17 +27,16 @@ Command = Callable[..., Any]
 @pytest.fixture
 def film(tmp_path: Path) -> Path:
     """A film file of two shots, one of them made twice, and a third that is not made."""
-    takes = [TakeRecord(id=at, seed=at, state="finished", block_frames=(9, 12)) for at in range(3)]
-    planned = TakeRecord(id=3, seed=3)
+    geometry = {"width": 64, "height": 32, "fps": 16, "global_caption": "A fox.", "seed": 7}
+    store = TakeStore.of(FilmRecord(**geometry))
+    sums = [store.add(at, [np.full((21, 32, 64, 3), 60 * at, np.uint8)]) for at in range(3)]
+    takes = [TakeRecord(id=at, seed=at, state="finished", block_frames=(9, 12), crc32=sums[at]) for at in range(3)]
     shots = (
         ShotRecord(caption="It walks.", blocks=2, takes=tuple(takes[:2]), chosen=1),
         ShotRecord(caption="It sits.", blocks=2, takes=(takes[2],), chosen=2),
-        ShotRecord(caption="It sleeps.", blocks=2, takes=(planned,)),
+        ShotRecord(caption="It sleeps.", blocks=2, takes=(TakeRecord(id=3, seed=3),)),
     )
-    record = FilmRecord(width=64, height=32, fps=16, global_caption="A fox.", seed=7, shots=shots)
-    store = TakeStore.of(record)
-    for take in takes:
-        store.add(take.id, [np.full((21, 32, 64, 3), 60 * take.id, np.uint8)])
+    record = FilmRecord(**geometry, shots=shots)
     pack(record, store, tmp_path / "fox.film")
     return tmp_path / "fox.film"
 
@@ -82,8 +81,8 @@ def test_one_shot(run: Command, film: Path) -> None:
     ("arguments", "said"),
     [
         (["{film}.x"], "fox.film.x: no such file"),
-        (["{film}", "-o", "{folder}/a.avi"], "a.avi: cannot tell what to export; a name ends in .mp4"),
-        (["{film}", "--format", "avi"], "no format is called 'avi'; known: mp4, clips"),
+        (["{film}", "-o", "{folder}/a.avi"], "a.avi: cannot tell what to export; a name ends in .edl"),
+        (["{film}", "--format", "avi"], "no format is called 'avi'; known: clips, edl"),
         (["{film}", "--format", "gif", "-o", "{folder}/a.mp4"], "a.mp4: a gif export's name ends in .gif"),
         (["{film}", "--shot", "1", "-o", "{folder}/a.srt"], "srt: is of the whole film; one shot can be"),
         (["{film}", "--shot", "2", "-o", "{folder}/a.gif"], "there is no made shot 2; made are 0, 1"),
@@ -116,3 +115,11 @@ def test_no_model_and_no_torch(film: Path) -> None:
     check = f"import sys; from shotstream.cli.main import main; sys.exit(main({words}) or 'torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", check], check=False).returncode == 0
     assert film.with_name("fox.film.pdf").is_file()
+
+
+def test_a_video_is_not_the_film_itself(run: Callable[..., Any], tmp_path: Path) -> None:
+    video = tmp_path / "film.mp4"
+    video.write_bytes(b"\0\0\0\x20ftypisom" + bytes(100))
+    ran = run("export", video, "-o", tmp_path / "a.gif")
+    assert ran.code == 2 and ran.err.count("\n") == 1
+    assert "film.mp4: is a video; this needs the film itself, which `generate --film FILE.film`" in ran.err

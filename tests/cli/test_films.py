@@ -104,6 +104,13 @@ def test_ctrl_c_in_the_second_shot(
     if keep:
         assert "1 finished shot is in" in ran.err
         assert read_info(story.with_suffix(".mp4")).frames == FRAMES[0]
+        monkeypatch.setattr(ShotBars, "show", show)
+        again = run("generate", story, "--model", tiny_model, "--keep-shots")
+        assert again.code == 0 and "fox.mp4: lacks 2 of its 3 shots; going on" in again.err
+        assert "1 of 3 shots were made by an interrupted run" in again.err
+        assert read_info(story.with_suffix(".mp4")).frames == sum(FRAMES)
+        refused = run("generate", story, "--model", tiny_model, "--keep-shots")
+        assert refused.code == 2 and "already exists" in refused.err  # a finished film is nobody's to replace
 
 
 def test_what_ctrl_c_interrupted_is_picked_up(

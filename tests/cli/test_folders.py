@@ -32,6 +32,7 @@ def test_a_folder_is_rendered_and_gone_on_with(run: Command, tmp_path: Path, tin
     write(stories, "a.json", 1)
     write(stories, "b.yaml", 2)
     (stories / "c.yml").write_text("shots: 3\n")
+    (stories / "._a.json").write_bytes(bytes(82))  # macOS leaves such files on other disks
     ran = run("generate", stories, "-o", films, "--model", tiny_model, "--json")
     told = json.loads(ran.out)
     assert ran.code == 2 and told["there"] == 0
@@ -40,7 +41,8 @@ def test_a_folder_is_rendered_and_gone_on_with(run: Command, tmp_path: Path, tin
         ("b.mp4", False),
         ("c.mp4", True),
     ]
-    assert "c.yml" in ran.err and sorted(path.name for path in films.iterdir()) == ["a.mp4", "a.png", "b.mp4", "b.png"]
+    assert ran.err.index("c.yml") < ran.err.index("1 of 2")  # before anything was rendered
+    assert sorted(path.name for path in films.iterdir()) == ["a.mp4", "a.png", "b.mp4", "b.png"]
     assert read_info(films / "a.mp4").frames == 30
     before = (films / "a.mp4").stat().st_mtime_ns
     write(stories, "c.yml", 3)
@@ -48,6 +50,20 @@ def test_a_folder_is_rendered_and_gone_on_with(run: Command, tmp_path: Path, tin
     told = json.loads(ran.out)
     assert ran.code == 0 and told["there"] == 2 and len(told["films"]) == 1
     assert (films / "a.mp4").stat().st_mtime_ns == before
+
+
+def test_a_folder_is_checked_whole_before_any_of_it_is_rendered(run: Command, tmp_path: Path) -> None:
+    """The last story's faults are told before the first story's film is begun; one the model cannot read is refused."""
+    stories, films = tmp_path / "stories", tmp_path / "films"
+    stories.mkdir()
+    for name, caption in (("a", "Wide shot. The fox quaffs."), ("b", "Кошка сидит."), ("c", "")):
+        shots = [{"caption": caption, "seconds": 0.6}]
+        scene = "A red fox." if name != "b" else "Кошка."
+        (stories / f"{name}.json").write_text(json.dumps({"global_caption": scene, "shots": shots}))
+    ran = run("generate", stories, "-o", films, "--no-storyboard")
+    assert ran.code == 2 and [path.name for path in films.iterdir()] == ["a.mp4"]
+    told = [ran.err.index(word) for word in ("quaffs", "knows no word of its prompt", "c.json", "1 of 3 stories")]
+    assert told == sorted(told) and ran.err.index("1 of 1") > told[-1]
 
 
 def test_what_is_wrong_with_a_folder(run: Command, tmp_path: Path) -> None:
@@ -74,7 +90,7 @@ def test_a_film_whose_renderer_died_untold_is_made_again(tmp_path: Path, tiny_mo
 @pytest.mark.filterwarnings("ignore")  # of Ray's own
 def test_ray_renders_a_folder_though_an_actor_is_killed(tmp_path: Path, tiny_model: Path, monkeypatch, capsys) -> None:
     ray = pytest.importorskip("ray")
-    from shotstream.film.batch_ray import render_with_ray
+    from shotstream.film.batch_ray import RayCrew
 
     monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
     for index in range(6):
@@ -84,9 +100,12 @@ def test_ray_renders_a_folder_though_an_actor_is_killed(tmp_path: Path, tiny_mod
     (tmp_path / "alone").mkdir()
     load = partial(shotstream.load, tiny_model, device="cpu")
     killer = threading.Thread(target=kill_one_actor)
-    killer.start()
     try:
-        done = list(render_with_ray(partial(Renderer, load), jobs, workers=2, cpus=0.5, gpus=0))
+        crew = RayCrew(partial(Renderer, load), workers=2, cpus=0.5, gpus=0)
+        assert [one.fault for one in crew.check(jobs)] == [""] * 6
+        killer.start()
+        done = list(crew.render(jobs))
+        crew.close()
     finally:
         killer.join()
         ray.shutdown()

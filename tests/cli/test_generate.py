@@ -14,7 +14,7 @@ from shotstream.core.story import Shot, Story
 
 Command = Callable[..., Any]
 Renders = list[dict[str, Any]]
-STORY = "global_caption: A fox.\nshots:\n- caption: It walks.\n- caption: It waves.\n"
+STORY = "global_caption: A fox.\nshots:\n- caption: It walks.\n- caption: It waves to a zebra.\n"
 KEYS = ["output", "storyboard", "model", "model_version", "device", "dtype", "seed", "width", "height", "fps", "frames"]
 KEYS += ["shots", "unknown_words", "end_to_end_fps", "denoise_fps", "seconds_to_first_frame", "peak_memory_bytes"]
 
@@ -31,19 +31,31 @@ def test_the_film_lands_beside_the_story(run: Command, renders: Renders, story: 
     assert ran.code == 0
     assert ran.out.splitlines() == [str(story.with_suffix(".mp4")), str(story.with_suffix(".png"))]
     assert "20.0 frames/s" in ran.err
-    assert "words the model does not know: zebra" in ran.err
+    assert ran.err.startswith("warning: words the model does not know: to, zebra\n")
     [asked] = renders
     assert asked["output"] == story.with_suffix(".mp4")
-    assert (asked["model"], asked["device"], asked["dtype"], asked["seed"]) == ("storyworld", "auto", "auto", None)
-    assert (asked["force"], asked["keep_shots"], asked["storyboard"]) == (False, False, True)
+    assert (asked["model"], asked["device"], asked["dtype"]) == ("storyworld", "auto", "auto")
+    assert (asked["force"], asked["keep_shots"], asked["storyboard"], asked["film"]) == (False, False, True, None)
 
 
 def test_what_makes_it_faster_is_handed_on(run: Command, renders: Renders, story: Path) -> None:
-    names = ("steps", "window", "refresh", "light_decoder")
+    names = ("steps", "light_decoder")
     assert run("generate", story).code == 0
-    assert run("generate", story, "--force", "--steps", 2, "--window", 3, "--no-refresh", "--light-decoder").code == 0
+    assert run("generate", story, "--force", "--steps", 2, "--light-decoder").code == 0
     asked = [tuple(one[name] for name in names) for one in renders]
-    assert asked == [(None, None, None, False), (2, 3, False, True)]
+    assert asked == [(None, False), (2, True)]
+
+
+def test_the_context_policy_is_the_storys_or_the_commands(
+    run: Command, renders: Renders, story: Path, tmp_path: Path
+) -> None:
+    run("generate", story, "--context-policy", "retrieval")
+    story.write_text(f"context_policy: first-last\n{STORY}")
+    run("generate", story, "-o", tmp_path / "two.mp4")
+    assert [asked["story"].context_policy for asked in renders] == ["retrieval", "first-last"]
+    story.write_text(f"context_policy: elephant\n{STORY}")
+    ran = run("generate", story, "-o", tmp_path / "three.mp4")
+    assert ran.code == 2 and "line 1: context_policy must be one of dynamic, recency" in ran.err
 
 
 def test_json_is_one_object_with_the_stable_keys(run: Command, renders: Renders, story: Path) -> None:
@@ -53,7 +65,7 @@ def test_json_is_one_object_with_the_stable_keys(run: Command, renders: Renders,
     assert list(data) == KEYS
     assert list(data["shots"][0]) == ["index", "caption", "first_frame", "frames", "seconds_to_first_frame", "seconds"]
     assert data["storyboard"] is None
-    assert renders[0]["seed"] == 5
+    assert renders[0]["story"].seed == 5
 
 
 def test_a_story_from_the_command_line(
@@ -97,7 +109,6 @@ def test_without_a_storyboard_a_picture_of_that_name_is_safe(run: Command, rende
     ("arguments", "said"),
     [
         ([], "give a story file, or --prompt"),
-        (["--prompt", "A fox."], "give a story file, or --prompt"),
         (["--shot", "It walks."], "give a story file, or --prompt"),
         (["{story}", "--prompt", "A fox."], "not both"),
         (["{story}", "-o", "{folder}/film.avi"], "a film's name ends in .mp4"),
@@ -108,6 +119,8 @@ def test_without_a_storyboard_a_picture_of_that_name_is_safe(run: Command, rende
         (["{story}", "--fast"], "No such option: --fast"),
         (["{folder}/none.yaml"], "no such file"),
         (["--prompt", "A fox.", "--shot", " "], "command line: shots[0].caption is blank"),
+        (["--prompt", " "], "command line: global_caption is blank"),
+        (["{story}", "--film", "{folder}/film.mp4"], "a saved film's name ends in .film"),
     ],
 )
 def test_wrong_usage_is_one_line_and_exit_2(
@@ -127,3 +140,53 @@ def test_ctrl_c(run: Command, renders: Renders, tmp_path: Path) -> None:
     assert (ran.code, ran.out) == (130, "")
     assert ran.err.splitlines()[-2:] == [f"2 finished shots are in {film}", "interrupted"]
     assert "Traceback" not in ran.err
+
+
+@pytest.mark.parametrize(
+    ("prompt", "global_caption", "caption"),
+    [
+        ("A fox.", "A fox.", "A fox."),
+        (" A fox in snow. It is night. It walks ", "A fox in snow. It is night.", "It walks"),
+        ("狐狸。它走路。", "狐狸。", "它走路。"),
+        ("Version 1.5 of a fox", "Version 1.5 of a fox", "Version 1.5 of a fox"),
+    ],
+)
+def test_a_prompt_alone_is_one_shot(
+    run: Command, renders: Renders, tmp_path: Path, prompt: str, global_caption: str, caption: str
+) -> None:
+    assert run("generate", "--prompt", prompt, "-o", tmp_path / "a.mp4", "--force").code == 0
+    assert renders[0]["story"] == Story(global_caption=global_caption, shots=(Shot(caption=caption),))
+
+
+def test_the_film_itself_is_saved_when_asked_for(run: Command, renders: Renders, story: Path) -> None:
+    folder = story.parent
+    ran = run("generate", story, "-o", folder / "a.film")
+    assert ran.out.splitlines() == [str(folder / name) for name in ("a.mp4", "a.png", "a.film")]
+    assert run("generate", story, "-o", folder / "b.mp4", "--film", folder / "c.film").code == 0
+    assert [(one["output"].name, one["film"].name) for one in renders] == [("a.mp4", "a.film"), ("b.mp4", "c.film")]
+    (folder / "d.film").write_text("mine")
+    assert "d.film: already exists" in run("generate", story, "-o", folder / "d.film").err
+
+
+def test_a_shot_of_which_no_word_is_known_asks_for_force(run: Command, renders: Renders, tmp_path: Path) -> None:
+    arguments = ("generate", "--prompt", "Zzz.", "--shot", "Qqq.", "-o", tmp_path / "a.mp4")
+    ran = run(*arguments)
+    assert (ran.code, ran.out) == (2, "")
+    assert "error: shot 0: the model knows no word of its prompt" in ran.err and "story words" in ran.err
+    assert run(*arguments, "--force").code == 0
+
+
+def test_words_that_a_long_prompt_loses_are_told_before_rendering(
+    run: Command, renders: Renders, tmp_path: Path
+) -> None:
+    ran = run("generate", "--prompt", "a fox " * 40, "--shot", "it walks", "-o", tmp_path / "a.mp4")
+    assert (
+        ran.code == 0 and "warning: shot 0: the prompt is longer than the model reads (64 tokens); 18 words" in ran.err
+    )
+
+
+def test_every_line_of_a_file_of_prompts_has_a_film_of_its_own(run: Command, renders: Renders, tmp_path: Path) -> None:
+    prompts = tmp_path / "p.jsonl"
+    prompts.write_text('{"prompts": ["A fox."]}\n{"prompts": ["A fox walks."]}\n')
+    assert [run("generate", f"{prompts}:{line}").code for line in (1, 2)] == [0, 0]
+    assert [asked["output"].name for asked in renders] == ["p-1.mp4", "p-2.mp4"]

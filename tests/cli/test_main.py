@@ -37,7 +37,7 @@ def test_version_and_help(run: Command) -> None:
         (["story", "check"], "missing argument 'story'"),
         (["verify"], "missing argument 'file'"),
         (["data", "world", "--stories", "0", "--out", "x"], "--stories"),
-        (["train", "storyworld/teacher", "rate"], "rate: a changed setting looks like key=value"),
+        (["train", "storyworld/teacher", "rate"], "rate: not an override; write key=value"),
         (["models", "info", "nothing"], "nothing: no such weights"),
     ],
 )
@@ -91,7 +91,8 @@ from shotstream.core.files import whole_file
 def render_story(story, output, **options):
     with whole_file(output):
         Path(sys.argv[-1] + ".started").touch()
-        time.sleep(60)
+        while True:  # in short sleeps: a signal that comes just before one is heard only after it
+            time.sleep(0.05)
 sys.modules["shotstream.api"] = SimpleNamespace(render_story=render_story)
 from shotstream.cli.main import run
 run()
@@ -110,6 +111,7 @@ def test_a_signal_in_the_middle_leaves_nothing(tmp_path: Path, number: int, code
         _, said = process.communicate(timeout=60)
     finally:
         process.kill()
+        process.wait()
     assert process.returncode == code
     assert "Traceback" not in said
     assert [path.name for path in tmp_path.iterdir()] == [started.name]
@@ -122,3 +124,50 @@ def test_a_reader_that_stops_reading_is_no_error() -> None:
     os.close(writer)
     assert done.stderr == ""
     assert done.returncode == 1
+
+
+def test_python_m_is_the_command() -> None:
+    ran = subprocess.run([sys.executable, "-m", "shotstream", "--version"], capture_output=True, text=True, check=True)
+    assert ran.stdout == f"{__version__}\n"
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
+def test_any_encoding_of_standard_output_will_do(tmp_path: Path, encoding: str) -> None:
+    story = tmp_path / "狐.yaml"
+    ran = subprocess.run(
+        [sys.executable, "-m", "shotstream", "story", "check", str(story)],
+        env={**os.environ, "PYTHONIOENCODING": encoding},
+        capture_output=True,
+        check=False,
+    )
+    said = ran.stderr.decode(encoding)
+    assert ran.returncode == 2 and said.count("\n") == 1 and ("狐" if encoding == "utf-8" else "\\u72d0") in said
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full on this machine")
+def test_a_full_or_closed_standard_output_is_one_line() -> None:
+    schema = f"{sys.executable} -m shotstream story schema"
+    full = subprocess.run(f"{schema} >/dev/full", shell=True, capture_output=True, text=True, check=False)
+    assert (full.returncode, full.stderr.count("\n")) == (2, 1)
+    assert "standard output cannot be written (No space left on device)" in full.stderr
+    closed = subprocess.run(f"{schema} >&-", shell=True, capture_output=True, text=True, check=False)
+    assert (closed.returncode, closed.stderr) == (0, "")
+
+
+def test_a_file_where_a_folder_should_be_is_one_line(run: Callable[..., Any], tmp_path: Path) -> None:
+    blocker = tmp_path / "file"
+    blocker.write_text("mine")
+    for arguments in (
+        ("data", "world", "--stories", 1, "--out", blocker, "--workers", 0),
+        ("films", "list", "--films", blocker),
+        ("train", "nano/teacher", "--out", blocker),
+    ):
+        ran = run(*arguments)
+        assert ran.code == 2 and ran.err.splitlines()[-1].startswith(f"error: {blocker}"), (arguments, ran.err)
+    assert blocker.read_text() == "mine"
+
+
+def test_listing_films_creates_nothing(run: Callable[..., Any], tmp_path: Path) -> None:
+    ran = run("films", "list", "--films", tmp_path / "none")
+    assert (ran.code, ran.err) == (0, "0 films, 0.0 MB\n")
+    assert not (tmp_path / "none").exists()

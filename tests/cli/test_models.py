@@ -34,7 +34,7 @@ def test_what_is_no_weight_file(run: Command, tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(data)
         ran = run("models", "info", tmp_path / name)
         assert (ran.code, ran.err.count("\n")) == (2, 1)
-        assert "not a readable weight file" in ran.err
+        assert "not a readable safetensors file" in ran.err
 
 
 def test_list_as_json_names_every_bundled_file(run: Command) -> None:

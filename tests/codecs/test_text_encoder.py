@@ -8,9 +8,9 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from shotstream.checkpoints.codec_weights import load_text_encoder, save_text_encoder
 from shotstream.codecs.protocols import TextEncoder
 from shotstream.codecs.text_encoder import TextEncoderConfig, TextTransformer, WorldTextEncoder, token_ids
-from shotstream.codecs.weights import load_text_encoder, save_text_encoder
 from shotstream.core.errors import WeightsError
 from shotstream.training.stages.text_encoder import learn_tokenizer
 
@@ -76,3 +76,12 @@ def test_a_garbled_header_is_one_line(encoder: WorldTextEncoder, tmp_path: Path)
         save_file(tensors, path, metadata=header)
         with pytest.raises(WeightsError, match=r"text\.safetensors: its header cannot be understood"):
             load_text_encoder(path)
+
+
+def test_what_the_cut_loses_is_named(encoder: WorldTextEncoder) -> None:
+    assert encoder.lost_words("a red fox") == []
+    assert encoder.lost_words("a " * 12) == []
+    lost = encoder.lost_words("a " * 6 + "zebra red fox " + "a " * 6)
+    assert lost == ["red", "fox"]  # the zebra is unknown: it was never going to be read
+    kept = "a " * 6 + "a " * 6
+    assert torch.equal(encoder.encode(["a " * 6 + "red fox " + "a " * 6]), encoder.encode([kept]))

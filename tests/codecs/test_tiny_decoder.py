@@ -12,8 +12,9 @@ import torch.nn.functional as F
 from torch import Tensor
 from wan_rig import tiny_decoder_weights
 
+from shotstream.checkpoints.codec_weights import READER
 from shotstream.codecs.protocols import StreamDecoder
-from shotstream.codecs.tiny_decoder import TinyDecoder, TinyNetwork, load_tiny_network
+from shotstream.codecs.tiny_decoder import TinyDecoder, TinyNetwork, rebuilt
 from shotstream.core.errors import WeightsError
 
 CPU = torch.device("cpu")
@@ -50,10 +51,17 @@ def frame_by_frame(state: dict[str, Tensor], latents: Tensor) -> Tensor:
     return torch.cat(shown)[3:].clamp(0, 1) * 2 - 1
 
 
+def load(path: Path, dtype: torch.dtype) -> TinyNetwork:
+    network, tensors = rebuilt(READER.tensors(path), str(path))
+    READER.check(network, tensors, str(path))
+    network.load_state_dict(tensors)
+    return network.to(CPU, dtype).eval().requires_grad_(False)
+
+
 @pytest.fixture
 def network(tmp_path: Path) -> TinyNetwork:
     torch.save(tiny_decoder_weights(), tmp_path / "taew2_1.pth")
-    return load_tiny_network(tmp_path / "taew2_1.pth", device=CPU, dtype=torch.float32)
+    return load(tmp_path / "taew2_1.pth", torch.float32)
 
 
 @pytest.mark.parametrize("pieces", [[5], [3, 2], [1, 1, 3]])
@@ -70,7 +78,7 @@ def test_any_pieces_decode_to_the_description_read_frame_by_frame(network: TinyN
 
 def test_the_published_sizes_fit_the_published_names(tmp_path: Path) -> None:
     torch.save(tiny_decoder_weights((256, 128, 64, 64)), tmp_path / "taew2_1.pth")
-    network = load_tiny_network(tmp_path / "taew2_1.pth", device=CPU, dtype=torch.bfloat16)
+    network = load(tmp_path / "taew2_1.pth", torch.bfloat16)
     assert sum(parameter.numel() for parameter in network.parameters()) == 9_844_611
     assert next(network.parameters()).dtype == torch.bfloat16
 
@@ -80,7 +88,7 @@ def test_growth_into_more_frames_than_needed_keeps_the_last(network: TinyNetwork
     grown = state["decoder.7.conv.weight"]
     state["decoder.7.conv.weight"] = torch.cat([torch.randn_like(grown), grown])
     torch.save(state, tmp_path / "x.pth")
-    other = load_tiny_network(tmp_path / "x.pth", device=CPU, dtype=torch.float32)
+    other = load(tmp_path / "x.pth", torch.float32)
     latents = torch.randn(1, 2, 16, 2, 2)
     assert torch.equal(TinyDecoder(other).push(latents), TinyDecoder(network).push(latents))
 
@@ -96,17 +104,17 @@ class Hostile:
 def test_other_files_are_refused_in_one_line(tmp_path: Path) -> None:
     path = tmp_path / "x.pth"
     with pytest.raises(WeightsError, match="no such file"):
-        load_tiny_network(path, device=CPU, dtype=torch.float32)
+        load(path, torch.float32)
     missing = tiny_decoder_weights()
     del missing["decoder.4.conv.2.bias"]
     for content, said in (
         ({"decoder.w": torch.zeros(1)}, "not a decoder in TAEHV's layout"),
         (missing, r"missing 4\.conv\.2\.bias"),
-        ({"decoder.x": Hostile(tmp_path / "ran")}, "not a checkpoint of tensors alone"),
-        ([1, 2], "not a checkpoint of tensors alone"),
+        ({"decoder.x": Hostile(tmp_path / "ran")}, "holds more than tensors"),
+        ([1, 2], "holds list, not tensors"),
     ):
         torch.save(content, path)
         with pytest.raises(WeightsError, match=said) as caught:
-            load_tiny_network(path, device=CPU, dtype=torch.float32)
+            load(path, torch.float32)
         assert "\n" not in str(caught.value)
     assert not (tmp_path / "ran").exists()

@@ -10,10 +10,12 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from shotstream.codecs.embedding_store import EmbeddingStore
-from shotstream.codecs.protocols import TextEncoder
-from shotstream.codecs.umt5 import Placement, Umt5TextEncoder, plain
+from shotstream.checkpoints.codec_weights import READER
+from shotstream.codecs.protocols import Placement, TextEncoder
+from shotstream.codecs.umt5 import EmbeddingStore, Umt5TextEncoder, plain
 from shotstream.core.errors import WeightsError
+from shotstream.families.family import CodecOptions
+from shotstream.families.wan_codecs import WanFolder
 
 transformers = pytest.importorskip("transformers")
 CAPTIONS = ["a red fox in the snow.", "it walks", "", "owl " * 40, "wide shot - the fox"]
@@ -22,8 +24,8 @@ LENGTH = 16
 
 def encoder(folder: Path, store: Path | None = None, placement: Placement = "cpu") -> Umt5TextEncoder:
     device = torch.device("cpu")
-    parts = (folder / "text_encoder", folder / "tokenizer")
-    return Umt5TextEncoder(*parts, device=device, placement=placement, store=store, text_len=LENGTH)
+    options = CodecOptions(device=device, dtype=torch.float32, placement=placement, store=store)
+    return WanFolder(folder, READER).open_text(options, text_len=LENGTH)
 
 
 def by_transformers(folder: Path, captions: list[str]) -> Tensor:
@@ -46,6 +48,7 @@ def test_it_says_what_transformers_says(tiny_wan: Path, placement: Placement) ->
     torch.testing.assert_close(ours, expected, atol=1e-5, rtol=1e-5)
     assert [int((row.abs().sum(-1) > 0).sum()) for row in ours] == [8, 3, 1, LENGTH, 6]
     assert text.unknown_words("zebra") == []
+    assert [len(text.lost_words(caption)) for caption in CAPTIONS] == [0, 0, 0, 40 - (LENGTH - 1), 0]
 
 
 def test_a_prompt_is_read_once(tiny_wan: Path, tmp_path: Path) -> None:

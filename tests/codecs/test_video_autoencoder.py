@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from shotstream.checkpoints.codec_weights import load_autoencoder, save_autoencoder
 from shotstream.codecs.protocols import VideoCodec
-from shotstream.codecs.video_autoencoder import LightVideoCodec, VideoAutoencoder, VideoAutoencoderConfig
-from shotstream.codecs.weights import load_autoencoder, save_autoencoder
+from shotstream.codecs.video_autoencoder import LightVideoCodec, VideoAutoencoder, VideoAutoencoderConfig, alone, fitted
 from shotstream.core.errors import InputError, WeightsError
 from shotstream.core.geometry import Geometry
 
@@ -102,3 +102,31 @@ def test_a_damaged_file_and_a_file_of_another_kind_are_named(tmp_path: Path) -> 
     path.write_bytes(path.read_bytes().replace(b"video-autoencoder", b"some-other-things"))
     with pytest.raises(WeightsError, match="some-other-things"):
         load_autoencoder(path)
+
+
+def test_the_channels_that_stand_alone_are_an_autoencoder_of_their_own() -> None:
+    torch.manual_seed(0)
+    whole = VideoAutoencoder(CONFIG.model_copy(update={"alone_channels": 3})).eval()
+    own = alone(whole).eval()
+    assert own.config.latent_channels == 3 and own.config.alone_channels is None
+    video = torch.rand(1, 9, 3, 32, 48) * 2 - 1
+    with torch.no_grad():
+        latents = whole.encode_groups(video)
+        torch.testing.assert_close(own.encode_groups(video), latents[:, :, :3])
+        latents[:, :, 3:] = 0
+        torch.testing.assert_close(own.decode_groups(latents[:, :, :3])[0], whole.decode_groups(latents)[0])
+
+
+def test_channels_that_cannot_stand_alone_are_not_parted() -> None:
+    with pytest.raises(InputError, match="not trained to do with fewer"):
+        alone(VideoAutoencoder(CONFIG))
+    with pytest.raises(ValueError, match="alone_channels: 99 of"):
+        VideoAutoencoderConfig(latent_channels=8, alone_channels=99)
+
+
+def test_of_channels_that_can_do_without_the_rest_a_geometry_gets_as_many_as_it_names() -> None:
+    whole = VideoAutoencoder(CONFIG.model_copy(update={"alone_channels": 4}))
+    assert fitted(whole, GEOMETRY) is whole
+    fewer = fitted(whole, GEOMETRY.model_copy(update={"latent_channels": 4}))
+    assert fewer.config.latent_channels == 4 and fewer.config.alone_channels is None
+    assert fitted(whole, GEOMETRY.model_copy(update={"latent_channels": 5})) is whole  # refused where it is used

@@ -13,7 +13,7 @@ TENSOR = 16 << 20  # bytes: as large as what the decoder frees within a block, s
 
 PROGRAM = f"""
 import ctypes, sys, torch
-from shotstream.core.allocator import keep_freed_pages
+from shotstream.core.process import keep_freed_pages
 
 class Held(ctypes.Structure):  # struct mallinfo2 of malloc.h
     _fields_ = [(name, ctypes.c_size_t) for name in

@@ -38,3 +38,23 @@ def test_the_first_fault_has_its_place(given: dict[str, object], whole: str, sai
     with pytest.raises(ValidationError) as caught:
         Outer.model_validate(given)
     assert first_fault(caught.value, whole) == said
+
+
+def test_near_misses_of_settings_are_named() -> None:
+    class Loop(Config):
+        updates: int
+        every: int = 1
+
+    class Recipe(Config):
+        loop: Loop
+        seed: int = 0
+
+    def said(**given: object) -> str:
+        with pytest.raises(ValidationError) as caught:
+            Recipe.model_validate(given)
+        return first_fault(caught.value, kind=Recipe)
+
+    assert said(loop={"updats": 3}) == "unknown setting loop.updats; did you mean updates?"
+    assert said(loop={"updates": 3}, sed=1) == "unknown setting sed; did you mean seed?"
+    assert said(loop={"updates": 3, "colour": 1}) == "unknown setting loop.colour; known here: every, updates"
+    assert said(loop={"updates": "x"}).startswith("loop.updates: ")

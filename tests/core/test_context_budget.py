@@ -9,7 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import load_file
 
-from shotstream.core.context_budget import POLICIES, ContextFrame, PastShot, dynamic_sampling
+from shotstream.core.context_budget import (
+    POLICIES,
+    PastShot,
+    dynamic_sampling,
+    named_references,
+    reference_name,
+)
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 CAPTIONS = st.sampled_from(["a fox", "the bear", "a fox runs"])
@@ -58,11 +64,39 @@ def test_first_and_end_frames_take_dynamic_samplings_shots_and_shares() -> None:
     assert POLICIES["end-frames"](past, 7, "") == ((0, 0), (0, 32), (1, 0), (1, 20), (2, 0), (2, 0), (2, 8))
 
 
-def test_retrieval_prefers_shots_that_speak_of_the_same() -> None:
-    past = [PastShot(9, "the red fox runs"), PastShot(9, "a bear sleeps"), PastShot(9, "rain"), PastShot(9, "night")]
-    assert POLICIES["caption"](past, 2, "the fox") == (ContextFrame(0, 0), ContextFrame(3, 0))
+def test_retrieval_finds_the_shot_that_only_speaks_of_the_same_and_covers_place_and_character() -> None:
+    story = "Two friends in the snow. "
+    told = ["The fox walks.", "In the forest, the bear sits.", "By the sea, the fox runs."] + ["The bear jumps."] * 20
+    past = [PastShot(9, story + one) for one in told]
+    chosen = {frame.shot for frame in POLICIES["retrieval"](past, 4, story + "Back in the forest, the fox waves.")}
+    assert chosen == {0, 1, 2, 22}  # the opening, the forest, another shot of the fox, the latest
+    assert {frame.shot for frame in dynamic_sampling(past, 4)} == {19, 20, 21, 22}
+
+
+@given(past=PASTS.filter(bool), budget=st.integers(2, 8))
+def test_retrieval_never_forgets_the_opening_and_remembers_as_many_shots_as_it_can(
+    past: list[PastShot], budget: int
+) -> None:
+    shots = {frame.shot for frame in POLICIES["retrieval"](past, budget, "the fox")}
+    assert {0, len(past) - 1} <= shots and len(shots) == min(len(past), budget)
 
 
 def test_first_last_never_forgets_the_first_shot() -> None:
     chosen = POLICIES["first-last"]([PastShot(9)] * 40, 6, "")
     assert {frame.shot for frame in chosen} == {0, 39}
+
+
+def test_prompts_name_pinned_pictures_by_the_words_before_their_colon() -> None:
+    captions = [
+        "the fox: a red fox",
+        "An old owl: grey",
+        "the owl: white",
+        "no name",
+        "the: x",
+        "bear:",
+        "砕: a red one",
+    ]
+    assert [reference_name(one) for one in captions] == ["the fox", "An old owl", "the owl", "", "", "", "砕"]
+    assert named_references(captions, "The FOX meets the old owl.", 6) == [0, 1, 2]
+    assert named_references(captions, "The fox meets the owl, an old one.", 2) == [1, 2]  # those that are named last
+    assert named_references(captions, "foxes and bears; 砕", 6) == [6]

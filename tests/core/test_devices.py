@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from shotstream.core.devices import DTYPES, free_bytes, pick_device, pick_dtype
+from shotstream.core.devices import DTYPES, free_bytes, pick_device, pick_dtype, wait_for
 from shotstream.core.errors import InputError
 
 
@@ -28,6 +28,22 @@ def test_names_mean_what_they_say():
 def test_a_cpu_without_the_instructions_gets_float32(monkeypatch):
     monkeypatch.setattr(torch.cpu, "get_capabilities", dict, raising=False)
     assert pick_dtype("auto", torch.device("cpu")) == torch.float32
+
+
+def test_an_apple_gpu_is_taken_by_name_waited_for_and_asked_for_its_memory(monkeypatch):
+    waited = []
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    monkeypatch.setattr(torch.mps, "recommended_max_memory", lambda: 12_000)
+    monkeypatch.setattr(torch.mps, "driver_allocated_memory", lambda: 5_000)
+    monkeypatch.setattr(torch.mps, "synchronize", lambda: waited.append(True))
+    place = pick_device("mps")
+    assert place == pick_device("auto") == torch.device("mps")
+    assert (pick_dtype("auto", place), free_bytes(place)) == (torch.float32, 7_000)
+    wait_for(torch.device("cpu"))
+    assert not waited
+    wait_for(place)
+    assert waited
 
 
 @pytest.mark.parametrize("name", ["", "gpu", "meta", "cuda:x", "cuda:999", "cpu:1", "auto:0"])

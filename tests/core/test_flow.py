@@ -9,8 +9,7 @@ import torch
 from safetensors.torch import load_file
 
 from shotstream.core.errors import InputError
-from shotstream.core.flow import FlowSchedule, add_noise, flow_from_x0, flow_target, x0_from_flow
-from shotstream.core.guidance import from_dmd_convention, guide
+from shotstream.core.flow import FlowSchedule, add_noise, flow_target, x0_from_flow
 from shotstream.core.randomness import stream
 
 GOLDEN = Path(__file__).parents[1] / "golden"
@@ -26,10 +25,10 @@ def test_shift_three_gives_the_sigmas_we_say_it_does() -> None:
     torch.testing.assert_close(sigmas, torch.tensor([1.0, 0.895, 0.75, 0.513]), atol=1e-3, rtol=0)
 
 
-@pytest.mark.parametrize("listed", [(), (500, 740), (1001,), (500, 0), (500, 500)])
-def test_a_list_that_does_not_fall_is_refused(listed: tuple[int, ...]) -> None:
+@pytest.mark.parametrize("timesteps", [(), (500, 740), (1001,), (500, 0), (500, 500)])
+def test_a_list_that_does_not_fall_is_refused(timesteps: tuple[int, ...]) -> None:
     with pytest.raises(InputError, match="falling"):
-        FlowSchedule().few_step(listed)
+        FlowSchedule().few_step(timesteps)
 
 
 def test_an_euler_grid_of_twenty_contains_the_quarter_list() -> None:
@@ -45,7 +44,6 @@ def test_x0_and_flow_are_inverse_and_the_target_is_noise_minus_data() -> None:
     timesteps = torch.tensor([[250.0, 500.0, 1000.0], [1.0, 20.0, 980.0]])
     x_t = add_noise(x0, noise, timesteps)
     torch.testing.assert_close(x0_from_flow(x_t, flow_target(x0, noise), timesteps), x0)
-    torch.testing.assert_close(flow_from_x0(x_t, x0, timesteps), flow_target(x0, noise), atol=2e-4, rtol=1e-3)
     torch.testing.assert_close(add_noise(x0[0], noise[0], 250.0), 0.75 * x0[0] + 0.25 * noise[0])
     torch.testing.assert_close(add_noise(x0, noise, torch.tensor([0.0, 1000.0])), torch.stack([x0[0], noise[1]]))
 
@@ -54,14 +52,6 @@ def test_uniform_draws_have_the_median_and_the_clamped_share_the_method_states()
     draws = FlowSchedule(shift=8).draw_uniform(20_000, stream(0, "draws"))
     assert abs(draws.median().item() - 889) < 5
     assert abs((draws > 980).float().mean().item() - 0.14) < 0.01
-
-
-def test_uniform_draws_may_be_of_the_noisy_end_alone() -> None:
-    schedule = FlowSchedule(shift=6)
-    all_of_them = schedule.draw_uniform(20_000, stream(0, "draws"))
-    noisy = schedule.draw_uniform(20_000, stream(0, "draws"), lowest=900)
-    assert noisy.min() >= 900 and noisy.max() == 1000
-    assert abs(noisy.median() - all_of_them[all_of_them >= 900].median()) < 3
 
 
 def test_logit_normal_draws_peak_in_the_middle_before_the_shift() -> None:
@@ -78,10 +68,3 @@ def test_loss_weights_sum_to_a_thousand_and_vanish_at_pure_noise() -> None:
     torch.testing.assert_close(weights.double().sum(), torch.tensor(1000.0).double(), rtol=1e-5, atol=0)
     assert weights[0] == 0 and weights.min() == 0
     assert schedule.timesteps()[weights.argmax()].sub(500).abs() < 2
-
-
-def test_guidance_has_one_meaning() -> None:
-    cond, uncond = torch.tensor([3.0]), torch.tensor([1.0])
-    assert guide(cond, uncond, 1.0) == cond
-    assert guide(cond, uncond, 0.0) == uncond
-    assert guide(cond, uncond, from_dmd_convention(3.0)) == cond + 3.0 * (cond - uncond)

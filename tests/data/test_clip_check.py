@@ -15,11 +15,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shotstream.core.context_budget import pickable_frames
 from shotstream.core.errors import InputError
-from shotstream.data.clip_check import Findings, check_manifest, trained_frames
-from shotstream.data.clip_frames import fitted, shots_of
-from shotstream.data.clip_manifest import COLUMNS, read_clips
-from shotstream.models.presets import WAN_1_3B
+from shotstream.data.clip_frames import shots_of
+from shotstream.data.clip_manifest import COLUMNS, Findings, check_manifest, read_clips, trained_frames
+from shotstream.families.wan import WAN_1_3B
+from shotstream.media.display import fitted
 
 GEOMETRY = WAN_1_3B.geometry
 SMALL = GEOMETRY.sized(64, 32)
@@ -146,9 +147,25 @@ def test_a_shot_is_strided_then_cut_then_trimmed(frames: int) -> None:
 def test_frames_are_those_of_the_ranges(folder: Path) -> None:
     (clip,) = read_clips(write(folder, row(frame_number=[[1, 11], [13, 30]])))
     shots = list(shots_of(clip, SMALL))
-    assert [shot.shape for shot in shots] == [(9, 32, 64, 3), (17, 32, 64, 3)]
-    assert [shot[:, 0, 0, 0].tolist() for shot in shots] == [list(range(2, 20, 2)), list(range(26, 60, 2))]
-    assert clip.prompts == ["A fox. It walks.", "A fox. It sits."]
+    assert [shot.video.shape for shot in shots] == [(9, 32, 64, 3), (17, 32, 64, 3)]
+    assert [shot.video[:, 0, 0, 0].tolist() for shot in shots] == [list(range(2, 20, 2)), list(range(26, 60, 2))]
+    assert [shot.frames for shot in shots] == [10, 17]
+    assert clip.story.prompts == ["A fox. It walks.", "A fox. It sits."]
+
+
+@pytest.mark.parametrize(("max_blocks", "learned"), [(1, [0, 3, 6, 9, 12, 15, 18, 21, 24]), (2, list(range(21)))])
+def test_condition_frames_are_chosen_over_the_whole_shot_before_stride_and_cut(
+    folder: Path, max_blocks: int, learned: list[int]
+) -> None:
+    cut = SMALL.model_copy(update={"max_blocks": max_blocks})  # 9 or 21 frames at most
+    text = row(json_path="one.json", shot_num_from_caption=1, frame_number=[[2, 29]])
+    (clip,) = read_clips(write(folder, text))
+    (shot,) = shots_of(clip, cut)
+    assert (shot.frames, shot.video[:, 0, 0, 0].tolist()) == (27, [2 * (2 + frame) for frame in learned])
+    # Budget 6: one, two, three or six frames of the shot, from its first to its last (linspace, rounded).
+    wanted = {0, 26} | {13} | {round(26 * place / 5) for place in range(6)}
+    shown = (shot.pickable[:, 0, 0, 0] // 2 - 2).tolist()
+    assert shown == pickable_frames(27, 6) and wanted <= set(shown)
 
 
 def test_pictures_are_covered_and_their_middle_is_kept() -> None:
@@ -156,3 +173,100 @@ def test_pictures_are_covered_and_their_middle_is_kept() -> None:
     wide[:, 30:50] = 200
     assert fitted(wide, 20, 20).min() > 190
     assert fitted(np.zeros((7, 5, 3), np.uint8), 32, 64).shape == (64, 32, 3)
+
+
+@pytest.mark.parametrize(
+    ("text", "shots"),
+    [
+        ('{columns}\n2,a.json,a.mp4,"[[0, 9], [12, 30]]"\n', 2),
+        ("{columns}\n2;a.json;a.mp4;[[0, 9], [12, 30]]\n", 2),
+        ("{columns}\n2\ta.json\ta.mp4\t[[0, 9], [12, 30]]\n", 2),
+        ('\ufeff{columns}\r\n2, a.json, a.mp4,"[(0, 9), (12, 30)]"\r\n\r\n', 2),
+        (
+            '{columns}\n2,sub\\b.json,sub\\b, 1 ä.mp4,"[[0, 9], [12, 30]]"\n'.replace(
+                "sub\\b, 1 ä.mp4", '"sub\\b, 1 ä.mp4"'
+            ),
+            2,
+        ),
+        ('{columns}\n1,a.json,a.mp4,"[[0, 9]]"\n', 1),
+        ("sep=;\r\n{columns}\r\n2;a.json;a.mp4;[[0, 9], [12, 30]]\r\n;;;\r\n ; ;;\r\n", 2),
+    ],
+)
+def test_what_spreadsheets_and_other_systems_write_is_read(folder: Path, text: str, shots: int) -> None:
+    (folder / "sub").mkdir(exist_ok=True)
+    (folder / "sub" / "b.json").write_bytes((folder / "a.json").read_bytes())
+    (folder / "sub" / "b, 1 ä.mp4").write_bytes((folder / "a.mp4").read_bytes())
+    manifest = folder / "other.csv"
+    delimiter = next(sign for sign in ";\t," if sign in text.replace("sep=;\r\n", "").split("\n")[1])
+    manifest.write_bytes(text.replace("{columns}", delimiter.join(COLUMNS)).encode())
+    assert (check(manifest).faults, [len(clip.story.shots) for clip in read_clips(manifest)]) == ([], [shots])
+
+
+def test_a_column_that_is_there_twice_is_refused(folder: Path) -> None:
+    manifest = folder / "twice.csv"
+    manifest.write_text(f"{','.join(COLUMNS)},json_path\n" + '2,a.json,a.mp4,"[[0, 9], [12, 30]]",one.json\n')
+    with pytest.raises(InputError, match=r"twice\.csv:1: has the column json_path twice"):
+        read_clips(manifest)
+
+
+def test_paths_may_be_relative_to_the_current_folder(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder / "lists").mkdir(exist_ok=True)
+    manifest = write(folder, row()).rename(folder / "lists" / "manifest.csv")
+    assert len(check(manifest).faults) == 1
+    monkeypatch.chdir(folder)
+    assert check(manifest).faults == []
+
+
+def test_paths_may_be_relative_to_a_given_root(folder: Path, tmp_path: Path) -> None:
+    manifest = write(folder, row()).rename(tmp_path / "manifest.csv")
+    assert "name the folder it is in as the root" in check(manifest).faults[0]
+    found = check_manifest(manifest, GEOMETRY, workers=1, progress=lambda rows: None, root=folder)
+    assert found.faults == [] and read_clips(manifest, folder)[0].video == folder / "a.mp4"
+    with pytest.raises(InputError, match="none: no such folder; the root"):
+        read_clips(manifest, folder / "none")
+
+
+def test_prompts_without_videos_are_counted_and_are_no_clips(folder: Path) -> None:
+    columns = ("shot_num_from_caption", "json_path", "frame_number")
+    told = {"shot_num_from_caption": 2, "json_path": "a.json", "frame_number": [[0, 9], [12, 30]]}
+    manifest = write(folder, told, columns=columns)
+    found = check(manifest)
+    assert (found.kind, found.shots, found.faults) == ("prompts", 2, [])
+    with pytest.raises(InputError, match="lists prompts, not clips"):
+        read_clips(manifest)
+
+
+def test_what_training_would_stumble_over_is_found(folder: Path) -> None:
+    data = bytearray((folder / "a.mp4").read_bytes())
+    middle = data.index(b"mdat") + 200
+    data[middle : middle + 400] = bytes(400)
+    (folder / "broken.mp4").write_bytes(data)
+    found = check(write(folder, row(video_path="broken.mp4")))
+    assert len(found.faults) == 1 and "damaged video" in found.faults[0]
+
+
+def test_pictures_are_as_far_apart_in_time_as_a_player_shows_them(folder: Path) -> None:
+    """Every frame lasts a sixteenth of a second, but the ninth lasts seven: it is seen again and again."""
+    with av.open(str(folder / "uneven.mp4"), "w") as container:
+        stream = container.add_stream("libx264rgb", rate=16, options={"crf": "0", "bf": "0"})
+        stream.width, stream.height, stream.pix_fmt = 64, 32, "rgb24"
+        stream.codec_context.time_base = Fraction(1, 16)
+        for number, time in enumerate([*range(9), *range(15, 24)]):
+            frame = av.VideoFrame.from_ndarray(np.full((32, 64, 3), 2 * number, np.uint8), format="rgb24")
+            frame.pts, frame.time_base = time, Fraction(1, 16)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    (clip,) = read_clips(write(folder, row(video_path="uneven.mp4", frame_number=[[0, 9], [9, 18]])))
+    assert [shot.video[:, 0, 0, 0].tolist() for shot in shots_of(clip, SMALL)] == [
+        [*range(0, 18, 2)],
+        [*range(18, 36, 2)],
+    ]
+    (whole,) = read_clips(
+        write(
+            folder, row(json_path="one.json", shot_num_from_caption=1, video_path="uneven.mp4", frame_number=[[0, 18]])
+        )
+    )
+    (shot,) = shots_of(whole, SMALL)
+    wanted = [min([*range(9), *range(15, 24)], key=lambda time: abs(time - 23 / 17 * step)) for step in range(17)]
+    shown = [2 * [*range(9), *range(15, 24)].index(time) for time in wanted]
+    assert shot.video[:, 0, 0, 0].tolist() == shown and len(set(shown)) < 17

@@ -10,15 +10,17 @@ import torch
 
 from shotstream.core.geometry import Geometry
 from shotstream.core.story import Shot, Story
-from shotstream.data.recognition.files import load_recogniser, save_recogniser
-from shotstream.data.recognition.network import Recogniser, RecogniserConfig
+from shotstream.data.recognition.network import Recogniser, RecogniserConfig, load_recogniser, save_recogniser
 from shotstream.evaluation.recognisers import Recognisers
-from shotstream.media.h264 import Picture
+from shotstream.media.h264 import VideoFormat
 from shotstream.media.mp4 import write_film
 from shotstream.media.provenance import FilmTags
 
 GEOMETRY = Geometry(width=64, height=32, spatial=16, latent_channels=4)
-SMALL = RecogniserConfig(width=32, height=16, channels=(8, 8, 16), depths=(0, 1, 1), embedding=8, picture_features=8)
+SMALL = RecogniserConfig(
+    width=32, height=16, crop=16, channels=(8, 8, 16), depths=(0, 1, 1), person_channels=(8, 8, 16), embedding=8,
+    picture_features=8,
+)  # fmt: skip
 
 
 @pytest.fixture(scope="session")
@@ -32,9 +34,9 @@ def recognisers(tmp_path_factory: pytest.TempPathFactory) -> Recognisers:
 
 def write_scenes(path: Path, lengths: list[int], story: Story, size: tuple[int, int] = (96, 64)) -> Path:
     """A film whose shots are sliding patterns of very different brightness, one chapter each."""
-    picture = Picture(width=size[0], height=size[1], fps=16)
+    video = VideoFormat(width=size[0], height=size[1], fps=16)
     tags = FilmTags(title="t", story=story, seed=0, model="m", model_version="1")
-    with write_film(path, picture, tags) as writer:
+    with write_film(path, video, tags) as writer:
         for index, length in enumerate(lengths):
             rng = np.random.default_rng(index)
             base = rng.integers(0, 90, (size[1] // 16, size[0] // 16, 3)) + 160 * (index % 2)

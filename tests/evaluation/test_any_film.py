@@ -11,10 +11,9 @@ from numpy.typing import NDArray
 from shotstream.core.errors import InputError
 from shotstream.core.geometry import Geometry
 from shotstream.core.story import Shot, Story
-from shotstream.evaluation.any_film import FilmScores, score_film
-from shotstream.evaluation.choose import Networks, choose_networks
-from shotstream.evaluation.consistency import FeatureNetwork
+from shotstream.evaluation.any_film import FilmScores, Networks, choose_networks, score_film
 from shotstream.evaluation.detectors import PySceneDetect
+from shotstream.evaluation.measures import FeatureNetwork
 
 
 class Brightness:

@@ -10,15 +10,16 @@ import torch
 from shotstream.core.errors import InputError
 from shotstream.core.geometry import Geometry
 from shotstream.core.story import full_prompt
+from shotstream.data.world.render import draw_shot
 from shotstream.data.world.spec import WorldStory
 from shotstream.data.world.truth import asked_attributes
 from shotstream.evaluation.mid_shot import ANSWERS, Change, find_changes, score_changes
 from shotstream.evaluation.recognisers import Recognisers
 from shotstream.evaluation.suites import read_suite
-from shotstream.evaluation.systems import draw_shot
-from shotstream.models.presets import STORYWORLD
-from shotstream.sampling.context import FinishedShot
-from shotstream.sampling.director import Block, ShotPlan
+from shotstream.families.storyworld import STORYWORLD
+from shotstream.sampling.block import Block
+from shotstream.sampling.context import ChosenContext, FinishedShot
+from shotstream.sampling.shot_generator import ShotRequest
 
 
 class World:
@@ -36,22 +37,28 @@ class World:
             self.shows[full_prompt(whole, change.before)] = change.story
             self.shows[full_prompt(whole, change.after)] = change.changed
 
+    def prompt(self, global_caption: str, caption: str, shot: int) -> str:
+        return full_prompt(global_caption, caption)
+
     def warm_up(self) -> None:
         pass
 
-    def make(self, plan: ShotPlan, past: Sequence[FinishedShot]) -> Iterator[Block]:
+    def choose_context(self, past: Sequence[FinishedShot], prompt: str) -> ChosenContext:
+        return ChosenContext(past=tuple(past), frames=(), captions=(prompt,), caption_index=())
+
+    def make(self, plan: ShotRequest, context: ChosenContext) -> Iterator[Block]:
         heard, index = plan.prompt, 0
         while index < plan.blocks:
             shown = self.shows[heard if self.deaf else plan.prompt]
             first = self.geometry.shot_frames(index) if index else 0
             whole = draw_shot(shown, 0, self.geometry.shot_frames(index + 1), self.geometry)
-            yield Block(index=index, frames=whole[first:], latents=torch.zeros(0))
+            yield Block(index, whole[first:])
             index += 1
 
 
 @pytest.fixture(scope="module")
 def changes() -> list[Change]:
-    return list(find_changes([one.story for one in read_suite("storyworld-100").first(60)]))
+    return list(find_changes([one.story for one in read_suite("storyworld-101").first(60)]))
 
 
 def test_one_thing_changes_and_captions_say_so(changes: list[Change]) -> None:

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from shotstream.core.errors import InputError
-from shotstream.evaluation.networks import Clip, Dinov2, Xclip
+from shotstream.evaluation.any_film import Clip, Dinov2, Xclip
 
 transformers = pytest.importorskip("transformers")
 

@@ -6,15 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from chosen_suites import gaps
 
 from shotstream.core.errors import WeightsError
-from shotstream.data.recognition.questions import PERSON, PICTURE, person_labels, picture_labels
+from shotstream.data.recognition.network import PERSON, PICTURE, person_labels, picture_labels
 from shotstream.data.world.spec import WorldStory
 from shotstream.data.world.stories import make_story
-from shotstream.evaluation.identity import identity_recall
-from shotstream.evaluation.prompts import alignment_by_shot, recognised
+from shotstream.evaluation.judge import alignment_by_shot, identity_recall, recognised
 from shotstream.evaluation.recognisers import Recognisers, ShotReading, slots_of_roles
-from shotstream.evaluation.suites import gaps
 
 
 def perfect(story: WorldStory, shot: int, order: tuple[int, ...] | None = None) -> ShotReading:
@@ -77,5 +76,5 @@ def test_a_missing_or_foreign_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match="shotstream train storyworld/recognisers"):
         Recognisers.load(tmp_path / "none.safetensors")
     (tmp_path / "bad.safetensors").write_bytes(b"no weights")
-    with pytest.raises(WeightsError, match="not a readable weight file"):
+    with pytest.raises(WeightsError, match="not a readable safetensors file"):
         Recognisers.load(tmp_path / "bad.safetensors")

@@ -12,6 +12,7 @@ import torch
 
 from shotstream.core.errors import InputError
 from shotstream.core.geometry import Geometry
+from shotstream.core.story import full_prompt
 from shotstream.evaluation.detectors import PySceneDetect
 from shotstream.evaluation.recognisers import Recognisers
 from shotstream.evaluation.report import write_report
@@ -19,8 +20,9 @@ from shotstream.evaluation.run import SuiteRun
 from shotstream.evaluation.scores import score
 from shotstream.evaluation.suites import Suite, SuiteFile, SuiteGroup
 from shotstream.evaluation.systems import ModelSystem, Truth
-from shotstream.sampling.context import FinishedShot
-from shotstream.sampling.director import Block, ShotPlan
+from shotstream.sampling.block import Block
+from shotstream.sampling.context import ChosenContext, FinishedShot
+from shotstream.sampling.shot_generator import ShotRequest
 
 
 class GreyModel:
@@ -34,15 +36,24 @@ class GreyModel:
         self.remembered: list[int] = []
         self.broken = False
 
+    def prompt(self, global_caption: str, caption: str, shot: int) -> str:
+        return full_prompt(global_caption, caption)
+
     def warm_up(self) -> None:
         pass
 
-    def make(self, plan: ShotPlan, past: Sequence[FinishedShot]) -> Iterator[Block]:
+    def choose_context(self, past: Sequence[FinishedShot], prompt: str) -> ChosenContext:
+        return ChosenContext(past=tuple(past), frames=(), captions=(prompt,), caption_index=())
+
+    def make(self, plan: ShotRequest, context: ChosenContext) -> Iterator[Block]:
+        past = context.past
         self.remembered.append(len(past))
+        if self.broken:
+            raise FloatingPointError("not a number")
         for index in range(plan.blocks):
             count = self.geometry.shot_frames(index + 1) - (self.geometry.shot_frames(index) if index else 0)
             frames = np.full((count, self.geometry.height, self.geometry.width, 3), 40 * len(past), np.uint8)
-            yield Block(index=index, frames=frames, latents=torch.full((1,), float("nan") if self.broken else 0.0))
+            yield Block(index, frames)
 
 
 @pytest.fixture
@@ -124,7 +135,7 @@ def test_what_a_model_costs_is_recorded(run: SuiteRun, geometry: Geometry) -> No
 
 def test_without_its_context_cache_a_model_remembers_nothing(run: SuiteRun, geometry: Geometry) -> None:
     model = GreyModel(geometry)
-    run.run([ModelSystem("student-without-context-cache", model, remembers=False)], 1, _ignore)
+    run.run([ModelSystem("student-without-context-cache", model, with_context=False)], 1, _ignore)
     assert model.remembered == [0, 0, 0]
 
 

@@ -5,11 +5,18 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from shotstream.evaluation.consistency import between, inter, intra, within
-from shotstream.evaluation.drift import Typical, by_shot, drift
-from shotstream.evaluation.dynamics import motion, moves
-from shotstream.evaluation.frechet import frechet_distance
-from shotstream.evaluation.intervals import bootstrap, bootstrap_deficit, bootstrap_of, bootstrap_scaled, scaled
+from shotstream.evaluation.measures import between, inter, intra, motion, moves, within
+from shotstream.evaluation.statistics import (
+    Typical,
+    bootstrap,
+    bootstrap_deficit,
+    bootstrap_of,
+    bootstrap_scaled,
+    by_shot,
+    drift,
+    frechet_distance,
+    scaled,
+)
 
 
 def _cloud(mean: list[float], deviation: list[float], seed: int) -> np.ndarray:
@@ -134,3 +141,19 @@ def test_a_deficit_is_of_the_same_stories() -> None:
     assert bootstrap_deficit(theirs, -theirs) is None
     with pytest.raises(ValueError):
         bootstrap_deficit([1.0], theirs)
+
+
+def test_the_range_of_a_distance_holds_it_and_mostly_the_true_one() -> None:
+    """Two normal clouds one apart: the squared distance is 1. Resampling alone would put the range above it."""
+    held = 0
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        one, two = rng.normal(size=(40, 3, 4)), rng.normal(loc=(1, 0, 0, 0), size=(40, 3, 4))
+
+        def distance(picks: np.ndarray, one: np.ndarray = one, two: np.ndarray = two) -> float:
+            return frechet_distance(one[picks].reshape(-1, 4), two[picks].reshape(-1, 4))
+
+        found = bootstrap_of(40, distance)
+        assert 0 <= found.low <= found.mean <= found.high
+        held += found.low <= 1 <= found.high
+    assert held >= 16

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shotstream.core.geometry import Geometry
-from shotstream.evaluation.transitions import block_seams, false_cuts, match_cuts, planned_cuts, shot_cut_accuracy
+from shotstream.evaluation.measures import block_seams, false_cuts, match_cuts, planned_cuts, shot_cut_accuracy
 
 CUTS = st.lists(st.integers(1, 99), max_size=4, unique=True).map(sorted)
 

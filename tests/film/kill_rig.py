@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from shotstream.core.errors import InputError
+from shotstream.film.disk.folder import holds_film
+from shotstream.film.disk.journal import scan
 from shotstream.film.film import Film
-from shotstream.film.folder import holds_film
-from shotstream.film.journal import scan
 
 CAPTIONS = ["It walks.", "It sits.", "It sleeps."]
 MOST_SHOTS = 6
@@ -70,7 +70,7 @@ class Worker:
             "switch": lambda: film.switch(dice.choice(("a", "b", "main"))),
             "clean": lambda: void(film.clean(unchosen=dice.random() < 0.5)),
             "save": lambda: film.save(self.folder.parent / "a.film"),
-            "export": lambda: void(film.export(self.folder.parent / "a.mp4")),
+            "export": lambda: void(film.export(self.folder.parent / "a.mp4", force=True)),
             "import": self.bring_in,
         }
 

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from shotstream.core.errors import InputError, StorageError
+from shotstream.film.disk import archive, store
 from shotstream.film.film import Film
 
 Entries = dict[str, bytes]
@@ -107,7 +108,7 @@ def changed(key: str, value: object) -> Callable[[Entries], None]:
         (lambda entries: entries.update({"film.json": b"\xff\xfe"}), "not a film's description"),
         (lambda entries: entries.update({"takes/00000.mp4": b"not a video"}), "00000.mp4: damaged footage"),
         (changed("format", "other"), "its format is 'other'"),
-        (changed("version", 3), "version 3, this program reads 1 to 2; update"),
+        (changed("version", 3), "version 3, this program reads 2; update"),
         (changed("width", 62), "holds 21 frames of 64x32, not 21 of 62x32"),
         (changed("fps", 25), "the film is 64x32 at 25 frames/s, the model makes 64x32 at 16"),
         (changed("extra", 1), "extra: Extra inputs are not permitted"),
@@ -154,7 +155,7 @@ def test_a_bomb_is_refused(saved, engine):
 
 
 def test_a_record_that_is_too_large_is_refused(saved, engine, monkeypatch):
-    monkeypatch.setattr("shotstream.film.archive.MAX_RECORD_BYTES", 100)
+    monkeypatch.setattr("shotstream.film.disk.archive.MAX_RECORD_BYTES", 100)
     assert "film.json is larger" in refusal(engine, saved)
 
 
@@ -198,3 +199,44 @@ def test_every_truncation_and_flipped_byte_is_noticed(saved, engine, film):
 def test_no_file_and_a_folder(engine, tmp_path):
     assert "no such file" in refusal(engine, tmp_path / "none.film")
     assert "no film is kept here" in refusal(engine, tmp_path)
+
+
+def test_footage_that_many_takes_share_is_looked_at_once(engine, film, tmp_path, monkeypatch) -> None:
+    film.shot("It walks.").wait()
+    for _ in range(12):
+        film.duplicate(0)
+    film.save(tmp_path / "fox.film")
+    looks: list[Path] = []
+    look = archive.checksum
+    monkeypatch.setattr(archive, "checksum", lambda path: looks.append(path) or look(path))
+    assert len(Film.reopen(engine, tmp_path / "fox.film").shots) == 13
+    assert len(looks) == 1
+
+
+def test_takes_that_do_not_agree_on_their_footage_are_refused(engine, film, tmp_path) -> None:
+    film.shot("It walks.").wait()
+    film.duplicate(0)
+    film.save(tmp_path / "fox.film")
+    entries = entries_of(tmp_path / "fox.film")
+    record = json.loads(entries["film.json"])
+    record["shots"][1]["takes"][0]["block_frames"] = [9]
+    entries["film.json"] = json.dumps(record).encode()
+    assert "takes 0 and 1 do not agree on it" in refusal(engine, write(tmp_path / "fox.film", entries))
+
+
+def test_footage_of_an_unknown_codec_is_refused(engine, saved) -> None:
+    entries = entries_of(saved)
+    entries["takes/00000.mp4"] = entries["takes/00000.mp4"].replace(b"avc1", b"zzzz")
+    assert "not footage" in refusal(engine, write(saved, entries))
+
+
+def test_a_long_take_is_read_frame_by_frame(engine, film, monkeypatch) -> None:
+    take = film.shot("It walks.", seconds=5).wait()
+    seen: list[int] = []
+    pixels = store._pixels
+    monkeypatch.setattr(store, "_pixels", lambda *given: seen.append(1) or pixels(*given))
+    frames = film.store.stream(take.record)
+    next(frames)
+    assert len(seen) == 1
+    assert sum(1 for _ in frames) == take.record.frames - 1
+    assert np.array_equal(np.stack(list(film.store.stream(take.record))), take.frames)

@@ -14,12 +14,13 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from shotstream.core.context_budget import PolicyName
 from shotstream.core.errors import InputError
-from shotstream.film.engine import Engine
+from shotstream.film.disk.folder import peek
 from shotstream.film.film import Film
-from shotstream.film.folder import peek
-from shotstream.film.record import FilmRecord, ShotRecord
-from shotstream.film.take import Take
+from shotstream.film.record.film_record import FilmRecord, ShotRecord
+from shotstream.film.takes.engine import Engine
+from shotstream.film.takes.take import Take
 
 CAPTIONS = st.sampled_from(["It walks.", "It sits.", "It sleeps."])
 SEEDS = st.none() | st.integers(0, 3)
@@ -98,7 +99,7 @@ class EditMachine(RuleBasedStateMachine):
     @rule(pick=PICKS)
     def duplicate(self, pick: int) -> None:
         copy = self.command(lambda: self.film.duplicate(self.made_shot(pick)))
-        if copy is not None and copy.state != "planned":
+        if copy is not None and copy.state != "queued":
             self.pictures[copy.id] = self.film.shots[copy.shot - 1].chosen.frames
 
     @precondition(lambda self: len(self.film.record.shots) > 1)
@@ -112,9 +113,38 @@ class EditMachine(RuleBasedStateMachine):
         self.command(lambda: self.film.move(self.shot(pick), self.shot(to)))
 
     @precondition(lambda self: self.made)
-    @rule(pick=PICKS, seed=SEEDS)
-    def retake(self, pick: int, seed: int | None) -> None:
-        self.command(lambda: self.film.retake(self.made_shot(pick), seed))
+    @rule(pick=PICKS, seed=SEEDS, caption=st.none() | CAPTIONS, seconds=st.sampled_from([None, 0.5, 1.3]))
+    def retake(self, pick: int, seed: int | None, caption: str | None = None, seconds: float | None = None) -> None:
+        shot = self.made_shot(pick)
+        self.command(lambda: self.film.retake(shot, seed, caption=caption, seconds=seconds))
+
+    @precondition(lambda self: self.made)
+    @rule(pick=PICKS, start=st.integers(0, 12), length=st.integers(0, 40))
+    def trim(self, pick: int, start: int, length: int) -> None:
+        take = self.film.shots[self.made_shot(pick)].chosen if self.film.shots else None
+        if take is not None:
+            self.command(lambda: self.film.trim(take, start, start + length))
+
+    @precondition(lambda self: self.made)
+    @rule(pick=PICKS, frame=st.integers(0, 12), text=st.sampled_from(["wind", "a bell", " "]))
+    def mark(self, pick: int, frame: int, text: str) -> None:
+        take = self.film.shots[self.made_shot(pick)].chosen if self.film.shots else None
+        if take is not None:
+            self.command(lambda: self.film.mark(take, frame, text))
+
+    @precondition(lambda self: self.film.queue)
+    @rule(pick=PICKS, caption=st.none() | CAPTIONS, seconds=st.sampled_from([None, 0.5]), seed=SEEDS)
+    def revise(self, pick: int, caption: str | None, seconds: float | None, seed: int | None) -> None:
+        shot = self.film.queue[pick % len(self.film.queue)].shot
+        self.command(lambda: self.film.revise(shot, caption, seconds, seed))
+
+    @rule(story=st.sampled_from(["A red fox.", "A blue owl."]))
+    def retell(self, story: str) -> None:
+        self.command(lambda: self.film.retell(story))
+
+    @rule(policy=st.sampled_from([None, "retrieval", "first-last", "recency"]))
+    def set_context_policy(self, policy: PolicyName | None) -> None:
+        self.command(lambda: self.film.set_context_policy(policy))
 
     @precondition(lambda self: self.made)
     @rule(pick=PICKS, which=st.integers(0, 2))
@@ -147,7 +177,7 @@ class EditMachine(RuleBasedStateMachine):
         alone = not self.film.queue and self.film.running is None
         self.command(self.film.remake_stale)
         shots = self.film.record.shots
-        assert all(shots[index].locked or shots[index].planned for index in self.film.stale)
+        assert all(shots[index].locked or shots[index].queued for index in self.film.stale)
         if alone:
             self.make_all()
             assert all(self.film.record.shots[index].locked for index in self.film.stale)
@@ -254,13 +284,13 @@ class EditMachine(RuleBasedStateMachine):
         film = self.film
         if film.record == self.checked or film.queue or film.running or not film.shots or film.stale:
             return
-        if any(take.changes or take.state == "cut" for take in film.record.takes()):
+        if any(take.changes or take.trim or take.state == "cut" for take in film.record.takes()):
             return  # a story has no way to say that
         self.checked = film.record
         story = film.story()
-        twin = Film.new(self.engine, story.global_caption, story.seed)
+        twin = Film.new(self.engine, story.global_caption, story.seed, context_policy=story.context_policy)
         for shot in story.shots:
-            twin.shot(shot.caption, shot.seconds, shot.seed).wait()
+            twin.add(shot).wait()
         np.testing.assert_array_equal(np.stack(list(twin.frames())), np.stack(list(film.frames())))
         twin.close()
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from shotstream.core.errors import InputError
+from shotstream.core.story import Shot, ShotChange
 from shotstream.film.film import Film
 
 
@@ -84,7 +85,7 @@ def test_a_copy_shows_the_same_pictures_stored_once(three, engine, tmp_path):
     np.testing.assert_array_equal(frames_of(remade(three)), script_makes(three))
     assert three.shots[2].chosen.seed == three.shots[1].chosen.seed
     planned = three.duplicate(three.shot("It eats.").shot)
-    assert (planned.state, planned.shot) == ("planned", 5)
+    assert (planned.state, planned.shot) == ("queued", 5)
 
 
 @pytest.mark.parametrize(
@@ -211,7 +212,7 @@ def test_what_cannot_be_is_refused_and_changes_nothing(three, command, said):
 
 
 def test_limits_of_a_film_are_told_before_it_is_too_late(three, monkeypatch):
-    monkeypatch.setattr("shotstream.film.commands.MAX_TAKES", 3)
+    monkeypatch.setattr("shotstream.film.record.commands.MAX_TAKES", 3)
     for command in (lambda: three.shot("x"), lambda: three.retake(0), lambda: three.duplicate(0)):
         with pytest.raises(InputError, match="at most 10000 shots and 3 takes"):
             command()
@@ -241,7 +242,7 @@ def test_a_running_take_that_is_undone_is_made_again_the_same(three):
     three.undo()
     assert three.running is None and len(three.shots) == 3
     three.redo()
-    assert take.state == "planned"
+    assert take.state == "queued"
     np.testing.assert_array_equal(take.wait().frames[:9], first)
     for gone in (lambda: three.delete(3), lambda: three.branch("x", 1), lambda: three.undo()):
         next(iter(three.retake(3)))
@@ -344,3 +345,173 @@ def test_clean_frees_what_only_undo_would_need(engine, tmp_path, kept):
         film.close()
         again = Film.reopen(engine, tmp_path / "fox")
         assert (again.record, again.repairs, again.undoable) == (film.record, (), "insert")
+
+
+def test_a_retake_under_other_words_and_longer_is_what_a_new_shot_of_them_would_be(three):
+    old = three.shots[1].chosen
+    take = three.retake(1, seed=5, caption="It eats.", seconds=1.3)
+    assert captions(three) == ["It walks.", "It sits.", "It sleeps."]  # until it is made
+    take.wait()
+    assert captions(three) == ["It walks.", "It eats.", "It sleeps."] and three.stale == (2,)
+    assert three.geometry.shot_seconds(len(take.record.block_frames)) == 1.3125
+    np.testing.assert_array_equal(frames_of(remade(three)), script_makes(three))
+    again = three.retake(1).wait()  # as the chosen one is
+    assert len(again.record.block_frames) == len(take.record.block_frames) and captions(three)[1] == "It eats."
+    three.choose(1, old)
+    assert captions(three)[1] == "It sits."
+    three.retake(1, caption="It sits.").wait()
+    np.testing.assert_array_equal(frames_of(remade(three)), script_makes(three))
+
+
+def test_what_is_planned_is_revised_and_undone(three, engine):
+    take = three.shot("It eats.")
+    three.revise(3, "It runs.", 0.5, 9)
+    assert (three.shots[3].caption, take.seed) == ("It runs.", 9)
+    three.undo()
+    assert three.shots[3].caption == "It eats." and take.seed != 9
+    three.redo()
+    assert three.undoable == "revise"
+    take.wait()
+    assert take.frame_count == 9 and engine.made[-1][0].prompt.endswith("It runs.")
+    np.testing.assert_array_equal(frames_of(three), script_makes(three))
+    with pytest.raises(InputError, match="retake it"):
+        three.revise(3, "It sits.")
+    running = three.shot("It sits.")
+    next(iter(running))
+    with pytest.raises(InputError, match="is being made"):
+        three.revise(4, "It walks.")
+
+
+def test_another_story_makes_all_that_is_made_stale_until_it_is_remade(three, engine, tmp_path):
+    story, pictures = three.global_caption, frames_of(three)
+    three.retell("A blue owl.")
+    assert three.stale == (0, 1, 2) and (frames_of(three) == pictures).all()
+    three.retell("A blue owl.")  # the same: nothing happens
+    three.undo()
+    assert (three.global_caption, three.stale, three.redoable) == (story, (), "retell")
+    three.redo()
+    three.remake(0).wait()
+    assert three.stale == (1, 2)
+    assert engine.made[-1][0].prompt.startswith("A blue owl.")
+    np.testing.assert_array_equal(frames_of(remade(three)), script_makes(three))
+    three.undo()
+    three.undo()
+    three.undo()
+    assert (three.global_caption, three.stale) == (story, ())  # and with the takes of then
+    np.testing.assert_array_equal(frames_of(three), pictures)
+    with pytest.raises(InputError):
+        three.retell("  ")
+
+
+def test_a_take_is_of_one_story_from_end_to_end(three, engine):
+    take = three.shot("It eats.")
+    blocks = iter(take)
+    next(blocks)
+    three.retell("A blue owl.")
+    list(blocks)
+    assert engine.made[-1][0].prompt.startswith("A red fox in a forest.")
+    assert 3 in three.stale
+
+
+def test_in_and_out_points_say_what_is_shown_and_nothing_is_stale(three, tmp_path):
+    whole, take = frames_of(three), three.shots[1].chosen
+    three.trim(take, 2, 7)
+    assert (len(take.frames), three.stale) == (9, ())
+    shown = np.concatenate([whole[:9], whole[11:16], whole[18:]])
+    np.testing.assert_array_equal(frames_of(three), shown)
+    three.save(tmp_path / "fox.film")
+    np.testing.assert_array_equal(frames_of(Film.reopen(three.engine, tmp_path / "fox.film")), shown)
+    for start, stop in ((0, 10), (3, 3), (5, 2), (-1, 4)):
+        with pytest.raises(InputError, match="has 9 frames and cannot be trimmed"):
+            three.trim(take, start, stop)
+    three.remake(1).wait()  # as long as before, so it begins and ends where that one did
+    assert list(three.record.shots[1].choice.shown) == list(range(2, 7))
+    three.undo()
+    three.trim(take)  # whole again
+    np.testing.assert_array_equal(frames_of(three), whole)
+    three.undo()
+    np.testing.assert_array_equal(frames_of(three), shown)
+    three.lock(1)
+    with pytest.raises(InputError, match="shot 1 is locked and cannot be trimmed"):
+        three.trim(take, 1)
+    with pytest.raises(InputError, match="not made yet and cannot be trimmed"):
+        three.trim(three.shot("It eats.", seconds=0.5), 1)
+
+
+def test_a_trimmed_take_whose_footage_is_lost_is_trimmed_again_once_it_is_made(engine, tmp_path):
+    folder = tmp_path / "film"
+    with Film.new(engine, "A red fox.", 7, folder) as film:
+        take = film.shot("It walks.", seconds=1.3).wait()
+        film.trim(take, 5, 18)
+        film.mark(take, 6, "wind")
+        before = frames_of(film)
+    (folder / film.record.shots[0].choice.video).write_bytes(b"gone")
+    with Film.reopen(engine, folder) as film:
+        list(film.play())
+        np.testing.assert_array_equal(frames_of(film), before)
+        assert [one.text for one in film.record.shots[0].choice.markers] == ["wind"]
+
+
+def test_markers_are_kept_by_frame_and_taken_away_by_writing_nothing(three):
+    take, record = three.shots[0].chosen, three.record
+    three.mark(take, 5, "wind\n picks up")
+    three.mark(take, 2, "a bell")
+    assert [(one.frame, one.text) for one in three.record.shots[0].choice.markers] == [
+        (2, "a bell"),
+        (5, "wind picks up"),
+    ]
+    three.mark(take, 2, " ")
+    three.mark(take, 5, "rain")
+    assert [(one.frame, one.text) for one in three.record.shots[0].choice.markers] == [(5, "rain")]
+    for frame, text, said in ((9, "x", "no frame 9 to mark"), (1, "x" * 81, "at most 80 characters, not 81")):
+        with pytest.raises(InputError, match=said):
+            three.mark(take, frame, text)
+    for _ in range(4):
+        three.undo()
+    assert three.record == record
+
+
+def test_another_context_policy_makes_stale_what_would_see_other_frames_and_is_undone(film):
+    for caption in ("In a cave.", "By the sea.", "By the sea.", "It eats.", "It sits.", "It runs.", "It naps."):
+        film.shot(caption, seconds=0.5).wait()
+    pictures = frames_of(film)
+    film.set_context_policy("retrieval")
+    assert (film.context_policy, film.stale) == ("retrieval", ())  # of six shots and fewer, all are seen either way
+    take = film.shot("Back in the cave.", seconds=0.5).wait()
+    assert film.shots[0].chosen.id in [seen.take for seen in take.record.saw]
+    film.set_context_policy("first-last")
+    assert film.stale == (3, 4, 5, 6, 7)  # and those of two shots and fewer
+    film.undo()
+    assert (film.context_policy, film.stale, film.redoable) == ("retrieval", (), "context_policy")
+    film.set_context_policy("retrieval")  # the same: nothing happens
+    film.set_context_policy(None)
+    assert (film.context_policy, film.undoable, film.stale) == (None, "context_policy", (7,))
+    np.testing.assert_array_equal(frames_of(film)[: len(pictures)], pictures)
+    with pytest.raises(InputError, match=r"context_policy must be one of dynamic, .*retrieval"):
+        film.set_context_policy("elephant")
+
+
+def test_a_context_policy_is_part_of_the_script_and_of_a_saved_film(engine, tmp_path):
+    film = Film.new(engine, "A red fox.", 7, context_policy="retrieval")
+    for caption in ("In a cave.", "By the sea.", "It eats."):
+        film.shot(caption, seconds=0.5).wait()
+    film.save(tmp_path / "fox.film")
+    again = Film.reopen(engine, tmp_path / "fox.film")
+    assert film.story().context_policy == again.story().context_policy == "retrieval" and again.stale == ()
+
+
+def test_a_shot_of_a_story_changes_in_the_middle_as_one_that_is_changed_while_it_runs(film, engine):
+    told = Shot(caption="It walks.", seconds=2.0625, seed=5, changes=(ShotChange(seconds=1.3125, caption="It sits."),))
+    take = film.add(told).wait()
+    twin = Film.new(engine, film.global_caption, film.seed)
+    live = twin.shot("It walks.", 2.0625, 5)
+    for block in live:
+        if block.index == 1:
+            live.change("It sits.")
+    np.testing.assert_array_equal(take.frames, live.frames)
+    assert film.story().shots[0] == twin.story().shots[0] == told
+    film.retake(0, seed=6).wait()
+    assert film.story().shots[0].changes == told.changes
+    with pytest.raises(InputError, match=r"shot 1: its changes must be .* it is 0.5625 s long"):
+        film.add(Shot(caption="It eats.", seconds=0.7, changes=(ShotChange(seconds=0.6, caption="It sits."),)))
+    assert len(film.shots) == 1

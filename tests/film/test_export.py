@@ -13,11 +13,13 @@ import pytest
 import srt
 from PIL import Image
 
+from shotstream.cli.main import main
 from shotstream.core.errors import InputError
+from shotstream.film.disk.archive import read_stored
 from shotstream.film.film import Film
-from shotstream.film.stored import read_stored
 from shotstream.film.timeline import timeline_of
 from shotstream.media.exports.formats import FORMATS
+from shotstream.media.exports.scene_clips import scene_clips
 from shotstream.media.story_file import read_story
 from shotstream.media.video import read_info
 
@@ -129,3 +131,58 @@ def test_a_film_file_is_readable_without_us(made: Film, tmp_path: Path) -> None:
     np.testing.assert_array_equal(np.stack(shown), np.stack([*made.frames()]))
     with Image.open(tmp_path / "out/storyboard.png") as board:
         assert board.format == "PNG" and board.height > 3 * 100
+
+
+def test_trimmed_shots_and_markers_in_timelines(made: Film, tmp_path: Path) -> None:
+    """The second shot was told otherwise from its frame 9 on; trimmed to 12, it was so from its beginning."""
+    first, second = (made.shots[index].chosen for index in (0, 1))
+    made.trim(first, 3, 20)
+    made.trim(second, 12, 30)
+    made.mark(second, 15, "rain begins")
+    made.mark(second, 32, "is not shown")
+    made.set_context_policy("first-last")
+    timeline = timeline_of(made.record, made.store, "fox")
+    assert [(shot.start, shot.frames) for shot in timeline.shots] == [(0, 17), (17, 18), (35, 9)]
+    np.testing.assert_array_equal(
+        np.concatenate([shot.read(None) for shot in timeline.shots]), np.stack([*made.frames()])
+    )
+    np.testing.assert_array_equal(timeline.shots[1].read([0, 17]), second.frames[[12, 29]])
+    assert [(one.frame, one.caption) for one in timeline.shots[1].prompts] == [(0, "It rains.")]
+    assert [(one.frame, one.text) for one in timeline.shots[1].notes] == [(3, "rain begins")]
+    story, told = made.story(), timeline.tags.story  # to make it again: whole takes, chosen context frames and all
+    assert told == story.model_copy(update={"shots": story.shots[:3]}) and told.context_policy == "first-last"
+    assert [(one.seconds, one.caption) for one in told.shots[1].changes or ()] == [(9 / 16, "It rains.")]
+    made.export(tmp_path / "fox.otio", force=True)
+    clip = list(otio.adapters.read_from_file(str(tmp_path / "fox.otio")).find_clips())[1]
+    assert [(one.name, one.marked_range.start_time.value) for one in clip.markers][-1] == ("rain begins", 3)
+    made.export(tmp_path / "fox.edl", force=True)
+    assert "* LOC: 00:00:01:12 GREEN   rain begins" in (tmp_path / "fox.edl").read_text()  # frame 20 of 16 a second
+
+
+def test_a_film_of_a_benchmarks_script_is_cut_into_its_clips(
+    film: Film, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    scenes = [
+        {"scene_num": 1, "video_prompts": ["It walks.", "It sits."], "cut": [True, False]},
+        {"scene_num": 4, "video_prompts": ["It sleeps."], "cut": [True]},
+    ]
+    script = tmp_path / "fox.json"
+    script.write_text(json.dumps({"story_overview": film.global_caption, "scenes": scenes}))
+    for shot in read_story(script).shots:
+        film.add(shot).wait()
+    clips = scene_clips(timeline_of(film.record, film.store, "fox"), script, tmp_path / "out")
+    assert [path.name for path in clips] == ["01_01.mp4", "01_02.mp4", "04_01.mp4"]
+    pixels = [piece.shots[0].read(None) for piece in clips.values()]
+    assert [len(one) for one in pixels] == [81, 84, 81]
+    np.testing.assert_array_equal(np.concatenate(pixels), np.stack([*film.frames()]))
+
+    film.save(tmp_path / "fox.film")
+    script.write_text(json.dumps({"story_name": "episode", "scenes": scenes}))
+    command = ["eval", "clips", str(tmp_path / "fox.film"), str(script), "-o", str(tmp_path / "out")]
+    assert main(command) == 0
+    files = [tmp_path / "out" / "episode" / f"{name}.mp4" for name in ("001_001", "001_002", "004_001")]
+    assert capfd.readouterr().out.splitlines() == [str(file) for file in files]
+    assert [read_info(file).frames for file in files] == [81, 84, 81]
+    assert main(command) == 2 and "001_001.mp4" in capfd.readouterr().err  # it is there
+    script.write_text(json.dumps({"scenes": [{"video_prompts": ["It eats."] * 3, "cut": [True] * 3}]}))
+    assert main(command) == 2 and "the film shows another prompt here" in capfd.readouterr().err

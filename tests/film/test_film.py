@@ -22,7 +22,7 @@ def shoot(film: Film, *captions: str) -> None:
 
 def test_nothing_runs_until_looked_at(film, engine):
     take = film.shot("It walks.")
-    assert (engine.made, take.state) == ([], "planned")
+    assert (engine.made, take.state) == ([], "queued")
     blocks = iter(take)
     assert engine.made == []
     first = next(blocks)
@@ -81,7 +81,7 @@ def test_a_take_that_failed_can_be_made_again_and_is_the_same(film, engine):
     take = film.shot("It walks.")
     with pytest.raises(RuntimeError, match="out of paint"):
         take.wait()
-    assert take.state == "planned"
+    assert take.state == "queued"
     engine.fail_at = None
     np.testing.assert_array_equal(take.wait().frames, expected)
 
@@ -145,7 +145,7 @@ def test_condition_frames_are_what_was_shown(film, engine):
         (1, "A red fox in a forest. It sits.", 21),
     ]
     for shot in past:
-        np.testing.assert_array_equal(shot.pictures([20, 3]), film.shots[shot.index].chosen.frames[[20, 3]])
+        np.testing.assert_array_equal(shot.read_frames([20, 3]), film.shots[shot.index].chosen.frames[[20, 3]])
     saw = film.shots[2].chosen.record.saw
     assert [(one.take, one.frame) for one in saw] == [(t, f) for t in (0, 1) for f in (0, 10, 20)]
 
@@ -180,7 +180,7 @@ def test_planned_takes_survive_saving(film, engine, tmp_path):
     film.shot("It walks.")
     film.save(tmp_path / "fox.film")
     again = Film.reopen(engine, tmp_path / "fox.film")
-    assert [take.state for take in again.shots[0].takes] == ["planned"]
+    assert [take.state for take in again.shots[0].takes] == ["queued"]
     np.testing.assert_array_equal(again.shots[0].takes[0].wait().frames, film.shots[0].takes[0].wait().frames)
 
 
@@ -188,8 +188,8 @@ def test_planned_takes_survive_saving(film, engine, tmp_path):
     ("command", "said"),
     [
         (lambda film: film.shot("  "), "shot 1: caption is blank"),
-        (lambda film: film.shot("x", seconds=float("nan")), "shot 1: seconds is nan; give 0.3 to 5.5"),
-        (lambda film: film.shot("x", seconds=9), "shot 1: seconds is 9"),
+        (lambda film: film.shot("x", seconds=float("nan")), "shot 1: seconds is nan; give 0.3 to 60"),
+        (lambda film: film.shot("x", seconds=90), "shot 1: seconds is 90"),
         (lambda film: film.shot("x", seed=-1), "shot 1: seed is -1"),
         (lambda film: film.retake(3), "there is no shot 3"),
         (lambda film: film.retake(-1), "there is no shot -1"),
@@ -216,3 +216,19 @@ def test_takes_live_on_disk_until_the_film_is_closed(film):
     assert [path.name for path in folder.iterdir()] == ["00000.mp4"]
     film.close()
     assert not folder.exists()
+
+
+def test_shots_are_numbered_in_the_form_the_model_reads(film, engine, monkeypatch):
+    monkeypatch.setattr(engine, "prompt", lambda story, caption, shot: f"{story}|{shot}|{caption}")
+    shoot(film, "It walks.", "It sits.")
+    take = film.shot("It runs.", seconds=2)
+    film.read_ahead("It sleeps.")
+    blocks = iter(take)
+    next(blocks)
+    take.change("It jumps.")
+    list(blocks)
+    story = film.global_caption
+    plan, past = engine.made[-1]
+    assert plan.prompt == f"{story}|2|It jumps."
+    assert [shot.prompt for shot in past] == [f"{story}|0|It walks.", f"{story}|1|It sits."]
+    assert engine.read[-1] == f"{story}|3|It sleeps."

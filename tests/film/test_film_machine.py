@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from shotstream.core.errors import InputError
-from shotstream.film.engine import Engine
 from shotstream.film.film import Film
-from shotstream.film.record import FilmRecord
-from shotstream.film.take import Take
+from shotstream.film.record.film_record import FilmRecord
+from shotstream.film.takes.engine import Engine
+from shotstream.film.takes.take import Take
 
 CAPTIONS = st.sampled_from(["It walks.", "It sits.", "It sleeps."])
 SEEDS = st.none() | st.integers(0, 3)
@@ -46,7 +46,7 @@ class FilmMachine(RuleBasedStateMachine):
         return [shot.index for shot in self.film.shots if shot.chosen is not None]
 
     def perhaps_make(self, take: Take, now: bool) -> None:
-        assert take.state == "planned"
+        assert take.state == "queued"
         if now and self.running is None and take.shot <= len(self.made):
             assert take.wait().state == "finished"
 
@@ -100,7 +100,7 @@ class FilmMachine(RuleBasedStateMachine):
     def choose(self, pick: int, which: int) -> None:
         shot = self.film.shots[pick % len(self.film.shots)]
         take = shot.takes[which % len(shot.takes)]
-        if take.state in ("planned", "running"):
+        if take.state in ("queued", "running"):
             with pytest.raises(InputError):
                 self.film.choose(shot.index, take)
         else:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import json
 import os
 import shutil
 import subprocess
@@ -15,12 +14,12 @@ import numpy as np
 import pytest
 
 from shotstream.core.errors import InputError, StorageError
-from shotstream.film import folder as film_folder
-from shotstream.film.events import Deleted
+from shotstream.film.disk import folder as film_folder
+from shotstream.film.disk.journal import scan
 from shotstream.film.film import Film
-from shotstream.film.history import History
-from shotstream.film.journal import scan
-from shotstream.film.record import FilmRecord
+from shotstream.film.record.events import Deleted
+from shotstream.film.record.film_record import FilmRecord
+from shotstream.film.record.history import History
 
 
 @pytest.fixture
@@ -181,7 +180,7 @@ def test_a_film_is_open_once(engine, fox):
         film.retake(0)
     again.retake(0)
     assert film_folder.open_here(fox)
-    code = "import sys; from shotstream.film.folder import FilmFolder, Path; FilmFolder.open(Path(sys.argv[1]))"
+    code = "import sys; from shotstream.film.disk.folder import FilmFolder, Path; FilmFolder.open(Path(sys.argv[1]))"
     other = subprocess.run([sys.executable, "-c", code, fox], capture_output=True, text=True, check=False)
     assert "the film is open in another program; close it there first" in other.stderr
     again.close()
@@ -191,45 +190,11 @@ def test_a_film_is_open_once(engine, fox):
 # older and later versions
 
 
-def as_version_1(folder: Path) -> FilmRecord:
-    """Turn a film into what version 1 kept in its folder."""
-    record = prefixes(folder)[-1]
-    data = record.model_dump(mode="json", exclude={"branch", "branch_name", "others"})
-    data["version"] = 1
-    for shot in data["shots"]:
-        del shot["locked"]
-        for take in shot["takes"]:
-            for key in ("blocks", "shows", "crc32"):
-                del take[key]
-    (folder / "film.json").write_text(json.dumps(data))
-    journal_of(folder).unlink()
-    return record
-
-
-def test_a_folder_of_version_1_is_moved_forward(engine, fox):
-    record = as_version_1(fox)
-    assert film_folder.holds_film(fox) and len(film_folder.peek(fox).shots) == 3
-    film = Film.reopen(engine, fox)
-    assert film.repairs == ("the film was kept by an older version; it has a journal now",)
-    assert film.record == record and not (fox / "film.json").exists()
-    film.close()
-    (fox / "film.json").write_text("{}")  # as if it had been stopped before it removed this
-    assert Film.reopen(engine, fox).record == record
-
-
-def test_a_folder_of_version_1_with_damaged_footage(engine, fox):
-    as_version_1(fox)
-    (fox / "takes" / "00002.mp4").write_bytes(b"no film")
-    film = Film.reopen(engine, fox)
-    assert "take 2 of shot 2 is missing or damaged" in film.repairs[1]
-    assert [take.id for take in film.queue] == [2]
-
-
 def test_a_journal_of_a_later_version_is_refused_and_left_alone(engine, fox):
     text = scan(journal_of(fox)).lines[0].replace(b'"version":2', b'"version":3')
     film_folder.Journal.create(journal_of(fox), text).close()
     data = journal_of(fox).read_bytes()
-    with pytest.raises(InputError, match="version 3, this program reads 1 to 2; update shotstream"):
+    with pytest.raises(InputError, match="version 3, this program reads 2; update shotstream"):
         Film.reopen(engine, fox)
     assert journal_of(fox).read_bytes() == data
 
@@ -247,7 +212,7 @@ class Moments:
         patch.setattr(os, "fsync", lambda handle: (self.copy(f"fsync {self._name(handle)}"), fsync(handle))[1])
         patch.setattr(os, "replace", lambda *paths: (self.copy("replace"), replace(*paths))[1])
         patch.setattr(os, "unlink", lambda *paths: (self.copy("unlink"), unlink(*paths))[1])
-        patch.setattr("shotstream.film.journal._write", self._write)
+        patch.setattr("shotstream.film.disk.journal._write", self._write)
 
     def _name(self, handle: int) -> str:
         return Path(os.readlink(f"/proc/self/fd/{handle}")).name if sys.platform == "linux" else ""

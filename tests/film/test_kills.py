@@ -17,14 +17,14 @@ import pytest
 from kill_rig import Nursery
 
 import shotstream
-from shotstream.film.cleaning import without_unchosen
 from shotstream.film.director import Director
-from shotstream.film.events import EVENT, Founded
+from shotstream.film.disk.folder import holds_film, peek
+from shotstream.film.disk.journal import scan
+from shotstream.film.disk.scratch import clean_scratch
 from shotstream.film.film import Film
-from shotstream.film.folder import holds_film, peek
-from shotstream.film.history import History
-from shotstream.film.journal import scan
-from shotstream.film.record import FilmRecord
+from shotstream.film.record.events import EVENT, Founded
+from shotstream.film.record.film_record import FilmRecord
+from shotstream.film.record.history import History, without_unchosen
 from shotstream.media.video import read_video
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
@@ -98,6 +98,16 @@ class Films:
                 self.check_film(Film.reopen(director, folder))
             shutil.rmtree(folder)
 
+    def check_nothing_is_left(self, director: Director) -> None:
+        """What was half-written goes when the same is written again, what lay in scratch folders at the next start."""
+        self.counts["halves left until then"] = len([*self.root.rglob("*.part"), *self.root.glob("shotstream-*")])
+        with Film.reopen(director, self.folder) as film:
+            film.save(self.root / "a.film")
+            film.export(self.root / "a.mp4", force=True)
+        clean_scratch(self.root)
+        assert not [*self.root.glob("*.part"), *self.root.glob("shotstream-*")]
+        assert not list(self.folder.rglob("*.part"))
+
 
 def directed_and_killed(times: int, nursery: Nursery, director: Director, root: Path, seed: int) -> Counter[str]:
     dice, films = random.Random(seed), Films(root)
@@ -107,6 +117,7 @@ def directed_and_killed(times: int, nursery: Nursery, director: Director, root: 
         films.counts["kills"] += 1
         films.counts["kills after something was acknowledged"] += bool(told)
     finish(Film.reopen(director, films.folder), director)
+    films.check_nothing_is_left(director)
     return films.counts
 
 

@@ -75,7 +75,7 @@ def test_a_shot_is_extended_while_it_runs_and_stays_that_long(film, engine):
             take.extend(9)
     assert take.blocks_made == 10 > film.geometry.max_blocks
     assert film.retake(0).wait().blocks_made == 10
-    assert film.story().shots[0].seconds == film.geometry.shot_seconds(film.geometry.max_blocks)
+    assert film.story().shots[0].seconds == film.geometry.shot_seconds(10)
     with pytest.raises(InputError, match="only a running take can be extended"):
         take.extend()
 
@@ -134,7 +134,7 @@ def test_planned_shots_are_removed_and_ids_are_never_used_again(film):
     for gone in (second, third, retake):
         with pytest.raises(InputError, match="no longer in the film"):
             film.remove(gone)
-    with pytest.raises(InputError, match="only a planned take"):
+    with pytest.raises(InputError, match="only a queued take"):
         film.remove(film.shots[0].takes[0])
 
 
@@ -156,7 +156,7 @@ def test_a_folder_has_everything_at_every_moment(engine, tmp_path):
     shutil.copytree(tmp_path / "fox", tmp_path / "crashed")  # what is on the disk at this moment
     again = Film.reopen(engine, tmp_path / "crashed")
     assert again.record == film.record
-    assert [take.state for take in again.queue] == ["planned"]
+    assert [take.state for take in again.queue] == ["queued"]
     np.testing.assert_array_equal(again.queue[0].wait().frames, running.wait().frames)
 
 
@@ -187,7 +187,7 @@ def test_what_cannot_be_written_down_did_not_happen(engine, tmp_path, monkeypatc
     film = Film.new(engine, "A red fox.", 7, tmp_path / "fox")
 
     with monkeypatch.context() as patch:
-        patch.setattr("shotstream.film.journal._write", full_after(20))
+        patch.setattr("shotstream.film.disk.journal._write", full_after(20))
         with pytest.raises(StorageError, match=r"journal\.jsonl: the disk is full; make room"):
             film.shot("It walks.")
     assert film.record.shots == ()
@@ -195,3 +195,21 @@ def test_what_cannot_be_written_down_did_not_happen(engine, tmp_path, monkeypatc
     film.close()
     again = Film.reopen(engine, tmp_path / "fox")
     assert (again.repairs, [shot.caption for shot in again.shots]) == ((), ["It sits."])
+
+
+def test_a_change_is_applied_at_a_named_frame(film):
+    take = film.shot("It walks.", seconds=2.8)  # blocks begin at frames 0, 9, 21 and 33
+    blocks = iter(take)
+    next(blocks)
+    take.change("It sits.", frame=30)
+    for frame, said in ((8, "is made already, up to 8"), (45, "has frames 0 to 44; there is no frame 45 to change at")):
+        with pytest.raises(InputError, match=said):
+            take.change("It sleeps.", frame=frame)
+    list(blocks)
+    assert [(change.block, change.caption) for change in take.record.changes] == [(2, "It sits.")]
+    again = film.remake(0).wait()
+    assert np.array_equal(again.frames, take.frames)
+    plain = film.retake(0, take.seed, caption="It walks.").wait()
+    assert np.array_equal(plain.frames[:21], take.frames[:21]) and not np.array_equal(
+        plain.frames[21:33], take.frames[21:33]
+    )

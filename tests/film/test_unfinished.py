@@ -13,7 +13,7 @@ import pytest
 import shotstream
 from shotstream.core.story import Story, make_story
 from shotstream.film.director import Director
-from shotstream.film.unfinished import KEPT, film_of
+from shotstream.film.render import KEPT, film_of
 
 
 @pytest.fixture
@@ -65,7 +65,9 @@ def test_what_cannot_be_gone_on_with_is_made_anew(director, story, own_cache) ->
 def test_two_at_once_do_not_meet(director, story, own_cache) -> None:
     interrupted(director, story, 1)
     [folder] = waiting(own_cache)
-    code = "import sys; from shotstream.film.folder import FilmFolder, Path; f = FilmFolder.open(Path(sys.argv[1])); "
+    code = (
+        "import sys; from shotstream.film.disk.folder import FilmFolder, Path; f = FilmFolder.open(Path(sys.argv[1])); "
+    )
     code += "print('open', flush=True); sys.stdin.read()"
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
     with subprocess.Popen([sys.executable, "-c", code, folder], **pipes) as process:

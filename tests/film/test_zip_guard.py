@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shotstream.core.errors import InputError, StorageError
-from shotstream.film.zip_guard import GRACE, copy_entry, opened_zip, read_entry
+from shotstream.film.disk.archive import GRACE, copy_entry, opened_zip, read_entry
 
 MOST = 20
 

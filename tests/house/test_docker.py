@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import tomllib
 
 import typer
 from sources import ROOT
@@ -26,12 +27,29 @@ def test_the_rules_of_thumb() -> None:
     names = [name for name, _ in instructions()]
     assert names[0] == "FROM" and set(names) <= {*INSTALLING, *RUNNING}
     said = dict(instructions())
-    assert re.fullmatch(r"[\w./]+:[\w.-]+", said["FROM"]) and not said["FROM"].endswith(":latest")
+    assert re.fullmatch(r"[\w./]+:[\w.-]+@sha256:[0-9a-f]{64}", said["FROM"]) and ":latest" not in said["FROM"]
     assert said["USER"] != "root" and names.index("USER") < names.index("ENTRYPOINT")
     for name, rest in instructions():
         if name == "RUN" and "pip install" in rest:
             assert "--constraint constraints.txt" in rest
         assert "TOKEN" not in rest.upper() or name in ("CMD",)
+
+
+def test_what_the_image_installs_is_pinned_by_hash() -> None:
+    """All that the studio needs, in the versions of constraints.txt; only the build backend's may be others."""
+    lines = [line for line in (ROOT / "image-requirements.txt").read_text().splitlines() if not line.startswith("#")]
+    pinned = {}
+    for line in lines:
+        found = re.fullmatch(r"([a-z0-9-]+)==([\w.]+)(?:\+cpu)? --hash=sha256:[0-9a-f]{64}", line)
+        assert found, line
+        pinned[found[1]] = found[2]
+    constraints = dict(re.findall(r"^([\w.-]+)==(\S+)$", (ROOT / "constraints.txt").read_text(), re.MULTILINE))
+    versions = {name.lower().replace("_", "-").replace(".", "-"): version for name, version in constraints.items()}
+    building = {"hatchling", "packaging", "pathspec", "pluggy", "trove-classifiers"}
+    assert {name: version for name, version in pinned.items() if versions.get(name) != version}.keys() <= building
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    for need in (*project["dependencies"], *project["optional-dependencies"]["studio"]):
+        assert re.match(r"[\w-]+", need)[0] in pinned
 
 
 def test_what_is_copied_is_there_and_not_ignored() -> None:

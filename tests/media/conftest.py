@@ -7,10 +7,10 @@ import pytest
 from PIL import Image
 
 from shotstream.core.story import Shot, Story
-from shotstream.media.h264 import Picture
+from shotstream.media.h264 import VideoFormat
 from shotstream.media.provenance import FilmTags
 
-PICTURE = Picture(width=96, height=64, fps=16)
+VIDEO = VideoFormat(width=96, height=64, fps=16)
 CAPTIONS = ("Wide shot. The fox — it walks.", "Close-up.\nThe fox waves.")
 LENGTHS = (9, 21)
 
@@ -18,13 +18,13 @@ LENGTHS = (9, 21)
 def clip(frames: int, seed: int) -> np.ndarray:
     """A soft pattern that slides to the right, uint8 [frames, height, width, 3]."""
     blobs = np.random.default_rng(seed).integers(70, 190, (4, 6, 3), dtype=np.uint8)
-    still = np.asarray(Image.fromarray(blobs).resize((PICTURE.width, PICTURE.height), Image.Resampling.BICUBIC))
+    still = np.asarray(Image.fromarray(blobs).resize((VIDEO.width, VIDEO.height), Image.Resampling.BICUBIC))
     return np.stack([np.roll(still, frame, axis=1) for frame in range(frames)])
 
 
 @pytest.fixture
-def picture() -> Picture:
-    return PICTURE
+def video() -> VideoFormat:
+    return VIDEO
 
 
 @pytest.fixture

@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 
 from shotstream.core.errors import InputError, StorageError
-from shotstream.media.h264 import Picture
+from shotstream.media.film_paths import only_writer, shots_left
+from shotstream.media.h264 import VideoFormat
 from shotstream.media.mp4 import write_film
 from shotstream.media.provenance import SOURCE_TYPE, XMP_BOX, FilmTags
 from shotstream.media.video import iterate_frames, read_info, read_video
@@ -23,8 +24,8 @@ from shotstream.media.video import iterate_frames, read_info, read_video
 Shots = list[tuple[str, np.ndarray]]
 
 
-def write(path: Path, picture: Picture, tags: FilmTags, shots: Shots) -> Path:
-    with write_film(path, picture, tags) as film:
+def write(path: Path, video: VideoFormat, tags: FilmTags, shots: Shots) -> Path:
+    with write_film(path, video, tags) as film:
         for caption, frames in shots:
             film.add_shot(caption, frames)
     return path
@@ -35,8 +36,8 @@ def psnr(one: np.ndarray, other: np.ndarray) -> float:
 
 
 @pytest.fixture
-def film(tmp_path: Path, picture: Picture, tags: FilmTags, shots: Shots) -> Path:
-    return write(tmp_path / "fox.mp4", picture, tags, shots)
+def film(tmp_path: Path, video: VideoFormat, tags: FilmTags, shots: Shots) -> Path:
+    return write(tmp_path / "fox.mp4", video, tags, shots)
 
 
 def test_frames_survive(film: Path, shots: Shots) -> None:
@@ -112,18 +113,18 @@ def test_boxes_index_first_and_the_iptc_mark_last(film: Path) -> None:
 
 
 def test_the_same_film_is_the_same_bytes(
-    tmp_path: Path, film: Path, picture: Picture, tags: FilmTags, shots: Shots
+    tmp_path: Path, film: Path, video: VideoFormat, tags: FilmTags, shots: Shots
 ) -> None:
-    assert write(tmp_path / "again.mp4", picture, tags, shots).read_bytes() == film.read_bytes()
+    assert write(tmp_path / "again.mp4", video, tags, shots).read_bytes() == film.read_bytes()
 
 
 @pytest.mark.parametrize("fault", [KeyboardInterrupt, RuntimeError])
 @pytest.mark.parametrize("keep", [False, True])
 def test_interrupted(
-    tmp_path: Path, picture: Picture, tags: FilmTags, shots: Shots, keep: bool, fault: type[BaseException]
+    tmp_path: Path, video: VideoFormat, tags: FilmTags, shots: Shots, keep: bool, fault: type[BaseException]
 ) -> None:
     path = tmp_path / "fox.mp4"
-    with pytest.raises(fault), write_film(path, picture, tags, keep_shots=keep) as film:
+    with pytest.raises(fault), write_film(path, video, tags, keep_shots=keep) as film:
         film.add_shot(*shots[0])
         raise fault
     assert [found.name for found in tmp_path.iterdir()] == (["fox.mp4"] if keep else [])
@@ -132,24 +133,24 @@ def test_interrupted(
         assert len(read_info(path).chapters) == 1
 
 
-def test_interrupted_before_the_first_shot_nothing_is_kept(tmp_path: Path, picture: Picture, tags: FilmTags) -> None:
-    with pytest.raises(KeyboardInterrupt), write_film(tmp_path / "a.mp4", picture, tags, keep_shots=True):
+def test_interrupted_before_the_first_shot_nothing_is_kept(tmp_path: Path, video: VideoFormat, tags: FilmTags) -> None:
+    with pytest.raises(KeyboardInterrupt), write_film(tmp_path / "a.mp4", video, tags, keep_shots=True):
         raise KeyboardInterrupt
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_cannot_be_written(tmp_path: Path, tags: FilmTags, picture: Picture) -> None:
+def test_what_cannot_be_written(tmp_path: Path, tags: FilmTags, video: VideoFormat) -> None:
     with (
         pytest.raises(InputError, match="even sizes"),
-        write_film(tmp_path / "a.mp4", Picture(width=95, height=64, fps=16), tags),
+        write_film(tmp_path / "a.mp4", VideoFormat(width=95, height=64, fps=16), tags),
     ):
         pass
     with (
         pytest.raises(StorageError, match="folder does not exist"),
-        write_film(tmp_path / "no" / "a.mp4", picture, tags),
+        write_film(tmp_path / "no" / "a.mp4", video, tags),
     ):
         pass
-    with pytest.raises(ValueError, match="uint8"), write_film(tmp_path / "a.mp4", picture, tags) as film:
+    with pytest.raises(ValueError, match="uint8"), write_film(tmp_path / "a.mp4", video, tags) as film:
         film.add_shot("x", np.zeros((9, 64, 95, 3), np.uint8))
 
 
@@ -159,7 +160,8 @@ from pathlib import Path
 import numpy as np
 from shotstream.core.errors import StorageError
 from shotstream.core.story import Shot, Story
-from shotstream.media.h264 import Picture
+from shotstream.media.film_paths import only_writer, shots_left
+from shotstream.media.h264 import VideoFormat
 from shotstream.media.mp4 import write_film
 from shotstream.media.provenance import FilmTags
 story = Story(global_caption="g", shots=(Shot(caption="c"),))
@@ -167,7 +169,7 @@ tags = FilmTags(title="t", story=story, seed=0, model="m", model_version="1")
 noise = np.random.default_rng(0).integers(0, 256, (33, 64, 96, 3), dtype=np.uint8)
 resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
 try:
-    with write_film(Path(sys.argv[1]), Picture(width=96, height=64, fps=16), tags, keep_shots=True) as film:
+    with write_film(Path(sys.argv[1]), VideoFormat(width=96, height=64, fps=16), tags, keep_shots=True) as film:
         film.add_shot("noise", noise)
         film.add_shot("noise", noise)
 except StorageError as fault:
@@ -193,3 +195,30 @@ def test_what_is_no_video(tmp_path: Path, film: Path) -> None:
     with pytest.raises(InputError, match="fewer frames"):
         read_video(film, 20, 40)
     assert read_info(film).tags is not None
+
+
+def test_one_film_has_one_writer(tmp_path: Path) -> None:
+    """Whatever the name it is called by; another process is refused at once, and may come in afterwards."""
+    film = tmp_path / "a.mp4"
+    (tmp_path / "link.mp4").symlink_to(film)
+    code = "import sys; from pathlib import Path; from shotstream.media.film_paths import only_writer\n"
+    code += "with only_writer(Path(sys.argv[1])): print('in')"
+    with only_writer(film):
+        for name in (film, tmp_path / "link.mp4", tmp_path / ".." / tmp_path.name / "a.mp4"):
+            ran = subprocess.run([sys.executable, "-c", code, str(name)], capture_output=True, text=True)
+            assert ran.returncode == 1 and "another program is making this film" in ran.stderr
+        with pytest.raises(InputError, match=r"a\.mp4: another program"), only_writer(film):
+            pass
+        with only_writer(tmp_path / "b.mp4"):
+            pass
+    assert subprocess.run([sys.executable, "-c", code, str(film)], capture_output=True, text=True).stdout == "in\n"
+
+
+def test_what_an_interrupted_render_kept_is_known(
+    tmp_path: Path, video: VideoFormat, tags: FilmTags, shots: Shots
+) -> None:
+    whole, half = write(tmp_path / "a.mp4", video, tags, shots), write(tmp_path / "b.mp4", video, tags, shots[:1])
+    other = tags.story.model_copy(update={"seed": 8})
+    (tmp_path / "c.mp4").write_text("mine")
+    assert [shots_left(film, tags.story) for film in (whole, half, tmp_path / "c.mp4")] == [0, 1, 0]
+    assert shots_left(half, other) == 0

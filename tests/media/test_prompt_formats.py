@@ -19,7 +19,7 @@ TAGGED = """[global caption] A painter, [character1], in a bright studio. This s
 [shot cut] Close-up of her hand.
 [shot cut] A wide shot: she steps back."""
 PARTS = "A fox runs[2s] | It sits, static camera [2.5s#] | Night; no, dusk[1s#]"
-ROPE = "A fox runs[2s] | It sits, static camera [2.5s#] | Night falls[10s#] ; run | sit | sleep"
+ROPE = "A fox runs[2s] | It sits, static camera [2.5s#] | Night falls[100s#] ; run | sit | sleep"
 LONGLIVE = '{"prompts": ["A fox runs.", "It sits."]}'
 
 # text, the name of its file, the beginning of the error
@@ -60,7 +60,7 @@ FAULTS = {
     "holocine too short": (
         '{"global_caption": "g", "shot_captions": ["a", "b"],\n"shot_cut_frames":\n[2]}',
         "h.json",
-        "h.json, line 3: shots[0].seconds is 0.125; give 0.3 to 5.5",
+        "h.json, line 3: shots[0].seconds is 0.125; give 0.3 to 60",
     ),
     "holocine frames": (
         '{"global_caption": "g", "shot_captions": ["a"],\n"num_frames": "x"}',
@@ -81,7 +81,28 @@ FAULTS = {
     "rope without length": ("A fox[2s] | it sits", "r.txt", "r.txt, line 1: part 1 does not say how long it lasts"),
     "rope semicolons": (f"{ROPE}; more", "r.txt", "r.txt, line 1: two semicolons"),
     "rope blank": ("\nA fox[2s] | [2s#]", "r.txt", "r.txt, line 2: shots[1].caption is blank"),
-    "rope too short": ("A fox[0.1s]", "r.txt", "r.txt, line 1: shots[0].seconds is 0.1; give 0.3 to 5.5"),
+    "rope too short": ("A fox[0.1s]", "r.txt", "r.txt, line 1: shots[0].seconds is 0.1; give 0.3 to 60"),
+    "scenes no list": ('{"story_overview": "o",\n"scenes": {}}', "s.json", "s.json, line 2: scenes must be a list"),
+    "scenes cuts": (
+        '{"scenes": [\n{"video_prompts": ["a", "b"], "cut": [true]}]}',
+        "s.json",
+        "s.json, line 2: scene 1: cut must be a list of true or false, one per prompt",
+    ),
+    "scenes a number": (
+        '{"scenes": [{"video_prompts": [3], "cut": [true]}]}',
+        "s.json",
+        "s.json, line 1: scene 1: video_",
+    ),
+    "scenes without cut": (
+        '{"scenes": [{"video_prompts": ["a"], "cut": ["False"]}]}',
+        "s.json",
+        "s.json, line 1: the first prompt of all must begin with a cut",
+    ),
+    "scenes blank": (
+        '{"scenes": [{"cut": [true, false], "video_prompts": ["a",\n" "]}]}',
+        "s.json",
+        "s.json, line 2: shots[0].changes[0].caption is blank",
+    ),
     "rope semicolon in a caption": (PARTS, "r.txt", "r.txt, line 1: part 2 does not say how long it lasts"),
 }
 
@@ -111,12 +132,12 @@ def test_holocine_as_text() -> None:
 
 def test_holocine_as_the_scripts_arguments() -> None:
     told: list[str] = []
-    cuts = {"num_frames": 241, "shot_cut_frames": [37, 73]}
+    cuts = {"num_frames": 1241, "shot_cut_frames": [37, 73]}
     from_prompt = parse_story(json.dumps({"prompt": TAGGED, **cuts}), "h.json", tell=told.append)
     by_name = {"global_caption": from_prompt.global_caption, "shot_captions": captions(from_prompt)}
     assert parse_story(json.dumps({**by_name, **cuts}), "h.json") == from_prompt
     assert [shot.seconds for shot in from_prompt.shots] == [37 / 16, 36 / 16, MAX_SECONDS]
-    assert told == ["h.json, line 1: shot 2 asks for 10.5 s; a shot here is at most 5.5 s"]
+    assert told == ["h.json, line 1: shot 2 asks for 73 s; a shot here is at most 60 s"]
     evenly = parse_story(json.dumps({**by_name, "num_frames": 96, "seed": 3}), "h.json")
     assert ([shot.seconds for shot in evenly.shots], evenly.seed) == ([2.0, 2.0, 2.0], 3)
     assert [shot.seconds for shot in parse_story(json.dumps(by_name)).shots] == [None] * 3
@@ -135,7 +156,7 @@ def test_longlive_one_line_of_many(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"there is no story on line 2; it holds 2"):
         read_story(f"{path}:2")
     (tmp_path / "one.yaml").write_text("global_caption: g\nshots: [{caption: c}]\n")
-    with pytest.raises(InputError, match=r"holds one story, not one per line; leave :1 away"):
+    with pytest.raises(InputError, match=r"holds one story, not one per line; leave out :1"):
         read_story(f"{tmp_path / 'one.yaml'}:1")
 
 
@@ -144,12 +165,12 @@ def test_longlive_2_is_a_folder(tmp_path: Path) -> None:
         (tmp_path / f"{number}.json").write_text(json.dumps({"caption": caption, "refers": []}))
     told: list[str] = []
     assert [shot.seconds for shot in read_story(tmp_path, told.append).shots] == [None] * 3
-    (tmp_path / "shot_durations.txt").write_text("2 1, 12\n")
+    (tmp_path / "shot_durations.txt").write_text("2 1, 48\n")
     (tmp_path / "global.json").write_text('{"caption": "A laboratory."}')
     story = read_story(tmp_path, told.append)
     assert (story.global_caption, captions(story)) == ("A laboratory.", ["A robot.", "Its hand.", "The door."])
-    assert [shot.seconds for shot in story.shots] == pytest.approx([8 / 3, 4 / 3, 5.5])
-    assert "shot 2 asks for 16 s" in told[-1]
+    assert [shot.seconds for shot in story.shots] == pytest.approx([8 / 3, 4 / 3, 60])
+    assert "shot 2 asks for 64 s" in told[-1]
 
 
 @pytest.mark.parametrize(
@@ -177,11 +198,11 @@ def test_infinity_rope() -> None:
     told: list[str] = []
     story = parse_story(ROPE, "r.txt", tell=told.append)
     assert captions(story) == ["A fox runs", "It sits, static camera", "Night falls"]
-    assert [shot.seconds for shot in story.shots] == [2.0, 2.5, 5.5]
+    assert [shot.seconds for shot in story.shots] == [2.0, 2.5, 60.0]
     assert told == [
         "r.txt, line 1: the subtitles are left out",
         "r.txt, line 1: no global caption; 'This scene contains 3 shots.' stands in for it",
-        "r.txt, line 1: shot 2 asks for 10 s; a shot here is at most 5.5 s",
+        "r.txt, line 1: shot 2 asks for 100 s; a shot here is at most 60 s",
     ]
     told.clear()
     parse_story("a[1s] | b[2s] | c[2s#] | d[1s]", "r.txt", tell=told.append)
@@ -254,3 +275,27 @@ def test_whatever_is_in_a_file_is_a_story_or_one_clear_line(data: bytes, tmp_pat
             read_story(source)
         except ShotStreamError as fault:
             assert "\n" not in str(fault)
+
+
+def test_scenes_of_st_bench_and_entity_bench_go_on_in_mid_shot_where_there_is_no_cut() -> None:
+    scenes = [
+        {"scene_num": 1, "video_prompts": ["A fox runs.", "It sits."], "cut": ["True", "False"]},
+        {"scene_num": 2, "video_prompts": ["It sleeps.", "Night.", "A bear."], "cut": [False, True, True]},
+    ]
+    script = {"story_overview": "A fox.", "scenes": scenes, "entity_schedule": {}, "_num_shots": 5}
+    story = parse_story(json.dumps(script), "s.json")
+    assert story.global_caption == "A fox." and captions(story) == ["A fox runs.", "Night.", "A bear."]
+    assert [(one.seconds, one.caption) for one in story.shots[0].changes or ()] == [
+        (81 / 16, "It sits."),
+        (165 / 16, "It sleeps."),
+    ]
+    assert [shot.seconds for shot in story.shots] == [249 / 16, 81 / 16, 81 / 16] and story.shots[1].changes is None
+
+
+def test_a_scene_that_never_cuts_is_cut_where_a_shot_ends_and_that_is_said() -> None:
+    told: list[str] = []
+    scene = {"video_prompts": [f"It walks {number}." for number in range(30)], "cut": [True] + [False] * 29}
+    story = parse_story(json.dumps({"story_overview": "A fox.", "scenes": [scene]}), "s.json", tell=told.append)
+    assert [1 + len(shot.changes or ()) for shot in story.shots] == [11, 11, 8]
+    assert len(told) == 2 and "longer than 60 s; there is a cut here" in told[0]
+    assert all(shot.seconds is not None and shot.seconds <= MAX_SECONDS for shot in story.shots)

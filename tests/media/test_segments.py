@@ -9,15 +9,14 @@ import av
 import numpy as np
 import pytest
 
-from shotstream.media.h264 import Picture
-from shotstream.media.segments import segment
+from shotstream.media.h264 import VideoFormat, segment
 
-PICTURE = Picture(width=96, height=64, fps=16)
+VIDEO = VideoFormat(width=96, height=64, fps=16)
 
 
 def frames(count: int, seed: int = 0) -> np.ndarray:
     """A square that moves over a ground."""
-    pixels = np.full((count, PICTURE.height, PICTURE.width, 3), 40 + 60 * seed, np.uint8)
+    pixels = np.full((count, VIDEO.height, VIDEO.width, 3), 40 + 60 * seed, np.uint8)
     for index in range(count):
         pixels[index, 20:40, 4 + 3 * index : 24 + 3 * index] = (220, 60, 30)
     return pixels
@@ -25,13 +24,13 @@ def frames(count: int, seed: int = 0) -> np.ndarray:
 
 def test_a_segment_stands_alone() -> None:
     truth = frames(9)
-    made = segment(truth, PICTURE)
+    made = segment(truth, VIDEO)
     with av.open(io.BytesIO(made.data)) as container:
         stream = container.streams.video[0]
         read = list(container.decode(stream))
-        assert (stream.codec_context.width, stream.codec_context.height) == (PICTURE.width, PICTURE.height)
+        assert (stream.codec_context.width, stream.codec_context.height) == (VIDEO.width, VIDEO.height)
     assert read[0].key_frame
-    assert [float(frame.time) for frame in read] == pytest.approx([index / PICTURE.fps for index in range(9)])
+    assert [float(frame.time) for frame in read] == pytest.approx([index / VIDEO.fps for index in range(9)])
     error = np.stack([frame.to_ndarray(format="rgb24") for frame in read]).astype(float) - truth
     assert np.abs(error).mean() < 3
     assert re.fullmatch(r'video/mp4; codecs="avc1\.6400[0-9a-f]{2}"', made.mime)  # high profile
@@ -39,5 +38,5 @@ def test_a_segment_stands_alone() -> None:
 
 
 def test_one_frame_is_a_segment_too() -> None:
-    with av.open(io.BytesIO(segment(frames(1), PICTURE).data)) as container:
+    with av.open(io.BytesIO(segment(frames(1), VIDEO).data)) as container:
         assert len(list(container.decode(video=0))) == 1

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from shotstream.core.errors import InputError, ShotStreamError, StorageError
 from shotstream.core.story import Shot, Story
+from shotstream.media.located import MAX_BYTES
 from shotstream.media.story_file import parse_story, read_story
-from shotstream.media.text_file import MAX_BYTES
 
 EXAMPLES = sorted(
     path for path in (Path(__file__).parents[2] / "examples").iterdir() if path.suffix in (".yaml", ".json")
@@ -25,8 +25,8 @@ ONE = HEAD + "shots:\n- caption: It walks.\n"
 
 FAULTS = {
     "empty": ("  \n", "s: is empty"),
-    "a list": ("- a\n", "s, line 1: a story is a mapping"),
-    "a word": ("fox", "s, line 1: a story is a mapping"),
+    "a list": ("- 1\n- 2\n", "s: is a list that is no story; give global_caption and shots"),
+    "a word": ("fox\n", "s: is no story; give global_caption and shots (YAML or JSON), lines such as"),
     "no captions": ("seed: 3\n", "s, line 1: global_caption is missing"),
     "no shots": (HEAD, "s, line 1: shots is missing"),
     "null shots": (HEAD + "shots:\n", "s, line 2: shots is empty"),
@@ -44,9 +44,9 @@ FAULTS = {
     "merge key": (ONE + "<<: {seed: 1}\n", "s, line 4: unknown key '<<'; known keys:"),
     "key twice": (ONE + "  caption: x\n", 's, line 4: "caption" is given twice'),
     "key a list": ("[a]: 1\n", "s, line 1: a key must be one word"),
-    "zero": (ONE + "  seconds: 0\n", "s, line 4: shots[0].seconds is 0; give 0.3 to 5.5"),
-    "negative": (ONE + "  seconds: -2.0\n", "s, line 4: shots[0].seconds is -2.0; give 0.3 to 5.5"),
-    "not a number": (ONE + "  seconds: .nan\n", "s, line 4: shots[0].seconds is nan; give 0.3 to 5.5"),
+    "zero": (ONE + "  seconds: 0\n", "s, line 4: shots[0].seconds is 0; give 0.3 to 60"),
+    "negative": (ONE + "  seconds: -2.0\n", "s, line 4: shots[0].seconds is -2.0; give 0.3 to 60"),
+    "not a number": (ONE + "  seconds: .nan\n", "s, line 4: shots[0].seconds is nan; give 0.3 to 60"),
     "infinite": (ONE + "  seconds: .inf\n", "s, line 4: shots[0].seconds is inf"),
     "huge": (ONE + "  seconds: 1" + "0" * 400 + "\n", "s, line 4: shots[0].seconds is a huge number"),
     "too many digits": (ONE + "  seconds: 1" + "0" * 9000 + "\n", "s, line 4: 1000"),
@@ -58,8 +58,33 @@ FAULTS = {
     "alias": ("global_caption: x\nshots: *a\n", "s, line 2: YAML anchors and aliases"),
     "two documents": (ONE + "---\n" + ONE, "s, line 4: a second YAML document"),
     "deep": ("a: " + "[" * 1000, "s, line 1: nested more than 8 deep"),
-    "not YAML": ("global_caption: [a\nb: c\n", "s, line 2: not valid YAML"),
-    "tab": ("global_caption: a\n\tseed: 1\n", "s, line 2: not valid YAML"),
+    "not YAML": ("global_caption: [a\nb: c\n", "s, line 1: begins its text with '[', which means something in YAML"),
+    "tab": ("global_caption: a\n\tseed: 1\n", "s, line 2: is indented by a tab; use spaces"),
+    "colon": ("global_caption: Night: a fox\n", "s, line 1: holds a colon inside its text; put the text in quotes"),
+    "colon in a shot": (HEAD + "shots:\n- caption: Wide: a fox\n", "s, line 3: holds a colon inside its text"),
+    "no space": ("global_caption:A fox\nshots:\n- caption: x\n", "s, line 1: has no space behind its colon"),
+    "sign": ("global_caption: @fox\n", "s, line 1: begins its text with '@', which means something in YAML"),
+    "backtick": ("global_caption: `fox`\n", "s, line 1: begins its text with '`'"),
+    "apostrophe": ("global_caption: 'it's a fox'\n", "s, line 1: holds an apostrophe inside single quotes"),
+    "quotes in quotes": ('global_caption: "a "red" fox"\n', "s, line 1: holds double quotes inside double quotes"),
+    "open quotes": ('global_caption: "A fox\nshots: []\n', "s, line 1: the quotes that begin here are not closed"),
+    "crooked": (HEAD + "shots:\n - caption: x\n  - caption: y\n", "s, line 4: is not indented like the lines"),
+    "text that goes on": ("global_caption: >\nA fox\nshots: []\n", "s, line 3: is no `key: value`"),
+    "misspelt": ("global_captoin: x\nshots:\n- caption: y\n", "s, line 1: unknown key 'global_captoin'; did you mean"),
+    "camel case": ("globalCaption: x\nshots: []\n", "s, line 1: unknown key 'globalCaption'; did you mean"),
+    "duration": (ONE + "  duration: 3\n", "s, line 4: unknown key 'duration'; did you mean 'seconds'?"),
+    "prompt": (HEAD + "shots:\n- prompt: x\n", "s, line 3: unknown key 'prompt'; did you mean 'caption'?"),
+    "scenes": (HEAD + "scenes:\n- caption: x\n", "s, line 2: unknown key 'scenes'; did you mean 'shots'?"),
+    "curly quotes": ("global_caption: “Night: a fox”\n", "s, line 1: stands in curly quotes"),
+    "JSON apostrophes": ("{'seed': 1}", "s, line 1: not valid JSON (text stands in straight double quotes"),
+    "JSON curly": ("{“seed”: 1}", "s, line 1: not valid JSON (text stands in straight double quotes"),
+    "lost words": (
+        "global_caption: A fox #3 in\n  the snow\nshots: []\n",
+        "s, line 1: what stands behind '#3' is a comment",
+    ),
+    "base eight": (ONE + "seed: 010\n", "s, line 4: 010 begins with a zero; leave the zero out"),
+    "fenced": ("Here:\n```yaml\nseed: x\n```\n", "s, line 3: seed must be a number"),
+    "JSON comment": ('{\n// who\n"seed": 1}', "s, line 2: not valid JSON (it holds no comments"),
     "control character": ("global_caption: a\nseed: \x07\n", "s, line 2: holds a control character"),
     "not JSON": ('{"global_caption": "x",\n"shots": [}', "s, line 2: not valid JSON"),
     "JSON comma": ('{"global_caption": "x",\n"seed": 1,\n}', "s, line 2: not valid JSON (a comma too many)"),
@@ -125,6 +150,23 @@ def test_the_reference_layout_keeps_every_caption() -> None:
     assert parse_story(yaml.safe_dump(data)) == found
 
 
+def test_an_answer_of_a_chat_program_is_read_between_its_fences() -> None:
+    expected = parse_story(ONE)
+    assert parse_story(f"Here is your story:\r\n\r\n```yaml\r\n{ONE}```\r\nEnjoy!") == expected
+    assert parse_story(f"```json\n{expected.model_dump_json()}\n```", "s.txt") == expected
+
+
+def test_comments_are_comments() -> None:
+    text = "# ours\nglobal_caption: A fox. # who\nseed: 7 #optional\nshots: #todo\n"
+    text += "- caption: '#1 walks' #x\n- caption: C#4 #\n"
+    found = parse_story(text)
+    assert (found.global_caption, found.seed, [one.caption for one in found.shots]) == (
+        "A fox.",
+        7,
+        ["#1 walks", "C#4"],
+    )
+
+
 def test_a_date_stays_text() -> None:
     assert parse_story("global_caption: 2024-01-01\nshots: [{caption: c}]").global_caption == "2024-01-01"
 
@@ -136,7 +178,7 @@ def test_files(tmp_path: Path) -> None:
     for data, said in (
         (b"global_caption: ok\nseed: \xff\xfe", ", line 2: is not UTF-8"),
         (b"\x89PNG\r\n\x1a\n\x00\x00", "not a text file"),
-        (ONE.encode("utf-16"), "not a text file"),
+        (ONE.encode("utf-16"), "is UTF-16"),
         (b"#" * (MAX_BYTES + 1), "larger than 512 KiB"),
         (b"", "is empty"),
     ):
@@ -162,6 +204,12 @@ def test_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
         read_story("-")
 
 
+def test_a_closed_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", None)
+    with pytest.raises(InputError, match="standard input is closed"):
+        read_story("-")
+
+
 @settings(max_examples=150, deadline=None)
 @given(
     st.text(max_size=80)
@@ -174,3 +222,22 @@ def test_whatever_comes_is_a_story_or_one_clear_line(text: str) -> None:
     except ShotStreamError as fault:
         assert "\n" not in str(fault)
         assert str(fault).startswith("s")
+
+
+ODD_NUMBERS = ("1:59" + ":59" * 300 + ".5", "1:59" + ":59" * 20_000, "0x" + "f" * 20_000, "9" * 5000, "._", "-.inf")
+
+
+@pytest.mark.parametrize("number", ODD_NUMBERS)
+def test_numbers_as_yaml_1_1_has_them_are_refused_in_one_line(number: str) -> None:
+    with pytest.raises(InputError) as fault:
+        parse_story(f"global_caption: a fox\nseed: {number}\nshots: [{{caption: it walks}}]")
+    assert "line 2" in str(fault.value) and "\n" not in str(fault.value) and len(str(fault.value)) < 300
+
+
+@pytest.mark.parametrize(
+    "directive", ["%YAML 999", f"%YAML {'1' * 5000}.1", "%YAML 1.1.1", "%TAG ! ", "%" + "x" * 5000]
+)
+def test_directives_no_program_can_read_are_refused_in_one_line(directive: str) -> None:
+    with pytest.raises(InputError) as fault:
+        parse_story(f"{directive}\n---\nglobal_caption: a fox\nshots: {{}}")
+    assert "\n" not in str(fault.value) and len(str(fault.value)) < 300

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from shotstream.models.caches import ContextCache, KeyValueMemory
+from shotstream.models.caches import ContextCache, KeyValueStorage
 from shotstream.models.flops import forward_flops, key_value_bytes
 from shotstream.models.transformer import Transformer
 
@@ -13,7 +13,7 @@ from shotstream.models.transformer import Transformer
 @torch.no_grad()
 def test_the_layers_of_a_cached_pass(model: Transformer) -> None:
     tokens, cached, caption_tokens = 3 * 6, 2 * 6, 5
-    memory = KeyValueMemory.allocate(
+    memory = KeyValueStorage.allocate(
         model.config, batch=1, capacity=tokens + cached, device=torch.device("cpu"), dtype=torch.float32
     )
     cache = ContextCache(memory)

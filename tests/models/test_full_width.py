@@ -15,20 +15,21 @@ PROGRAM = """
 import json, resource, sys
 from pathlib import Path
 import torch
-from shotstream.models.presets import WAN_1_3B
+from shotstream.families.wan import WAN_1_3B
 from shotstream.models.transformer import Transformer
-from shotstream.models.weights import WeightsHeader, load_transformer
+from shotstream.checkpoints.transformer_weights import WeightsHeader, load_transformer
 from shotstream.sampling.context import ContextFrames
 from shotstream.sampling.noise import NamedNoise
 from shotstream.sampling.rollout import rollout
 from shotstream.sampling.solvers import sampler
 from shotstream.sampling.streaming import StreamingShot
-from shotstream.tools.safetensors_writer import computed, write_safetensors
+from shotstream.checkpoints.lazy_tensor import computed
+from shotstream.checkpoints.safetensors_file import write_safetensors
 
 path, preset = Path(sys.argv[1]), WAN_1_3B.sized("96x64")
 with torch.device("meta"):
     empty = Transformer(preset.transformer)
-products, tensors = empty.product_names(), {}
+products, tensors = empty.matmul_names(), {}
 for name, parameter in empty.named_parameters():
     make = lambda shape=parameter.shape: torch.randn(shape) / (shape[-1] ** 0.5 if len(shape) > 1 else 10)
     tensors[name] = computed(make, torch.bfloat16 if name in products else torch.float32, tuple(parameter.shape))

@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from shotstream.models.caches import ContextCache, GradientMemory, KeyValueMemory, ShotCache, Storage
+from shotstream.models.caches import CaptionCache, ContextCache, GradientStorage, KeyValueStorage, ShotCache, Storage
 from shotstream.models.config import TransformerConfig
-from shotstream.models.dense_memory import DenseMemory
+from shotstream.models.dense_storage import DenseStorage
 from shotstream.models.rope import rotary_angles, rotation
 from shotstream.models.transformer import Transformer
 from shotstream.models.visibility import block_causal, clean_and_noisy, clean_then_noisy, everything, next_shot
@@ -48,8 +48,8 @@ class Story:
 
 def memory(config: TransformerConfig, kind: str) -> Storage:
     if kind == "gradient":
-        return GradientMemory(config.layers)
-    return (DenseMemory if kind == "dense" else KeyValueMemory).allocate(
+        return GradientStorage(config.layers)
+    return (DenseStorage if kind == "dense" else KeyValueStorage).allocate(
         config, batch=1, capacity=(CONDITION + FRAMES) * TOKENS, device=torch.device("cpu"), dtype=torch.float32
     )
 
@@ -182,7 +182,7 @@ def test_phase_and_caption_are_two_fields(model: Transformer) -> None:
 def test_gradients_flow_through_what_the_cache_remembers(model: Transformer) -> None:
     story = Story()
     story.latents.requires_grad_()
-    context = ContextCache(GradientMemory(model.config.layers))
+    context = ContextCache(GradientStorage(model.config.layers))
     story.run(model, slice(0, CONDITION), cache=context)
     context.commit(CONDITION * TOKENS)
     shot = ShotCache(context)
@@ -218,9 +218,9 @@ def test_the_same_call_gives_the_same_bits(model: Transformer) -> None:
         assert torch.equal(Story().run(model), Story().run(model))
 
 
-@pytest.mark.parametrize("kind", [KeyValueMemory, DenseMemory])
+@pytest.mark.parametrize("kind", [KeyValueStorage, DenseStorage])
 def test_a_full_cache_says_how_much_was_needed(
-    config: TransformerConfig, kind: type[KeyValueMemory] | type[DenseMemory]
+    config: TransformerConfig, kind: type[KeyValueStorage] | type[DenseStorage]
 ) -> None:
     storage = kind.allocate(config, batch=1, capacity=4, device=torch.device("cpu"), dtype=torch.float32)
     k = torch.zeros(1, 3, config.heads, config.head_dim)
@@ -277,7 +277,7 @@ def test_frames_behind_the_caption_index_read_the_last_caption(model: Transforme
 def test_a_rotation_worked_out_before_is_the_one_worked_out_here(model: Transformer) -> None:
     story = Story()
     angles = rotary_angles(torch.arange(CONDITION + FRAMES), story.index, 2, 3, model.config)
-    turn = rotation(angles, torch.device("cpu"))
+    rotations = rotation(angles, torch.device("cpu"))
     for frames in (slice(0, 8), slice(2, 5)):
         tokens = slice(frames.start * TOKENS, frames.stop * TOKENS)
         ours = model(
@@ -285,7 +285,7 @@ def test_a_rotation_worked_out_before_is_the_one_worked_out_here(model: Transfor
             story.timesteps[:, frames],
             story.captions,
             caption_index=story.index[frames],
-            turn=turn[tokens],
+            rotations=rotations[tokens],
         )
         assert torch.equal(ours, story.run(model, frames))
 
@@ -300,3 +300,61 @@ def test_a_network_that_predicts_clean_latents_gives_their_flow_frame_by_frame(m
     for frame, sigma in enumerate(story.timesteps[0].tolist()):
         held = max(sigma / 1000, 0.4)
         exactly(flow[:, frame], (story.latents[:, frame] - head[:, frame]) / held)
+
+
+def padded(lengths: tuple[int, ...], room: int) -> Tensor:
+    """Captions [1, S, room, 8] of so many tokens each, zeros behind them; the same tokens whatever the room."""
+    captions = torch.zeros(1, len(lengths), room, 8)
+    for place, length in enumerate(lengths):
+        captions[0, place, :length] = torch.randn(length, 8, generator=torch.Generator().manual_seed(place))
+    return captions
+
+
+@torch.no_grad()
+def test_hidden_padding_is_as_if_it_were_not_there(model: Transformer) -> None:
+    story = Story()
+    hiding = Transformer(model.config.model_copy(update={"caption_padding": "hidden"})).eval()
+    hiding.load_state_dict(model.state_dict())
+    made = []
+    for room in (5, 9):
+        story.captions = padded((2, 5, 3), room)
+        made.append(story.run(hiding))
+    exactly(*made)
+    # A caption alone, cut to its own length, is what a model reads that knows of no padding.
+    story.captions, story.index = padded((3,), 9), torch.zeros(CONDITION + FRAMES, dtype=torch.long)
+    ours = story.run(hiding)
+    story.captions = story.captions[:, :, :3]
+    exactly(ours, story.run(model))
+    # Layers that are compiled for each shape see few lengths.
+    hiding.compile_layers()
+    assert hiding.encode_captions(padded((3, 5), 9)).keys[0].shape[2] == 9
+    assert [hiding.encode_captions(padded((said,), 80)).keys[0].shape[2] for said in (3, 32, 33)] == [32, 32, 64]
+
+
+@torch.no_grad()
+def test_captions_of_other_lengths_read_alone_serve_together(model: Transformer) -> None:
+    story = Story()
+    hiding = Transformer(model.config.model_copy(update={"caption_padding": "hidden"})).eval()
+    hiding.load_state_dict(model.state_dict())
+    captions = padded((2, 5, 3), 9)
+    story.captions = captions
+    expected = story.run(hiding)
+    alone = [hiding.encode_captions(captions[:, place, None]) for place in range(3)]
+    assert [one.keys[0].shape[2] for one in alone] == [2, 5, 3] and alone[0].bias is None
+    story.captions = CaptionCache.joined(alone, dim=1)  # type: ignore[assignment]
+    exactly(story.run(hiding), expected)
+    both = CaptionCache.joined([alone[1], hiding.encode_captions(torch.zeros(1, 1, 9, 8))], dim=0)
+    assert both.keys[0].shape[:3] == (2, 1, 5)
+    story.captions = both  # type: ignore[assignment]
+    story.index = torch.zeros(CONDITION + FRAMES, dtype=torch.long)
+    story.latents, story.timesteps = story.latents.repeat(2, 1, 1, 1, 1), story.timesteps.repeat(2, 1)
+    together = story.run(hiding)
+    for place, one in enumerate((captions[:, 1, None, :5], torch.zeros(1, 1, 1, 8))):
+        half = model(
+            story.latents[:1],
+            story.timesteps[:1],
+            one,
+            shot_index=story.index,
+            positions=torch.arange(CONDITION + FRAMES),
+        )
+        exactly(together[place, None], half)

@@ -11,11 +11,11 @@ from torch import Tensor
 
 from shotstream.core.flow import FlowSchedule
 from shotstream.core.geometry import Geometry
+from shotstream.families.preset import Preset, SamplerSettings
 from shotstream.models.config import TransformerConfig
-from shotstream.models.presets import SamplerSettings
 from shotstream.models.transformer import Transformer
 from shotstream.sampling.context import ContextFrames
-from shotstream.sampling.director import ShotDirector
+from shotstream.sampling.shot_generator import ShotGenerator
 
 GEOMETRY = Geometry(width=24, height=16, spatial=4, latent_channels=4, max_blocks=4, context_frames=2)
 
@@ -31,6 +31,9 @@ class LetterEncoder:
             for column, letter in enumerate(caption[-self.text_len :]):
                 tokens[row, column, ord(letter) % self.text_dim] = 1
         return tokens
+
+    def lost_words(self, text: str) -> list[str]:
+        return []
 
     def unknown_words(self, text: str) -> list[str]:
         return []
@@ -75,7 +78,7 @@ class Past:
         self.index, self.prompt, self.frame_count, self.key = index, prompt, frame_count, ("past", index)
         self.asked: list[int] = []
 
-    def pictures(self, frames: Sequence[int]) -> np.ndarray:
+    def read_frames(self, frames: Sequence[int]) -> np.ndarray:
         self.asked.extend(frames)
         return np.full((len(frames), GEOMETRY.height, GEOMETRY.width, 3), 40 * (self.index + 1), np.uint8)
 
@@ -129,6 +132,18 @@ def caption() -> Tensor:
 
 
 @pytest.fixture
-def director(model: Transformer) -> ShotDirector:
-    settings = SamplerSettings(listed=(1000, 500))
-    return ShotDirector(model, LetterEncoder(), BlockCodec(), settings=settings, schedule=FlowSchedule(shift=3.0))
+def director(model: Transformer) -> ShotGenerator:
+    return ShotGenerator(model, LetterEncoder(), BlockCodec(), preset_of(model, SamplerSettings(timesteps=(1000, 500))))
+
+
+def preset_of(model: Transformer, student: SamplerSettings, **other: object) -> Preset:
+    """A preset for the small model whose student is sampled as ``student`` says."""
+    return Preset(
+        name="small",
+        geometry=GEOMETRY,
+        transformer=model.config,
+        schedule=FlowSchedule(shift=3.0),
+        student=student,
+        teacher=student,
+        **other,  # type: ignore[arg-type]
+    )

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import nullcontext
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 from wan_rig import TINY_WAN
 
 from shotstream.codecs.tiny_decoder import TinyDecoder, TinyNetwork
@@ -55,6 +58,17 @@ def context(fake: None) -> ContextFrames:
     ).to(ELSEWHERE)
 
 
+class NoWideNumbers(TorchDispatchMode):
+    """An Apple GPU: it has no float64."""
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        made = func(*args, **(kwargs or {}))
+        for leaf in tree_leaves(made):
+            if isinstance(leaf, Tensor) and leaf.device == ELSEWHERE:
+                assert leaf.dtype != torch.float64, f"{func} makes float64 on the device"
+        return made
+
+
 def draw(step: int) -> Tensor:
     return torch.randn(1, 3, *SHAPE).to(ELSEWHERE)
 
@@ -78,6 +92,16 @@ def test_a_shot_rolls_on_and_changes(
         clean = few_step(shot.flow, draw, timesteps=(1000.0, 740.0))
         assert clean.device == ELSEWHERE
         shot.finish(clean)
+
+
+def test_nothing_on_the_device_is_in_float64(model: Transformer, context: ContextFrames) -> None:
+    with NoWideNumbers():
+        shot = StreamingShot(model, context, max_frames=6, guidance=2.0, fuse=True)
+        shot.read(torch.randn(1, 5, 32).to(ELSEWHERE))
+        for _ in range(3):  # the last rolls the window
+            shot.finish(few_step(shot.flow, draw, timesteps=(1000.0, 740.0)))
+        with pytest.raises(AssertionError, match="makes float64"):
+            torch.zeros(1, device=ELSEWHERE).double()
 
 
 @pytest.mark.parametrize("condition_time", ["zero", "same"])

@@ -11,7 +11,7 @@ from torch import Tensor
 from shotstream.codecs.protocols import TextEncoder
 from shotstream.models.transformer import Transformer
 from shotstream.sampling.branches import Branches
-from shotstream.sampling.prompts import PromptReader, TextOnce
+from shotstream.sampling.prompts import CachedTextEncoder, PromptCache
 
 
 class Counted:
@@ -25,6 +25,9 @@ class Counted:
         self.asked.append(list(captions))
         return self.encoder.encode(captions)
 
+    def lost_words(self, text: str) -> list[str]:
+        return []
+
     def unknown_words(self, text: str) -> list[str]:
         return ["zebra"]
 
@@ -35,7 +38,7 @@ def counted(text_encoder: TextEncoder) -> Counted:
 
 
 def test_each_caption_is_encoded_alone_and_once(counted: Counted, text_encoder: TextEncoder) -> None:
-    text = TextOnce(counted, kept=3)
+    text = CachedTextEncoder(counted, kept=3)
     assert isinstance(text, TextEncoder)
     captions = ["a fox", "a bear", "a fox"]
     assert torch.equal(text.encode(captions), text_encoder.encode(captions))
@@ -45,12 +48,12 @@ def test_each_caption_is_encoded_alone_and_once(counted: Counted, text_encoder: 
     assert counted.asked[2:] == [["c"], ["d"], ["a bear"]]  # the bear was the one not used for longest
 
 
-@pytest.mark.parametrize("guidance", [1.0, 2.0])
+@pytest.mark.parametrize(("guidance", "negative"), [(1.0, None), (2.0, None), (2.0, "blurred")])
 def test_it_is_what_the_model_makes_of_both_branches(
-    model: Transformer, text_encoder: TextEncoder, guidance: float
+    model: Transformer, text_encoder: TextEncoder, guidance: float, negative: str | None
 ) -> None:
-    branches = Branches(guidance)
-    reader = PromptReader(model, text_encoder, branches, kept=4)
+    branches = Branches(guidance, None if negative is None else text_encoder.encode([negative])[0])
+    reader = PromptCache(model, text_encoder, branches, kept=4)
     prompts = ["a fox", "a bear", "an owl"]
     expected = model.encode_captions(branches.captions(text_encoder.encode(prompts)[None]))
     for _ in range(2):
@@ -61,18 +64,18 @@ def test_it_is_what_the_model_makes_of_both_branches(
 
 
 def test_a_prompt_is_read_once_and_the_same_to_the_bit(model: Transformer, counted: Counted) -> None:
-    reader = PromptReader(model, counted, Branches(2.0), kept=2)
+    reader = PromptCache(model, counted, Branches(2.0), kept=2)
     alone = reader.read(["a fox"])
     beside = reader.read(["a bear", "a fox"])
     assert counted.asked == [["a fox"], ["a bear"]]
-    again = PromptReader(model, counted, Branches(2.0), kept=0).read(["a fox"])
+    again = PromptCache(model, counted, Branches(2.0), kept=0).read(["a fox"])
     for one, two, three in zip(alone.keys, beside.keys, again.keys, strict=True):
         assert torch.equal(one, two[:, 1:]) and torch.equal(one, three)
         assert not one.requires_grad
 
 
 def test_drafts_push_out_nothing_but_each_other(model: Transformer, counted: Counted) -> None:
-    reader = PromptReader(model, counted, Branches(1.0), kept=2)
+    reader = PromptCache(model, counted, Branches(1.0), kept=2)
     reader.read(["a fox", "a bear"])
     for draft in ("it", "it walks", "it walks", "it walks on"):
         reader.read_ahead(draft)
@@ -80,5 +83,5 @@ def test_drafts_push_out_nothing_but_each_other(model: Transformer, counted: Cou
     reader.read(["a fox", "a bear"])
     ahead = reader.read(["it walks on"])
     assert len(counted.asked) == 5
-    fresh = PromptReader(model, counted, Branches(1.0), kept=2).read(["it walks on"])
+    fresh = PromptCache(model, counted, Branches(1.0), kept=2).read(["it walks on"])
     assert all(torch.equal(ours, theirs) for ours, theirs in zip(ahead.keys, fresh.keys, strict=True))

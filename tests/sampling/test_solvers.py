@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from shotstream.core.flow import FlowSchedule
-from shotstream.models.presets import SamplerSettings
+from shotstream.families.preset import SamplerSettings
 from shotstream.sampling.solvers import GradientPolicy, euler, euler_states, few_step, sampler
 
 TARGET = torch.tensor([3.0, -1.0])

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from shotstream.core.flow import FlowSchedule
 from shotstream.core.geometry import Geometry
-from shotstream.models.presets import ConditionTime
+from shotstream.families.preset import ConditionTime
 from shotstream.models.transformer import Transformer
 from shotstream.sampling.context import ContextFrames
 from shotstream.sampling.noise import NamedNoise
@@ -19,21 +19,31 @@ from shotstream.sampling.teacher import next_shot_flow, sample_shot, teacher_sho
 
 
 @pytest.mark.parametrize("condition_time", ["zero", "same"])
+@pytest.mark.parametrize("negative", [False, True])
 @torch.no_grad()
 def test_guided_flow_of_a_shot_is_that_of_the_whole_sequence(
-    model: Transformer, context: ContextFrames, caption: Tensor, geometry: Geometry, condition_time: ConditionTime
+    model: Transformer,
+    context: ContextFrames,
+    caption: Tensor,
+    geometry: Geometry,
+    condition_time: ConditionTime,
+    negative: bool,
 ) -> None:
     x = torch.randn(1, 6, *geometry.latent_shape)
-    shot = teacher_shot(model, context, caption, frames=6, guidance=2.0, condition_time=condition_time)
+    unconditional = torch.randn(caption.shape[1:]) if negative else None
+    shot = teacher_shot(
+        model, context, caption, frames=6, guidance=2.0, condition_time=condition_time, unconditional=unconditional
+    )
+    blank = torch.zeros_like(caption[0]) if unconditional is None else unconditional
     silent = ContextFrames(
         latents=context.latents,
         shot_index=context.shot_index,
-        captions=torch.zeros_like(context.captions),
+        captions=blank.expand_as(context.captions),
         caption_index=context.caption_index,
     )
     timesteps = torch.tensor([640.0])
     cond = next_shot_flow(model, context, caption, x, timesteps, condition_time)
-    uncond = next_shot_flow(model, silent, torch.zeros_like(caption), x, timesteps, condition_time)
+    uncond = next_shot_flow(model, silent, blank[None], x, timesteps, condition_time)
     torch.testing.assert_close(shot.flow(x, 640.0), uncond + 2 * (cond - uncond), atol=2e-5, rtol=2e-5)
 
 

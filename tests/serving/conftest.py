@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from page_rig import ARGUMENTS, CHROMIUM, PATIENCE, opened
+from page_rig import ARGUMENTS, CHROMIUM, PATIENCE, PaintedStudio, opened
 from starlette.testclient import TestClient
 from studio_rig import Painter, Server, client_of
 
@@ -65,3 +65,19 @@ def page(browser, server: Server) -> Iterator[object]:
     """An empty page of ``server``."""
     with opened(browser, server.url) as page:
         yield page
+
+
+@pytest.fixture(scope="module")
+def painted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PaintedStudio]:
+    """One studio of a painter for all tests of a module: no model to load, every block at once."""
+    studio = PaintedStudio(tmp_path_factory.mktemp("films"))
+    yield studio
+    studio.server.stop()
+
+
+@pytest.fixture
+def desk_page(browser, painted: PaintedStudio) -> Iterator[object]:
+    """An empty page of ``painted`` at a desk's size."""
+    with opened(browser, painted.server.url, width=1440, height=900, model="painter") as page:
+        yield page
+    painted.painter.gate.set()

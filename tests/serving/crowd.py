@@ -101,13 +101,13 @@ class Viewer:
                 self.view = said
             case "notice":
                 self.told.append(said["text"])
-            case "accepted" | "refused":
+            case "applied" | "refused":
                 self._hear_answer(said)
 
     def _hear_answer(self, said: dict[str, Any]) -> None:
         kind, since = self._asked.pop(said["ref"])
         self.took[kind].append(time.perf_counter() - since)
-        assert said["type"] == ("refused" if kind == "refusal" else "accepted"), said
+        assert said["type"] == ("refused" if kind == "refusal" else "applied"), said
         if kind == "shoot":
             self.accepted.add(said["take"])
 

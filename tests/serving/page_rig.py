@@ -8,8 +8,10 @@ import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
-from studio_rig import Server
+import httpx
+from studio_rig import Painter, Server, until
 
 CHROMIUM = shutil.which("chromium")
 ARGUMENTS = [
@@ -25,18 +27,69 @@ ARGUMENTS = [
 EXPECTED = re.compile("ERR_CONN|Failed to load resource")  # a server that is away, a file that is refused
 STORY = "a red fox in the forest"
 SHORT = 0.5625  # one block
-PATIENCE = 600.0  # seconds for anything to come about; a busy machine needs them
+PATIENCE = 120.0  # seconds for anything to come about; a busy machine needs them
+
+
+class PaintedStudio:
+    """A studio of a painter, and films made in it over HTTP."""
+
+    def __init__(self, films: Path) -> None:
+        self.painter = Painter()
+        self.server = Server(lambda: self.painter, films)
+        with httpx.Client() as client:
+            until(lambda: client.get(f"{self.server.url}readyz").status_code == 200)
+
+    def ask(self, method: str, path: str, data: dict | None = None) -> dict:
+        """What the API answers."""
+        answer = httpx.request(method, f"{self.server.url}api/{path}", json=data)
+        assert answer.is_success, answer.text
+        return answer.json()
+
+    def do(self, film: str, **command: object) -> None:
+        self.ask("POST", f"films/{film}/commands", command)
+
+    def film(self, *captions: str, seconds: float = SHORT) -> str:
+        """A film of these shots, made; its id."""
+        id = self.ask("POST", "films", {"global_caption": STORY, "seed": 7})["id"]
+        for caption in captions:
+            self.do(id, type="shoot", caption=caption, seconds=seconds)
+        self.settle(id)
+        return id
+
+    def state(self, film: str) -> dict:
+        return self.ask("GET", f"films/{film}")
+
+    def delete(self, film: str) -> None:
+        assert httpx.delete(f"{self.server.url}api/films/{film}").status_code == 204
+
+    def settle(self, film: str) -> None:
+        """Nothing of ``film`` is left to make."""
+        until(lambda: (state := self.state(film))["running"] is None and not state["queue"])
+
+    def show(self, page, film: str) -> None:
+        """Let ``page`` show ``film``."""
+        page.goto(f"{self.server.url}#{film}")
+        page.reload()
+        wait(page, "document.querySelectorAll('.strip .shot').length > 0")
 
 
 @contextmanager
 def opened(
-    browser, url: str, *, width: int = 1280, scheme: str = "dark", touch: bool = False, script: str = "", model="tiny"
+    browser,
+    url: str,
+    *,
+    width: int = 1280,
+    height: int = 860,
+    scheme: str = "dark",
+    touch: bool = False,
+    script: str = "",
+    model: str = "tiny",
 ) -> Iterator[object]:
     """A page at ``url`` of a studio with ``model``; whatever the browser complains about fails the test.
 
     script: run before the page's own.
     """
-    context = browser.new_context(viewport={"width": width, "height": 860}, color_scheme=scheme, has_touch=touch)
+    context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme, has_touch=touch)
     context.set_default_timeout(PATIENCE * 1000)
     context.add_init_script(script)
     page = context.new_page()
@@ -50,7 +103,7 @@ def opened(
     wait(page, f"document.getElementById('model').textContent.startsWith('{model}')")
     yield page
     context.close()
-    assert faults == []
+    assert faults == [], faults
 
 
 def wait(page, expression: str) -> None:
@@ -107,7 +160,7 @@ def picture(page, canvas: str = "canvas") -> str:
     return page.evaluate(f"document.getElementById('{canvas}').toDataURL()")
 
 
-def serious(axe, page) -> list[str]:
-    """What axe has to say that is serious."""
+def findings(axe, page) -> list[str]:
+    """Everything axe has to say."""
     found = axe.run(page).response["violations"]
-    return [f"{one['id']}: {one['nodes'][0]['html']}" for one in found if one["impact"] in ("serious", "critical")]
+    return [f"{one['id']} ({one['impact']}): {one['nodes'][0]['html']}" for one in found]

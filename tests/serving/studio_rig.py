@@ -10,15 +10,18 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-import torch
 import uvicorn
 from starlette.testclient import TestClient
 from starlette.types import ASGIApp
 
-from shotstream.core.context_budget import PastShot, dynamic_sampling
+from shotstream.core.context_budget import POLICIES
+from shotstream.core.errors import InputError
 from shotstream.core.geometry import Geometry
 from shotstream.core.randomness import derive
-from shotstream.sampling.director import Block
+from shotstream.core.story import full_prompt
+from shotstream.film.record.film_record import LoraUse
+from shotstream.sampling.block import Block
+from shotstream.sampling.context import ContextBuilder
 from shotstream.serving.app import make_app
 from shotstream.serving.server import free_socket, listening_config
 
@@ -26,10 +29,14 @@ PORT = 7860
 GEOMETRY = Geometry(width=64, height=32, spatial=8, latent_channels=4, default_blocks=2)
 
 
+READS = 120  # words of a prompt that the painter reads
+
+
 class Painter:
     """A model that paints one colour per prompt and block, at once. ``fail``: how many of the next blocks fail."""
 
     model_name, model_version = "painter", "1"
+    adapters: tuple[str, ...] = ()  # LoRA adapters it has loaded
 
     def __init__(self, geometry: Geometry = GEOMETRY) -> None:
         self.geometry = geometry
@@ -37,6 +44,8 @@ class Painter:
         self.read: list[str] = []
         self.gate = threading.Event()  # blocks wait for it
         self.gate.set()
+        self.block_seconds = 0.0  # how long a block takes
+        self.steps = self.most_steps = 4
 
     def warm_up(self) -> None:
         pass
@@ -44,25 +53,37 @@ class Painter:
     def known_words(self) -> frozenset[str]:
         return frozenset(("a", "fox", "it", "walks", "sits", "the", "forest"))
 
+    def lost_words(self, prompt: str) -> list[str]:
+        return prompt.split()[READS:]
+
     def cache_bytes(self) -> int:
         return 12345
 
-    def remembers(self, past, prompt):
-        return dynamic_sampling([PastShot(one.frame_count, one.prompt) for one in past], 6, prompt)
+    def sample_in(self, steps: int) -> None:
+        if not 1 <= steps <= self.most_steps:
+            raise InputError(f"steps {steps}: give 1 to {self.most_steps}")
+        self.steps = steps
 
-    def caption_in_memory(self, prompt):
-        return ""
+    def choose_context(self, past, prompt, policy=None):
+        return ContextBuilder(self, None).choose(past, prompt, None if policy is None else POLICIES[policy])
 
-    def prepare(self, past, prompt):
+    def prompt(self, global_caption, caption, shot):
+        return full_prompt(global_caption, caption)
+
+    def loras(self):
+        return {name: LoraUse(name=name, weight=1.0, fingerprint="0" * 12) for name in self.adapters}
+
+    def prepare(self, context):
         return object()
 
     def read_ahead(self, prompt):
         self.read.append(prompt)
 
-    def make(self, plan, past, prepared=None):
+    def make(self, plan, context, prepared=None):
         index = 0
         while index < plan.blocks:
             self.gate.wait(20)
+            time.sleep(self.block_seconds)
             if self.fail:
                 self.fail -= 1
                 raise RuntimeError("out of paint")
@@ -74,7 +95,7 @@ class Painter:
             frames = self.painted(plan.prompt, first, frames)
             if index == 0 and plan.on_first is not None:
                 plan.on_first(frames[0])
-            yield Block(index=index, frames=frames, latents=torch.zeros(0))
+            yield Block(index, frames)
             index += 1
 
     def painted(self, prompt: str, first: int, frames: np.ndarray) -> np.ndarray:
@@ -111,11 +132,14 @@ class Server:
     def app(self) -> ASGIApp:
         return make_app(self.load, self.films, self.port)
 
+    def listening(self) -> socket.socket:
+        return free_socket("127.0.0.1", self.port)
+
     def start(self) -> None:
         config = listening_config(self.app())
         config.log_level, config.timeout_graceful_shutdown = "error", 1
         self._server = uvicorn.Server(config)
-        listening = free_socket("127.0.0.1", self.port)
+        listening = self.listening()
         self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [listening]})
         self._thread.start()
         until(lambda: self._server.started)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -11,13 +13,13 @@ from hypothesis import strategies as st
 from starlette.datastructures import Headers
 from starlette.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
-from studio_rig import PORT, Painter, until
+from studio_rig import PORT, Painter, Server, client_of, until
 
 from shotstream.core.errors import InputError
 from shotstream.serving.access import LASTS, MOST_LOGINS, Access, given_token, new_token
 from shotstream.serving.app import make_app
-from shotstream.serving.clients import FILMS, MOST_CLIENTS, MOST_SOCKETS, WRONG, Clients
-from shotstream.serving.safety import Names, is_loopback
+from shotstream.serving.clients import AT_ONCE, FILMS, MOST_CLIENTS, WRONG, Clients
+from shotstream.serving.security import Names, is_loopback
 
 TOKEN = "a-token-nobody-knows"
 COOKIE = f"shotstream_{PORT}"
@@ -48,7 +50,7 @@ def test_every_path_is_closed_to_strangers(locked) -> None:
 
 def test_a_person_is_shown_the_way_in(locked) -> None:
     away = locked.get("/", headers={"accept": "text/html,*/*"})
-    assert (away.status_code, away.headers["location"]) == (303, "/login")
+    assert (away.status_code, away.headers["location"]) == (303, "login")
     page = locked.get("/login")
     assert page.status_code == 200 and "hidden>" in page.text
     assert "form-action 'self'" in page.headers["content-security-policy"]
@@ -57,7 +59,7 @@ def test_a_person_is_shown_the_way_in(locked) -> None:
     assert wrong.status_code == 401 and "hidden>" not in wrong.text and "set-cookie" not in wrong.headers
     assert locked.post("/login", params={"token": TOKEN}).status_code == 401
     right = locked.post("/login", data={"token": TOKEN})
-    assert (right.status_code, right.headers["location"]) == (303, "/")
+    assert (right.status_code, right.headers["location"]) == (303, "./")
     flags = {part.strip().lower() for part in right.headers["set-cookie"].split(";")[1:]}
     assert flags == {"httponly", "samesite=strict", "path=/", f"max-age={LASTS}"}
     assert TOKEN not in right.headers["set-cookie"]
@@ -102,16 +104,61 @@ def test_one_client_begins_so_many_films_and_no_more(locked) -> None:
 
 def test_one_client_has_so_many_sockets_and_no_more() -> None:
     clients = Clients(lambda: 0.0)
-    assert all(clients.open_socket("10.0.0.1") for _ in range(MOST_SOCKETS))
-    assert not clients.open_socket("10.0.0.1") and clients.open_socket("10.0.0.2")
-    clients.close_socket("10.0.0.1")
-    assert clients.open_socket("10.0.0.1")
+    for share, most in AT_ONCE.items():
+        assert all(clients.begin("10.0.0.1", share) for _ in range(most))
+        assert not clients.begin("10.0.0.1", share) and clients.begin("10.0.0.2", share)
+        clients.end("10.0.0.1", share)
+        assert clients.begin("10.0.0.1", share)
+
+
+def test_streams_count_as_live_sockets(tmp_path, monkeypatch) -> None:
+    monkeypatch.setitem(AT_ONCE, "live", 0)
+    with client_of(Painter, tmp_path / "films") as client:
+        film = client.post("/api/films", json={"global_caption": "a fox"}).json()["id"]
+        answer = client.get(f"/api/films/{film}/stream")
+        assert (answer.status_code, answer.json()["code"]) == (429, "too_many")
+        with pytest.raises(WebSocketDisconnect), client.websocket_connect("/ws"):
+            pass
+
+
+ODD = ("/%2fapi/films", "//api/films", "/api/x/../films", "/api/./films", "/api%2ffilms", "/api/%2e%2e/api/films")
+ODDER = ("/api\\films", "/api/films%00", "http://127.0.0.1/api/films", "*", "/api//films")
+
+
+def test_a_path_is_read_in_one_way_or_not_at_all(tmp_path) -> None:
+    """As it is sent, by a client that changes nothing about it."""
+    with server_at(tmp_path / "films") as port:
+        for path in (*ODD, *ODDER):
+            said = told(port, f"GET {path} HTTP/1.1\r\nhost: 127.0.0.1:{port}\r\nconnection: close\r\n\r\n")
+            assert said.startswith("HTTP/1.1 400") and '"code": "malformed"' in said, path
+
+
+def test_a_body_is_measured_in_one_way(tmp_path) -> None:
+    with server_at(tmp_path / "films") as port:
+        head = f"POST /api/films HTTP/1.1\r\nhost: 127.0.0.1:{port}\r\nconnection: close\r\n"
+        said = told(port, f"{head}content-length: 5\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n")
+        assert said.startswith("HTTP/1.1 400") and "not both" in said
+
+
+@contextmanager
+def server_at(films: Path) -> Iterator[int]:
+    server = Server(Painter, films)
+    try:
+        yield server.port
+    finally:
+        server.stop()
+
+
+def told(port: int, request: str) -> str:
+    with socket.create_connection(("127.0.0.1", port), timeout=60) as line:
+        line.sendall(request.encode())
+        return b"".join(iter(lambda: line.recv(1 << 16), b"")).decode()
 
 
 def test_a_crowd_of_addresses_neither_fills_the_memory_nor_frees_a_flooder() -> None:
     now = 0.0
     clients = Clients(lambda: now)
-    assert clients.open_socket("10.0.0.1")
+    assert clients.begin("10.0.0.1", "live")
     while clients.take("10.0.0.1", "wrong"):
         pass
     for index in range(3 * MOST_CLIENTS):
@@ -179,4 +226,23 @@ def test_names() -> None:
     ):
         assert (names.refusal(Headers({"host": host})) is None) == good, host
     assert Names().refusal(Headers({"host": "a", "origin": "http://b"}))
+    at = f":{PORT}"
+    for host, origin, good in (
+        (f"localhost{at}", f"http://localhost{at}", True),
+        (f"localhost{at}", "http://localhost", False),  # another server of this machine, at port 80
+        (f"localhost{at}", f"http://127.0.0.1{at}", False),
+        (f"localhost{at}", "http://localhost:8080", False),
+        (f"localhost{at}", "null", False),
+        ("localhost", None, False),
+        ("studio.example", "https://studio.example", True),  # behind a proxy
+        ("studio.example:443", "https://studio.example", True),
+        ("studio.example", f"https://studio.example{at}", False),
+        (f"127.0.0.1{at}", "https://studio.example", True),  # a proxy that asks for us under our own name
+        (f"127.0.0.1{at}", "http://studio.example", False),
+        (f"studio.example{at}", "http://studio.example", False),
+        ("studio.example", "ftp://studio.example", False),
+    ):
+        names = own | given_names | Names(frozenset({"studio.example:443"}))
+        headers = {"host": host} | ({} if origin is None else {"origin": origin})
+        assert (names.refusal(Headers(headers)) is None) == good, (host, origin)
     assert Names().refusal(Headers(raw=[(b"host", b"a"), (b"host", b"a")]))

@@ -14,7 +14,7 @@ from crowd_report import Lived
 from studio_process import StudioProcess
 from studio_rig import until
 
-from shotstream.film.stored import read_stored
+from shotstream.film.disk.archive import read_stored
 from shotstream.serving.client import StudioClient, StudioError
 
 SECONDS = float(os.environ.get("CROWD_SECONDS", "600"))  # of the soak; a fifth of them warms up

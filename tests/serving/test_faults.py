@@ -17,6 +17,7 @@ from studio_rig import client_of, until
 import shotstream
 from shotstream.film.director import Director
 from shotstream.film.film import Film
+from shotstream.serving.worker import MOST_RESTARTS
 
 CAPTION, SEED = "a red fox in the forest", 11
 SHOTS = ("wide shot. it walks", "it sits")
@@ -113,3 +114,30 @@ def test_the_studio_that_died_is_gone_before_the_next_is_loaded(tmp_path, painte
         until(lambda: len(engines) == 2)
         until(lambda: client.get(f"/api/films/{film}").json()["shots"][0]["chosen"] is not None)
     assert seen == [None, None]
+
+
+def test_failures_that_were_mended_are_not_counted_for_ever(tmp_path, painter, caplog) -> None:
+    with client_of(lambda: painter, tmp_path / "films") as client:
+        film = client.post("/api/films", json={"global_caption": "a fox"}).json()["id"]
+        for number in range(2 * MOST_RESTARTS):
+            painter.fail = 1
+            until(lambda: client.post(f"/api/films/{film}/shots", json=SHOT).status_code == 202)
+            until(lambda number=number: made(client, film) == number + 1)
+        assert client.get("/readyz").status_code == 200
+        painter.fail = 10**6  # it keeps failing: whatever is asked for, no take is made any more
+        others = [
+            client.post("/api/films", json={"global_caption": "a fox"}).json()["id"] for _ in range(MOST_RESTARTS)
+        ]
+        gone = lambda: client.get("/healthz").status_code == 503  # noqa: E731
+        for other in others:
+            until(lambda other=other: client.post(f"/api/films/{other}/shots", json=SHOT).status_code == 202 or gone())
+        until(gone)
+        assert "keeps failing" in client.get("/api/model").json()["fault"]
+
+
+SHOT = {"caption": "it walks", "seconds": 0.6}
+
+
+def made(client, film: str) -> int:
+    answer = client.get(f"/api/films/{film}")
+    return sum(one["chosen"] is not None for one in answer.json()["shots"]) if answer.status_code == 200 else -1

@@ -28,7 +28,7 @@ from websockets.sync.client import connect
 from shotstream.serving import connection
 from shotstream.serving.client import StudioClient
 from shotstream.serving.protocol import MAX_MESSAGE, Refused, parse
-from shotstream.serving.safety import Guard
+from shotstream.serving.security import Guard
 
 CHECKS = (not_a_server_error, content_type_conformance, response_schema_conformance)
 ENDLESS = "/api/films/{id}/stream"  # of a real film, it never ends

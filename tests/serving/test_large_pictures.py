@@ -12,8 +12,7 @@ from page_rig import begin, idle, opened, shoot, state_of, wait
 from studio_rig import Painter, Server
 
 from shotstream.core.geometry import Geometry
-from shotstream.media.h264 import Picture
-from shotstream.media.segments import mime_type, segment
+from shotstream.media.h264 import VideoFormat, mime_type, segment
 
 LARGE = Geometry(width=832, height=480, spatial=8, latent_channels=4, default_blocks=2)
 STRIPES, CLOSE = 16, 12  # a frame's stripe stands at one of so many places; levels of 255 that codecs may differ by
@@ -183,7 +182,7 @@ REEL = """async ([mime, pieces]) => {
 
 @pytest.mark.parametrize("script", [""])
 def test_the_reel_goes_on_behind_a_gap_at_the_live_edge_and_forgets(large_page) -> None:
-    shape = Picture(width=96, height=64, fps=16)
+    shape = VideoFormat(width=96, height=64, fps=16)
     pieces = [np.full((12, 64, 96, 3), 20 * index, np.uint8) for index in range(10)]
     data = [base64.b64encode(segment(one, shape).data).decode() for one in pieces]
     found = large_page.evaluate(REEL, [mime_type(shape), data])

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import errno
 import json
+import threading
 from typing import Any
 
+import numpy as np
 import pytest
 from starlette.websockets import WebSocketDisconnect
 from studio_rig import client_of, until
@@ -48,7 +50,7 @@ class Viewer:
 
     def ask(self, type: str, **fields: Any) -> dict[str, Any]:
         ref = self.send(type, **fields)
-        return self.until(lambda one: one.get("ref") == ref or one["type"] == "welcome")
+        return self.until(lambda one: (one.get("ref") == ref and one["type"] != "accepted") or one["type"] == "welcome")
 
     def hello(self) -> dict[str, Any]:
         return self.ask("hello", version=1, film=self.film)
@@ -87,12 +89,12 @@ def test_directing_while_it_plays(viewer, painter) -> None:
     viewer.ask("shoot", caption="it walks", seconds=5.06)
     painter.gate.set()
     viewer.until(lambda one: one["type"] == "film" and one["shots"] and one["shots"][0]["takes"][0]["frames"] >= 9)
-    assert viewer.ask("change", caption="it sits")["type"] == "accepted"
-    assert viewer.ask("extend", blocks=2)["type"] == "accepted"
+    assert viewer.ask("change", caption="it sits")["type"] == "applied"
+    assert viewer.ask("extend", blocks=2)["type"] == "applied"
     queued = viewer.ask("shoot", caption="the forest", seconds=0.6)["take"]
     removed = viewer.ask("shoot", caption="a fox", seconds=0.6)["take"]
-    assert viewer.ask("remove", take=removed)["type"] == "accepted"
-    assert viewer.ask("cut")["type"] == "accepted"
+    assert viewer.ask("remove", take=removed)["type"] == "applied"
+    assert viewer.ask("cut")["type"] == "applied"
     film = viewer.made(2)
     first, second = film["shots"]
     assert (first["takes"][0]["state"], first["takes"][0]["changes"]) == ("cut", ["it sits"])
@@ -101,8 +103,8 @@ def test_directing_while_it_plays(viewer, painter) -> None:
     retake = viewer.ask("retake", shot=0)["take"]
     film = viewer.until(lambda one: one["type"] == "film" and one["shots"][0]["chosen"] == retake)
     assert film["shots"][1]["stale"]
-    assert viewer.ask("choose", shot=0, take=first["takes"][0]["id"])["type"] == "accepted"
-    assert viewer.ask("remake", shot=1)["type"] == "accepted"
+    assert viewer.ask("choose", shot=0, take=first["takes"][0]["id"])["type"] == "applied"
+    assert viewer.ask("remake", shot=1)["type"] == "applied"
 
 
 def test_the_film_is_edited_while_it_is_made(viewer, painter) -> None:
@@ -116,7 +118,7 @@ def test_the_film_is_edited_while_it_is_made(viewer, painter) -> None:
     assert [shot["stale"] for shot in film["shots"]] == [False, False, True]
     viewer.ask("lock", shot=0, locked=True)
     assert viewer.ask("retake", shot=0)["code"] == "refused"
-    assert viewer.ask("remake_stale")["type"] == "accepted"
+    assert viewer.ask("remake_stale")["type"] == "applied"
     film = viewer.until(lambda one: one["type"] == "film" and len(one["shots"][2]["takes"]) == 2 and not one["queue"])
     film = viewer.until(lambda one: one["type"] == "film" and one["running"] is None)
     assert [shot["stale"] for shot in film["shots"]] == [False] * 3 and film["shots"][0]["locked"]
@@ -133,7 +135,7 @@ def test_the_film_is_edited_while_it_is_made(viewer, painter) -> None:
         ref = viewer.send(type, **fields)
         film = viewer.until(lambda one: one["type"] == "film")
         assert len(film["shots"]) == shots, type
-        assert viewer.until(lambda one, ref=ref: one.get("ref") == ref)["type"] == "accepted"
+        assert viewer.until(lambda one, ref=ref: one.get("ref") == ref)["type"] == "applied"
         if type == "switch":
             assert film["branches"][1] == {"name": "other", "shots": 1, "shared": 1}
     main = {"name": "main", "shots": 3, "shared": 3}
@@ -143,7 +145,7 @@ def test_the_film_is_edited_while_it_is_made(viewer, painter) -> None:
 def test_undo_takes_back_the_shot_that_is_being_made(viewer, painter) -> None:
     viewer.ask("shoot", caption="it walks", seconds=5.06)
     viewer.until(lambda one: one["type"] == "film" and one["running"] is not None)
-    assert viewer.ask("undo")["type"] == "accepted"
+    assert viewer.ask("undo")["type"] == "applied"
     film = [one for one in viewer.heard if one["type"] == "film"][-1]
     assert (film["shots"], film["running"], film["redo"]) == ([], None, "insert")
     viewer.ask("redo")
@@ -239,7 +241,7 @@ def test_a_model_that_fails_is_started_again_and_nothing_is_lost(painter, tmp_pa
             paused = viewer.until(lambda one: one["type"] == "film")
             assert paused["paused"] and len(paused["queue"]) == 1
             until(lambda: client.get("/readyz").status_code == 200)
-            assert viewer.ask("resume")["type"] == "accepted"
+            assert viewer.ask("resume")["type"] == "applied"
             viewer.made(3)
     assert len(loads) == 4
 
@@ -270,11 +272,11 @@ def test_a_full_disk_is_told_and_the_film_waits(client, film, monkeypatch) -> No
         viewer = Viewer(socket, film)
         viewer.hello()
         with monkeypatch.context() as patch:
-            patch.setattr("shotstream.film.journal._write", full)
+            patch.setattr("shotstream.film.disk.journal._write", full)
             answer = viewer.ask("shoot", caption="it walks")
         assert answer["code"] == "storage"
         assert answer["text"].endswith("journal.jsonl: the disk is full; make room")
-        assert viewer.ask("shoot", caption="it walks", seconds=0.6)["type"] == "accepted"
+        assert viewer.ask("shoot", caption="it walks", seconds=0.6)["type"] == "applied"
         assert len(viewer.made(1)["shots"]) == 1
 
 
@@ -286,8 +288,47 @@ def test_everything_is_there_after_a_restart(painter, tmp_path) -> None:
             viewer.hello()
             take = viewer.ask("shoot", caption="it walks")["take"]
             viewer.made(1)
-            assert viewer.ask("position", take=take, frame=7)["type"] == "accepted"
+            assert viewer.ask("position", take=take, frame=7)["type"] == "applied"
         before = client.get(f"/api/films/{film}").json()
     with client_of(lambda: painter, tmp_path / "films") as client:
         after = client.get(f"/api/films/{film}").json()
         assert after == before and after["position"] == {"take": take, "frame": 7}
+
+
+def test_commands_are_taken_in_at_once_and_act_at_the_same_block(viewer, painter, monkeypatch) -> None:
+    """Sent while a block is made; what ends the running shot goes before what is to come."""
+    inside, hold = threading.Event(), threading.Event()
+
+    def painted(prompt: str, first: int, frames: np.ndarray) -> np.ndarray:
+        if first:  # the second block
+            inside.set()
+            hold.wait(20)
+        return frames
+
+    monkeypatch.setattr(painter, "painted", painted)
+    viewer.ask("shoot", caption="it walks", seconds=5)
+    assert inside.wait(60)
+    refs = [viewer.send("shoot", caption=f"it sits {number}", seconds=0.6) for number in range(3)]
+    refs.append(viewer.send("cut"))
+    for ref in refs:  # while the block is not made
+        assert viewer.until(lambda one, ref=ref: one.get("ref") == ref)["type"] == "accepted"
+    hold.set()
+    told = [viewer.until(lambda one, ref=ref: one.get("ref") == ref) for ref in refs]
+    assert [one["type"] for one in told] == ["applied"] * 4
+    assert {one["block"] for one in told} == {None}  # the cut came first: nothing is made any more
+
+
+def test_reading_never_waits_for_a_block(client, viewer, painter) -> None:
+    """The film, its pictures and its exports come from what was published last."""
+    take = viewer.ask("shoot", caption="it walks", seconds=0.6)["take"]
+    viewer.made(1)
+    painter.gate.clear()  # no block is made from here on
+    try:
+        viewer.ask("shoot", caption="it sits")
+        film = f"/api/films/{viewer.film}"
+        assert len(client.get(film).json()["shots"]) == 2
+        assert client.get(f"{film}/takes/{take}/frames/3").content.startswith(b"\xff\xd8")
+        assert client.get(f"{film}/takes/{take}/frames").status_code == 200
+        assert client.get(f"{film}/film.film").content.startswith(b"PK")
+    finally:
+        painter.gate.set()

@@ -8,10 +8,18 @@ from concurrent.futures import Future
 import numpy as np
 import pytest
 
+from shotstream.serving.broadcaster import (
+    MOST_ENCODING,
+    MOST_PICTURES,
+    MOST_WAITING,
+    BlockEncoder,
+    EncodedBlock,
+    LiveBlock,
+    Outbox,
+    PendingBlock,
+)
 from shotstream.serving.frames import Picture, jpeg, pack, unpack
-from shotstream.serving.hub import MOST_PICTURES, MOST_WAITING, Outbox, Showing
-from shotstream.serving.pacing import LONGEST_LEAD, MAX_LATE, SHORTEST_LEAD, Lateness, Lead, Playhead
-from shotstream.serving.press import MOST_PRINTING, FreshBlock, Press, Prints
+from shotstream.serving.pacing import LONGEST_LEAD, MAX_LATE, SHORTEST_LEAD, Cadence, Lateness, Lead, Playhead
 from shotstream.serving.protocol import Accepted
 
 
@@ -72,25 +80,25 @@ def test_the_press_encodes_once_per_kind_and_pixels_do_not_pile_up() -> None:
         gate.wait(60)
         return next(times)
 
-    press = Press(clock)
-    block = FreshBlock(take=3, shot=1, first=9, frames=np.zeros((12, 32, 64, 3), np.uint8), fps=16, due=0)
-    prints = [press.print(block, kind) for kind in ("jpeg", "mp4") * (MOST_PRINTING // 2)]
-    one_more = threading.Thread(target=press.print, args=(block, "jpeg"))
+    encoder = BlockEncoder(clock)
+    block = LiveBlock(take=3, shot=1, first=9, frames=np.zeros((12, 32, 64, 3), np.uint8), fps=16, due=0)
+    encoded = [encoder.encode(block, kind) for kind in ("jpeg", "mp4") * (MOST_ENCODING // 2)]
+    one_more = threading.Thread(target=encoder.encode, args=(block, "jpeg"))
     one_more.start()
     one_more.join(0.2)
     assert one_more.is_alive()  # it waits for room
     gate.set()
     one_more.join(60)
     assert not one_more.is_alive()
-    frames, (piece,) = (one.result().pictures for one in prints[:2])
+    frames, (piece,) = (one.result().pictures for one in encoded[:2])
     assert [one.frame for one in frames] == list(range(9, 21)) and {one.kind for one in frames} == {"jpeg"}
     assert (piece.kind, piece.frame, piece.frames, piece.take, piece.shot) == ("mp4", 9, 12, 3, 1)
-    press.close()
+    encoder.close()
 
 
 def test_an_outbox_is_bounded_both_ways() -> None:
-    outbox, prints = Outbox(), Future[Prints]()
-    taken = sum(outbox.put(Showing("mp4", 12, 16, 0, prints)) for _ in range(20))
+    outbox, encoded = Outbox(), Future[EncodedBlock]()
+    taken = sum(outbox.put(PendingBlock("mp4", 12, 16, 0, encoded)) for _ in range(20))
     assert (taken, outbox.pictures, outbox.dropped) == (MOST_PICTURES // 12, 12 * taken, 12 * (20 - taken))
     for ref in range(MOST_WAITING):
         outbox.put(Accepted(ref=ref))
@@ -109,3 +117,10 @@ def test_pictures_survive_the_wire() -> None:
     for damaged in (data[:-1], data[:10], b"XX" + data[2:]):
         with pytest.raises(ValueError):
             unpack(damaged)
+
+
+def test_cadence_counts_blocks_that_came_late_and_how_long_the_picture_stood() -> None:
+    kept = Cadence()
+    for late in (-0.2, 0.0, 0.5, -1.0, 0.25):
+        kept.came(late)
+    assert (kept.due, kept.missed, kept.stood) == (5, 2, 0.75)

@@ -96,7 +96,7 @@ def test_each_format_is_in_the_menu_and_opens(page, tmp_path) -> None:
     for name in names:
         path = fetched(page, name, tmp_path / f"{name}-file")
         assert opens(name, path, tmp_path / name), name
-    page.get_by_label("Export", exact=True).select_option("1")
+    page.get_by_label("Of", exact=True).select_option("1")
     able = page.evaluate("[...document.querySelectorAll('[data-format]:enabled')].map(one => one.dataset.format)")
     assert able == [name for name in names if name in FORMATS and FORMATS[name].per_shot]
     assert len(read_info(fetched(page, "mp4", tmp_path / "shot.mp4")).chapters) == 1

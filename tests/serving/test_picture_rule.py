@@ -13,13 +13,10 @@ from studio_rig import Painter, client_of, until
 from websockets.sync.client import connect
 
 from shotstream.core.geometry import Geometry
-from shotstream.media.h264 import Picture
-from shotstream.media.segments import mime_type
-from shotstream.models.presets import preset
-from shotstream.serving.frames import unpack
-from shotstream.serving.hub import Hub, Outbox
-from shotstream.serving.picture_rule import USUAL, PictureRule
-from shotstream.serving.press import FreshBlock
+from shotstream.families.registry import preset
+from shotstream.media.h264 import VideoFormat, mime_type
+from shotstream.serving.broadcaster import Broadcaster, LiveBlock, Outbox
+from shotstream.serving.frames import USUAL, PictureRule, unpack
 
 BOTH = ("jpeg", "mp4")
 HERE, ELSEWHERE = "127.0.0.1", "192.0.2.7"
@@ -62,7 +59,7 @@ def test_the_welcome_says_what_was_chosen(tmp_path: Path, geometry, host, said, 
         with client.websocket_connect("ws://127.0.0.1:7860/ws") as line:
             line.send_json({"type": "hello", "version": 1, "film": film, **said})
             chosen = json.loads(line.receive()["text"])["pictures"]
-            shape = Picture(width=geometry.width, height=geometry.height, fps=geometry.fps)
+            shape = VideoFormat(width=geometry.width, height=geometry.height, fps=geometry.fps)
             assert chosen == {"kind": kind, "mime": mime_type(shape) if kind == "mp4" else None}
 
 
@@ -85,21 +82,24 @@ def test_a_block_is_a_piece_until_the_viewer_asks_for_jpeg(tmp_path: Path) -> No
         with client.websocket_connect("ws://127.0.0.1:7860/ws") as line:
             seen, heard = [], []
 
-            def hear(type: str) -> dict:
-                while True:
-                    message = line.receive()
-                    if message.get("bytes"):
-                        seen.extend(unpack(message["bytes"]))
-                        continue
+            def hear_one() -> None:
+                message = line.receive()
+                if message.get("bytes"):
+                    seen.extend(unpack(message["bytes"]))
+                else:
                     heard.append(json.loads(message["text"]))
-                    if heard[-1]["type"] == type:
-                        return heard[-1]
+
+            def hear(type: str) -> dict:
+                known = len(heard)
+                while len(heard) == known or heard[-1]["type"] != type:
+                    hear_one()
+                return heard[-1]
 
             line.send_json({"type": "hello", "version": 1, "film": film, "pictures": BOTH})
             mime = hear("welcome")["pictures"]["mime"]
             line.send_json({"type": "shoot", "ref": 1, "caption": "it walks"})
             while sum(one.frames for one in seen) < 21:
-                hear("meters")
+                hear_one()
             assert [(one.kind, one.frame, one.frames, one.live) for one in seen] == [
                 ("mp4", 0, 9, True),
                 ("mp4", 9, 12, True),
@@ -111,7 +111,7 @@ def test_a_block_is_a_piece_until_the_viewer_asks_for_jpeg(tmp_path: Path) -> No
             seen.clear()
             line.send_json({"type": "shoot", "ref": 3, "caption": "it sits"})
             while len(seen) < 21:
-                hear("meters")
+                hear_one()
             assert {one.kind for one in seen} == {"jpeg"} and [one.frame for one in seen] == list(range(21))
 
 
@@ -125,20 +125,20 @@ def test_kinds_there_are_not_are_refused(client, film, pictures) -> None:
 
 def test_viewers_share_what_is_encoded_and_nobody_is_sent_the_other_kind() -> None:
     async def watched() -> None:
-        hub = Hub(lambda: 0.0)
-        hub.start(asyncio.get_running_loop())
+        broadcaster = Broadcaster(lambda: 0.0)
+        broadcaster.start(asyncio.get_running_loop())
         boxes = [Outbox("mp4"), Outbox("mp4"), Outbox("jpeg")]
         for box in boxes:
-            hub.join("film", box)
-        block = FreshBlock(take=0, shot=0, first=0, frames=np.zeros((9, 32, 64, 3), np.uint8), fps=16, due=0)
-        hub.show("film", block)
-        letters = [await box.get() for box in boxes]
-        kinds = [[one.kind for one in (await letter.printed()).pictures] for letter in letters]
+            broadcaster.join("film", box)
+        block = LiveBlock(take=0, shot=0, first=0, frames=np.zeros((9, 32, 64, 3), np.uint8), fps=16, due=0)
+        broadcaster.show("film", block)
+        messages = [await box.get() for box in boxes]
+        kinds = [[one.kind for one in (await message.finished()).pictures] for message in messages]
         assert kinds == [["mp4"], ["mp4"], ["jpeg"] * 9]
-        assert letters[0].prints is letters[1].prints and all(box.empty() for box in boxes)
+        assert messages[0].encoded is messages[1].encoded and all(box.empty() for box in boxes)
         for box in boxes:
-            hub.leave("film", box)
-        assert hub.show("film", block) == 0  # nobody watches: nothing is encoded
-        hub.stop()
+            broadcaster.leave("film", box)
+        assert broadcaster.show("film", block) == 0  # nobody watches: nothing is encoded
+        broadcaster.stop()
 
     asyncio.run(watched())

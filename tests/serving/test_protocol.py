@@ -9,34 +9,38 @@ import jsonschema
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shotstream.serving import edit_commands as edit
+from shotstream.serving import client_messages as messages
 from shotstream.serving import protocol
+from shotstream.serving.client_messages import Hello
 from shotstream.serving.connection import BURST, MAX_STRIKES, Attach, Close, Do, State, advance
-from shotstream.serving.protocol import Hello, Refused, parse
+from shotstream.serving.protocol import Refused, parse
 
 FILM = "0123456789ab"
 COMMANDS = st.one_of(
-    st.builds(protocol.Shoot, caption=st.text(min_size=1, max_size=20), ref=st.integers(0, 99)),
-    st.builds(protocol.Cut),
-    st.builds(protocol.Extend, blocks=st.integers(1, 100)),
-    st.builds(protocol.Change, caption=st.just("x")),
-    st.builds(protocol.Retake, shot=st.integers(0, 9), seed=st.none() | st.integers(0, 9)),
-    st.builds(protocol.Choose, shot=st.integers(0, 9), take=st.integers(0, 9)),
-    st.builds(protocol.Remove, take=st.integers(0, 9)),
-    st.builds(protocol.Position, take=st.integers(0, 9), frame=st.integers(0, 9)),
-    st.sampled_from([protocol.Stop(), protocol.Resume(), protocol.Remake(shot=0)]),
-    st.builds(edit.Insert, at=st.integers(0, 9), caption=st.just("x"), seconds=st.none() | st.just(2.0)),
-    st.builds(edit.Move, shot=st.integers(0, 9), to=st.integers(0, 9)),
-    st.builds(edit.Lock, shot=st.integers(0, 9), locked=st.booleans()),
-    st.builds(edit.Branch, name=st.text(min_size=1, max_size=80), after=st.integers(-1, 9)),
-    st.sampled_from([edit.Delete(shot=0), edit.Duplicate(shot=1), edit.Switch(branch="a"), edit.Drop(branch="a")]),
-    st.sampled_from([edit.RemakeStale(), edit.Undo(), edit.Redo(), edit.Pause()]),
+    st.builds(messages.Shoot, caption=st.text(min_size=1, max_size=20), ref=st.integers(0, 99)),
+    st.builds(messages.Cut),
+    st.builds(messages.Extend, blocks=st.integers(1, 100)),
+    st.builds(messages.Change, caption=st.just("x")),
+    st.builds(messages.Retake, shot=st.integers(0, 9), seed=st.none() | st.integers(0, 9)),
+    st.builds(messages.Choose, shot=st.integers(0, 9), take=st.integers(0, 9)),
+    st.builds(messages.Remove, take=st.integers(0, 9)),
+    st.builds(messages.Position, take=st.integers(0, 9), frame=st.integers(0, 9)),
+    st.sampled_from([messages.Stop(), messages.Resume(), messages.Remake(shot=0)]),
+    st.builds(messages.Insert, at=st.integers(0, 9), caption=st.just("x"), seconds=st.none() | st.just(2.0)),
+    st.builds(messages.Move, shot=st.integers(0, 9), to=st.integers(0, 9)),
+    st.builds(messages.Lock, shot=st.integers(0, 9), locked=st.booleans()),
+    st.builds(messages.Branch, name=st.text(min_size=1, max_size=80), after=st.integers(-1, 9)),
+    st.sampled_from(
+        [messages.Delete(shot=0), messages.Duplicate(shot=1), messages.Switch(branch="a"), messages.Drop(branch="a")]
+    ),
+    st.sampled_from([messages.SetContextPolicy(policy="retrieval"), messages.SetContextPolicy()]),
+    st.sampled_from([messages.RemakeStale(), messages.Undo(), messages.Redo(), messages.Pause()]),
 )
 KINDS = st.sampled_from([("jpeg",), ("jpeg", "mp4"), ("mp4",)])
 HELLOS = st.builds(
     Hello, version=st.sampled_from([1, 1, 2]), film=st.just(FILM), ref=st.integers(0, 99), pictures=KINDS
 )
-SHOWS = st.builds(protocol.Show, pictures=KINDS, ref=st.integers(0, 99))
+SHOWS = st.builds(messages.Show, pictures=KINDS, ref=st.integers(0, 99))
 REFUSALS = st.just(Refused(code="malformed", text="?"))
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
@@ -100,14 +104,14 @@ def code(effects) -> str:
 
 def test_refusals_have_names() -> None:
     new = State()
-    assert code(advance(new, protocol.Cut(), 0)[1]) == "hello_first"
+    assert code(advance(new, messages.Cut(), 0)[1]) == "hello_first"
     closed, effects = advance(new, Hello(version=9, film=FILM), 0)
     assert code(effects) == "wrong_version" and Close(1002, "version") in effects
-    assert code(advance(closed, protocol.Cut(), 0)[1]) == "closed"
+    assert code(advance(closed, messages.Cut(), 0)[1]) == "closed"
     here, _ = advance(new, Hello(version=1, film=FILM), 0)
     assert here.phase == "attached"
-    assert code(advance(new, protocol.Show(pictures=("mp4",)), 0)[1]) == "hello_first"
-    again = protocol.Show(pictures=("jpeg",))
+    assert code(advance(new, messages.Show(pictures=("mp4",)), 0)[1]) == "hello_first"
+    again = messages.Show(pictures=("jpeg",))
     assert advance(here, again, 0)[1] == (again,)
     assert code(advance(here, Hello(version=1, film=FILM), 0)[1]) == "hello_twice"
 
@@ -116,7 +120,7 @@ def test_a_flood_is_slowed_and_then_ended() -> None:
     state, _ = advance(State(), Hello(version=1, film=FILM), 0)
     done = 0
     for _ in range(int(BURST) - 1 + MAX_STRIKES):
-        state, effects = advance(state, protocol.Cut(), 0)
+        state, effects = advance(state, messages.Cut(), 0)
         done += any(isinstance(effect, Do) for effect in effects)
     assert done == BURST - 1 and state.phase == "closed"
     assert Close(1008, "too fast") in effects
@@ -129,3 +133,8 @@ def test_the_document_names_every_message_and_refusal() -> None:
             assert f"`{name}`" in page, name
     for name in protocol.RefusalCode.__args__:
         assert f"`{name}`" in page, name
+
+
+def test_a_message_that_is_wrong_is_refused_by_its_number() -> None:
+    assert parse('{"type": "dance", "ref": 7}').ref == 7
+    assert [parse(text).ref for text in ('{"ref": "x"}', '{"ref": -1}', "[]", "{", '{"type": "dance"}')] == [0] * 5

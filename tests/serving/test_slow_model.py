@@ -12,10 +12,11 @@ from typing import Any
 from studio_rig import Painter, Server, until
 from websockets.sync.client import connect
 
+from shotstream.serving.broadcaster import Broadcaster
 from shotstream.serving.client import StudioClient
-from shotstream.serving.hub import Hub
+from shotstream.serving.client_messages import Shoot
+from shotstream.serving.command_handlers import carry_out
 from shotstream.serving.library import Library
-from shotstream.serving.protocol import Shoot
 from shotstream.serving.worker import Worker
 
 
@@ -49,12 +50,12 @@ def test_a_command_nobody_waits_for_any_more_does_not_hold_up_the_end(tmp_path: 
         loads.append(painter)
         return painter
 
-    worker = Worker(load, Library(tmp_path), Hub(time.monotonic), time.monotonic, lambda model: None)
+    worker = Worker(load, Library(tmp_path), Broadcaster(time.monotonic), time.monotonic, lambda model: None)
     worker.start()
     until(lambda: worker.model.state == "ready")
     session = worker.submit(lambda studio: studio.create("a fox", 7)).result(60)
     painter.gate.clear()
-    worker.submit(lambda studio: session.do(Shoot(caption="it walks", seconds=0.6))).result(60)
+    worker.submit(lambda studio: carry_out(session, Shoot(caption="it walks", seconds=0.6))).result(60)
     until(lambda: session.film.running is not None)
     given_up = worker.submit(lambda studio: session.view())
     assert given_up.cancel()

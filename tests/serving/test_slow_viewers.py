@@ -3,6 +3,7 @@ afterwards it sees what is current. Frames it did not get are counted."""
 
 from __future__ import annotations
 
+import asyncio
 import json
 import socket
 import threading
@@ -18,9 +19,10 @@ from studio_rig import Painter, Server, until
 from websockets.sync.client import ClientConnection, connect
 
 from shotstream.core.geometry import Geometry
+from shotstream.serving.broadcaster import MOST_PICTURES, MOST_WAITING, Broadcaster, Outbox
 from shotstream.serving.frames import unpack
-from shotstream.serving.hub import MOST_PICTURES, Hub, Outbox
-from shotstream.serving.server import UNSENT
+from shotstream.serving.listener import UNSENT
+from shotstream.serving.protocol import Accepted, FilmView, Meters
 
 GEOMETRY = Geometry(width=512, height=288, spatial=8, latent_channels=4, default_blocks=2)  # MP4 for who can
 ASLEEP = 6.0  # seconds
@@ -98,13 +100,13 @@ def narrow(port: int) -> socket.socket:
 def outboxes(monkeypatch) -> list[Outbox]:
     """Every outbox that joins."""
     found: list[Outbox] = []
-    join = Hub.join
+    join = Broadcaster.join
 
-    def noted(hub: Hub, film: str, outbox: Outbox) -> None:
+    def noted(broadcaster: Broadcaster, film: str, outbox: Outbox) -> None:
         found.append(outbox)
-        join(hub, film, outbox)
+        join(broadcaster, film, outbox)
 
-    monkeypatch.setattr(Hub, "join", noted)
+    monkeypatch.setattr(Broadcaster, "join", noted)
     return found
 
 
@@ -144,3 +146,22 @@ def test_who_does_not_read_misses_frames_and_nobody_else_does(
         metrics = client.get("/metrics").text
         dropped = slow.meters["dropped"] + quick.meters["dropped"]
         assert f"shotstream_dropped_frames_total {float(dropped)}" in metrics
+
+
+def test_what_waits_for_who_does_not_read_is_one_film_and_some_short_texts() -> None:
+    outbox = Outbox()
+    film = FilmView.model_construct(id="0" * 12)
+    for number in range(10_000):
+        assert outbox.put(film.model_copy(update={"seed": number})) and outbox.put(Meters(queue=number))
+        if number % 1000 == 0:
+            assert outbox.put(Accepted(ref=number))
+
+    async def read() -> list[object]:
+        return [await outbox.get() for _ in range(12)]
+
+    first, second, *rest = asyncio.run(read())
+    assert (first.seed, second.queue) == (9999, 9999) and [one.ref for one in rest] == list(range(0, 10_000, 1000))
+    assert outbox.empty() and not outbox.overrun.is_set()
+    for number in range(MOST_WAITING):
+        assert outbox.put(Accepted(ref=number))
+    assert not outbox.put(Accepted(ref=0)) and outbox.overrun.is_set()

@@ -10,17 +10,21 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from shotstream.core.errors import InputError
+from shotstream.families.wan import WAN_1_3B
 from shotstream.tools.verify import relative_error, verify
 
-GOLDEN = sorted((Path(__file__).parents[1] / "golden").glob("*.safetensors"))
+GOLDEN = sorted((Path(__file__).parents[1] / "golden").glob("parity_*.safetensors"))
 SMALL = GOLDEN[2]
+PROMPTS = SMALL.with_name("prompts.safetensors")
 
 
-def rewritten(folder: Path, changes: dict[str, torch.Tensor | None], config: str | None = None) -> Path:
-    """A copy of the small recording with tensors changed (None: left out)."""
-    with safe_open(SMALL, "pt") as file:
+def rewritten(
+    folder: Path, changes: dict[str, torch.Tensor | None], config: str | None = None, of: Path = SMALL
+) -> Path:
+    """A copy of a recording with tensors changed (None: left out)."""
+    with safe_open(of, "pt") as file:
         metadata = {"config": file.metadata()["config"] if config is None else config}
-    tensors = {name: tensor for name, tensor in {**load_file(SMALL), **changes}.items() if tensor is not None}
+    tensors = {name: tensor for name, tensor in {**load_file(of), **changes}.items() if tensor is not None}
     path = folder / "recording.safetensors"
     save_file(tensors, path, metadata=metadata)
     return path
@@ -36,6 +40,33 @@ def test_every_recorded_section_is_reproduced(path: Path) -> None:
     assert set(sections) == {name for name in names if name.split("/")[-1] in outputs}
     assert report["ok"] and report["tolerance"] == 1e-5
     assert report["max_relative_error"] == max(sections.values()) < 1e-6
+
+
+def test_prompts_are_the_references_letter_for_letter(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Recorded from the reference's own data set: shots from 0, any letters, braces and lines left as they are."""
+    report = verify([PROMPTS])
+    (sections,) = report["files"].values()
+    assert len(sections) == 3 + 2 + 12 and report["ok"] and report["max_relative_error"] == 0
+    assert {"story0/shot0/prompt", "story2/shot11/prompt"} <= set(sections)
+    counted_from_one = WAN_1_3B.model_copy(update={"prompt_form": "{global_caption}shot{shot}: {caption}"})
+    monkeypatch.setattr("shotstream.tools.verify.preset", lambda name: counted_from_one)
+    assert not verify([PROMPTS])["ok"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"story0/shot1/caption": None}, "holds no tensor 'story0/shot1/caption'"),
+        ({"story3/global_caption": torch.tensor([65], dtype=torch.uint8)}, "which nothing here replays"),
+        ({"story0/shot1/prompt": torch.tensor([255], dtype=torch.uint8)}, "do not fit together"),
+        ({"story0/one/prompt": torch.tensor([65], dtype=torch.uint8)}, "story0/one/caption"),
+    ],
+)
+def test_recorded_prompts_that_are_damaged_are_explained(
+    changes: dict[str, torch.Tensor | None], said: str, tmp_path: Path
+) -> None:
+    with pytest.raises(InputError, match=said):
+        verify([rewritten(tmp_path, changes, of=PROMPTS)])
 
 
 def test_bfloat16_stays_within_its_own_tolerance() -> None:

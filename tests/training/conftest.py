@@ -12,14 +12,17 @@ import torch
 from runs import ignore
 from safetensors.torch import save_file
 
+from shotstream.checkpoints.codec_weights import load_text_encoder
+from shotstream.core.context_budget import pickable_frames
 from shotstream.core.files import fingerprint
-from shotstream.data.world.spec import WORLD_VERSION
-from shotstream.models.presets import Preset, read_preset
-from shotstream.training import picture_store
-from shotstream.training.latent_store import SHARD, pickable_frames
-from shotstream.training.loop import Run
-from shotstream.training.material import Material, MaterialSettings
-from shotstream.training.stage import Stage
+from shotstream.data.world.stories import Split
+from shotstream.families.preset import read_preset
+from shotstream.training.data import picture_store
+from shotstream.training.data.latent_store import SHARD
+from shotstream.training.data.material import Material, MaterialSettings
+from shotstream.training.data.story_sources import WorldStories
+from shotstream.training.engine.loop import Run
+from shotstream.training.engine.stage import Stage
 
 SHOTS, BLOCKS = 3, 2
 PICTURE_STORIES = 4
@@ -44,24 +47,22 @@ def material(tiny_model: Path) -> MaterialSettings:
 def store(tiny_model: Path, material: MaterialSettings, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of data in which a :class:`Material` finds its stories."""
     folder = tmp_path_factory.mktemp("data")
-    geometry = Preset.model_validate_json((tiny_model / "preset.json").read_bytes()).geometry
+    preset = read_preset(tiny_model / "preset.json")
+    geometry, text = preset.geometry, load_text_encoder(Path(material.text_encoder))
+    told = (text.text_len, text.text_dim)
     codecs = "+".join(fingerprint(Path(path)) for path in (material.autoencoder, material.text_encoder))
     generator = torch.Generator().manual_seed(0)
     frames = geometry.shot_frames(BLOCKS)
-    for split in ("train", "held-out"):
-        made_by = {
-            "world": WORLD_VERSION,
-            "codec": codecs,
-            "seed": material.seed,
-            "split": split,
-            "decoded_share": material.decoded_share,
-        }
+    splits: tuple[Split, ...] = ("train", "held-out")
+    for split in splits:
+        source = WorldStories(seed=material.seed, split=split, decoded_share=material.decoded_share, preset=preset)
         (folder / f"latents-{split}").mkdir()
-        (folder / f"latents-{split}" / "latents.json").write_text(json.dumps(made_by))
+        description = json.dumps({**source.made_by, "codec": codecs})
+        (folder / f"latents-{split}" / "latents.json").write_text(description)
         shapes = {
             "latents": (BLOCKS * geometry.block_frames, *geometry.latent_shape),
             "singles": (len(pickable_frames(frames, geometry.context_frames)), *geometry.latent_shape),
-            "caption": (12, 12),
+            "caption": told,
         }
         tensors = {
             f"{story}.{shot}.{part}": torch.randn(shape, generator=generator).half()
@@ -69,7 +70,13 @@ def store(tiny_model: Path, material: MaterialSettings, tmp_path_factory: pytest
             for shot in range(SHOTS)
             for part, shape in shapes.items()
         }
-        metadata = {"shots": json.dumps([[frames] * SHOTS] * SHARD)}
+        # Story 0 changes in the middle of its second shot, and has two pinned pictures.
+        tensors["0.1.changed"] = torch.randn(told, generator=generator).half()
+        tensors["0.pinned"] = torch.randn(2, *geometry.latent_shape, generator=generator).half()
+        tensors["0.pinned_captions"] = torch.randn(2, *told, generator=generator).half()
+        changes = [[None] * SHOTS for _ in range(SHARD)]
+        changes[0][1] = geometry.block_frames
+        metadata = {"shots": json.dumps([[frames] * SHOTS] * SHARD), "changes": json.dumps(changes)}
         save_file(tensors, folder / f"latents-{split}" / "shard-00000.safetensors", metadata=metadata)
     return folder
 
@@ -88,7 +95,7 @@ def own_store(store: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def found(with_pictures: MaterialSettings, preset_file: str, own_store: Path) -> Material:
-    return Material(with_pictures, read_preset(Path(preset_file)).geometry, own_store, ignore)
+    return Material(with_pictures, read_preset(Path(preset_file)), own_store, ignore)
 
 
 Train = Callable[[Stage, Path], Run]

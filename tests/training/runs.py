@@ -14,9 +14,15 @@ from safetensors.torch import save_file
 from torch import nn
 
 from shotstream.core.randomness import stream
-from shotstream.training.loop import Run
-from shotstream.training.settings import LoopSettings, OptimiserSettings
-from shotstream.training.stage import LossReport, Role, names
+from shotstream.training.engine.loop import Run
+from shotstream.training.engine.stage import LoopSettings, LossReport, OptimiserSettings, Role, Stage, names
+from shotstream.training.recipes import Recipe, TrainedRecipe
+
+
+def build(recipe: Recipe, store: Path) -> Stage:
+    """The stage of a recipe that the loop can train."""
+    assert isinstance(recipe, TrainedRecipe)
+    return recipe.build(store, ignore)
 
 
 def ignore(*progress: object) -> None:
@@ -35,7 +41,7 @@ class LineStage:
         self.factor_at = factor_at or {}
         self.parts: list[tuple[int, int]] = []
 
-    def turn(self, update: int) -> str:
+    def learner(self, update: int) -> str:
         return "student" if update % 3 == 0 else "critic"
 
     def loss(self, update: int, role: str, part: int = 0) -> LossReport:

@@ -17,12 +17,11 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-from runs import ignore
+from runs import build
 
-from shotstream.training.loop import Run
-from shotstream.training.processes import joined
+from shotstream.training.distributed import joined
+from shotstream.training.engine.loop import Run
 from shotstream.training.recipes import read_recipe
-from shotstream.training.run import build_stage
 
 
 def work(job: dict[str, Any]) -> None:
@@ -32,7 +31,7 @@ def work(job: dict[str, Any]) -> None:
         with processes.first_before_others():
             if processes.first:
                 path.write_text(json.dumps(job["recipe"]))
-        stage = build_stage(read_recipe(str(path)), Path(job["store"]), ignore)
+        stage = build(read_recipe(str(path)), Path(job["store"]))
         run = Run(stage, folder, processes)
         run.resume()
 

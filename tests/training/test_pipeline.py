@@ -7,9 +7,8 @@ from pathlib import Path
 import pytest
 
 from shotstream.api import load
-from shotstream.training.curve import read_curve
-from shotstream.training.pipeline import PipelineRecipe
-from shotstream.training.recipes import read_recipe
+from shotstream.training.engine.charts import read_curve
+from shotstream.training.recipes import PipelineRecipe, read_recipe
 from shotstream.training.run import main
 
 

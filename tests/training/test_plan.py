@@ -8,12 +8,11 @@ import pytest
 
 from shotstream.core.errors import InputError
 from shotstream.models.transformer import Transformer
-from shotstream.training.lora import add_adapters
-from shotstream.training.plan import plan, role_plan
+from shotstream.training.engine.role_state import add_adapters
+from shotstream.training.engine.stage import LoraSettings, OptimiserSettings
 from shotstream.training.presets import NANO
 from shotstream.training.recipes import describe, read_recipe, recipe_names
-from shotstream.training.run import main
-from shotstream.training.settings import LoraSettings, OptimiserSettings
+from shotstream.training.run import main, plan, role_plan
 
 
 @pytest.mark.parametrize("name", recipe_names())
@@ -48,5 +47,16 @@ def test_a_frozen_network_costs_its_weights_alone() -> None:
 
 
 def test_an_unknown_setting_is_one_line() -> None:
-    with pytest.raises(InputError, match=r"nano/teacher: loop\.update: "):
+    with pytest.raises(InputError, match=r"nano/teacher: unknown setting loop\.update; did you mean updates\?"):
         read_recipe("nano/teacher", ["loop.update=3"])
+
+
+@pytest.mark.parametrize(("levels", "form"), [(7, "int4"), (127, "int8")])
+def test_keys_of_earlier_runs_are_read(levels: int, form: str) -> None:
+    now = read_recipe("nano/teacher", [f"optimiser.quantised={form}", "character_weight=0.5"])
+    assert read_recipe("nano/teacher", [f"optimiser.levels={levels}", "figure_weight=0.5"]) == now
+
+
+def test_levels_of_no_name_are_refused() -> None:
+    with pytest.raises(InputError, match=r"optimiser\.quantised: "):
+        read_recipe("nano/teacher", ["optimiser.levels=31"])

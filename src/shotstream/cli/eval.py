@@ -1,4 +1,4 @@
-"""``shotstream eval``: how good is a model, or a film?"""
+"""``shotstream eval``: measure how good a model or a film is."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from shotstream.core.errors import InputError
 
 if TYPE_CHECKING:
     from shotstream.evaluation.detectors import CutDetector
-    from shotstream.evaluation.intervals import Interval
+    from shotstream.evaluation.recognisers import Recognisers
     from shotstream.evaluation.run import SuiteRun
     from shotstream.evaluation.scores import SuiteScores
+    from shotstream.evaluation.statistics import Interval
 
 app = typer.Typer(help="How good is a model, or a film?", rich_markup_mode=None)
 
@@ -30,12 +31,12 @@ Systems = Annotated[
 Shown = Annotated[str | None, typer.Option(help="Names with commas [default: all with results].", metavar="A,B")]
 Stories = Annotated[int | None, typer.Option(min=1, help="Only the first N stories (12 is quick).", metavar="N")]
 RESULTS = Path("build/eval")
-MID_SHOT_SUITE = "storyworld-100"
+MID_SHOT_SUITE = "storyworld-101"
 
 
 @app.command()
 def suite(
-    name: Annotated[str, typer.Argument(help="A suite's name: storyworld-100.", metavar="NAME")],
+    name: Annotated[str, typer.Argument(help="A suite's name: storyworld-101, storyworld-long.", metavar="NAME")],
     stories: Stories = None,
     systems: Systems = None,
     model: options.Model = "storyworld",
@@ -82,11 +83,10 @@ def film(
     as_json: options.Json = False,
 ) -> None:
     """Measure any film against its story: cuts, consistency, motion. Names what could not be measured."""
-    from shotstream.evaluation.any_film import score_film
-    from shotstream.evaluation.choose import choose_networks
+    from shotstream.evaluation.any_film import choose_networks, score_film
+    from shotstream.families.storyworld import STORYWORLD
     from shotstream.media.story_file import read_story
     from shotstream.media.video import read_info
-    from shotstream.models.presets import STORYWORLD
 
     script = read_story(story, say)
     read_info(film)
@@ -115,12 +115,12 @@ def change(
     """Change captions in mid-shot: is the change seen within two blocks, and does the place stay what it was?"""
     from shotstream.api import load
     from shotstream.evaluation.mid_shot import find_changes, score_changes
-    from shotstream.evaluation.recognisers import Recognisers
     from shotstream.evaluation.suites import read_suite
 
     changes = list(find_changes([one.story for one in read_suite(MID_SHOT_SUITE).first(stories)]))
     director = load(model, device=device, dtype=dtype)
-    found = score_changes(director, Recognisers.load(), changes, lambda done: say(f"{done} of {len(changes)}"))
+    recognisers = _recognisers()
+    found = score_changes(director, recognisers, changes, lambda done: say(f"{done} of {len(changes)}"))
     if as_json:
         put_json({name: scores.model_dump(mode="json") for name, scores in found.items()})
         return
@@ -131,13 +131,69 @@ def change(
 
 
 @app.command()
+def context(
+    name: Annotated[
+        str, typer.Argument(help="storyworld-101, or storyworld-long.", metavar="NAME")
+    ] = "storyworld-long",
+    stories: Stories = None,
+    policies: Annotated[
+        str, typer.Option(help="Context policies, with commas.", metavar="A,B")
+    ] = "dynamic,recency,first-last,retrieval",
+    budget: Annotated[int | None, typer.Option(min=1, help="Condition frames [default: the model's].")] = None,
+    as_json: options.Json = False,
+) -> None:
+    """Do the condition frames a context policy chooses show the places and characters that come back? No model runs."""
+    from shotstream.evaluation.context import score_by_length
+    from shotstream.evaluation.suites import read_suite
+    from shotstream.families.storyworld import STORYWORLD
+
+    frames = budget or STORYWORLD.geometry.context_frames
+    groups = score_by_length(read_suite(name), stories, _split(policies) or [], frames)
+    if as_json:
+        shown = {
+            str(shots): {policy: scores.model_dump(mode="json") for policy, scores in found.items()}
+            for shots, found in groups.items()
+        }
+        put_json({"suite": name, "budget": frames, "groups": shown})
+        return
+    for shots, found in groups.items():
+        for policy, scores in found.items():
+            cells = ("near_held", "late_held", "beyond_held", "late_share")
+            said = ", ".join(f"{cell} {_cell_or_dash(getattr(scores, cell))}" for cell in cells)
+            put(f"{shots} shots, {policy}: {said}")
+
+
+@app.command()
+def clips(
+    film: Annotated[Path, typer.Argument(help="A film file, or the folder of a film.", metavar="FILM")],
+    script: Annotated[Path, typer.Argument(help="The script of ST-Bench or EntityBench it was made from.")],
+    out: Annotated[Path, typer.Option("-o", "--output", help="Folder for the clips.", metavar="DIR")] = Path("clips"),
+    force: Annotated[bool, typer.Option("--force", help="Replace files that exist.")] = False,
+) -> None:
+    """Cut a film of a benchmark's script into one clip for every prompt, named as the benchmark's evaluator wants."""
+    from shotstream.core.files import ready_to_write
+    from shotstream.film.disk.archive import read_stored
+    from shotstream.film.timeline import timeline_of
+    from shotstream.media.exports.scene_clips import scene_clips, write_scene_clips
+
+    record, store = read_stored(film)
+    wanted = scene_clips(timeline_of(record, store, film.stem), script, out)
+    for path in wanted:
+        if path.parent.is_dir():
+            ready_to_write(path, force=force)
+    write_scene_clips(wanted)
+    for path in wanted:
+        put(str(path))
+
+
+@app.command()
 def report(
     name: Annotated[str, typer.Argument(help="A suite that was run.", metavar="NAME")],
     stories: Stories = None,
     systems: Shown = None,
     detector: DetectorName = "pyscenedetect",
     out: Folder = RESULTS,
-    page: Annotated[Path, typer.Option(help="The page to write; pictures go beside it.", metavar="PAGE.md")] = Path(
+    page: Annotated[Path, typer.Option(help="The page to write; images go beside it.", metavar="PAGE.md")] = Path(
         "docs/results.md"
     ),
 ) -> None:
@@ -159,18 +215,27 @@ def report(
 
 def _run(name: str, out: Path, detector: str, stories: int | None) -> tuple[SuiteRun, dict[str, str]]:
     """The run of a suite that has so many stories, and which detectors are not there."""
-    from shotstream.evaluation.recognisers import Recognisers
     from shotstream.evaluation.run import SuiteRun
     from shotstream.evaluation.suites import read_suite
 
     chosen = read_suite(name)
     chosen.first(stories)
     found, absent = _detector(detector)
-    return SuiteRun(chosen, Recognisers.load(), found, out / chosen.version), absent
+    return SuiteRun(chosen, _recognisers(), found, out / chosen.version), absent
+
+
+def _recognisers() -> Recognisers:
+    """The packaged ones; says so where they were trained on films of another world."""
+    from shotstream.evaluation.recognisers import Recognisers
+
+    recognisers = Recognisers.load()
+    if recognisers.stale:
+        say(recognisers.stale)
+    return recognisers
 
 
 def _detector(name: str) -> tuple[CutDetector, dict[str, str]]:
-    from shotstream.evaluation.choose import choose_detector
+    from shotstream.evaluation.any_film import choose_detector
 
     return choose_detector(name)
 
@@ -181,6 +246,10 @@ def _split(names: str | None) -> list[str] | None:
 
 def _cell(found: Interval) -> str:
     return f"{found.mean:.3f} [{found.low:.3f}, {found.high:.3f}]"
+
+
+def _cell_or_dash(found: Interval | None) -> str:
+    return "-" if found is None else _cell(found)
 
 
 def _table(scores: SuiteScores) -> None:

@@ -1,4 +1,4 @@
-"""Which systems ``shotstream eval suite`` knows, and how each is put together."""
+"""The systems that ``shotstream eval suite`` knows, and how each is put together."""
 
 from __future__ import annotations
 
@@ -7,17 +7,18 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-from shotstream.codecs.video_autoencoder import LightVideoCodec
-from shotstream.codecs.weights import load_autoencoder
+import torch
+
+from shotstream.checkpoints.model_files import ModelFiles, find_model
+from shotstream.checkpoints.transformer_weights import read_header
 from shotstream.core.errors import InputError, WeightsError
 from shotstream.core.files import fingerprint
 from shotstream.core.geometry import Geometry
 from shotstream.evaluation.systems import ModelSystem, System, Truth
-from shotstream.models.presets import STORYWORLD
-from shotstream.models.weights import read_header
-from shotstream.tools.model_files import ModelFiles, find_model
+from shotstream.families.family import CodecOptions
+from shotstream.families.storyworld import STORYWORLD
 
-MODELS = ("teacher", "student", "student-without-context-cache", "student-with-light-decoder")
+MODELS = ("teacher", "student", "student-without-context-cache")
 SYSTEMS = ("truth", "autoencoder", "shuffled", "noise", "still", "fading", *MODELS)
 LABEL = r"[a-z0-9][a-z0-9-]{0,39}"  # of another student; it names a folder of results
 USUAL = ("truth", "autoencoder", "shuffled", "noise", "still", "fading", "student")
@@ -84,11 +85,10 @@ def _system(name: str, model: str, device: str, dtype: str) -> System:
         geometry = _geometry_of(found)
         if name != "autoencoder":
             return Truth(name, geometry)
-        codec = LightVideoCodec(load_autoencoder(found.autoencoder), geometry)
-        return Truth(name, geometry, codec, fingerprint(found.autoencoder))
+        options = CodecOptions(device=torch.device("cpu"), dtype=torch.float32)
+        return Truth(name, geometry, found.codecs.open_video(geometry, options), fingerprint(found.codecs.files[0]))
     from shotstream.api import load
 
     role: Literal["teacher", "student"] = "teacher" if name == "teacher" else "student"
-    light = name == "student-with-light-decoder"
-    director = load(model, device=device, dtype=dtype, role=role, light_decoder=light)
-    return ModelSystem(name, director, remembers=name != "student-without-context-cache")
+    director = load(model, device=device, dtype=dtype, role=role)
+    return ModelSystem(name, director, with_context=name != "student-without-context-cache")

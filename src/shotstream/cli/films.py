@@ -1,7 +1,8 @@
-"""``shotstream films``: the films the studio keeps, and the room they take."""
+"""``shotstream films`` and ``shotstream export``: manage the films of the studio, and export stored films."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -15,12 +16,12 @@ app = typer.Typer(help="The films the studio keeps, and the room they take.", ri
 @app.command("list")
 def list_films(films: options.Films = options.FILMS, as_json: options.Json = False) -> None:
     """List all films, the latest first: name, shots, size, and what it is about."""
-    from shotstream.film.folder import usage
+    from shotstream.film.disk.folder import usage
     from shotstream.serving.library import Library
 
-    library = Library(films.expanduser())
-    entries = library.entries()
-    sizes = {entry.id: usage(library.folder(entry.id)) for entry in entries}
+    library = Library(films.expanduser()) if films.expanduser().exists() else None  # looking makes no folder
+    entries = library.entries() if library is not None else ()
+    sizes = {entry.id: usage(library.folder(entry.id)) for entry in entries if library is not None}
     if as_json:
         listed = [
             {
@@ -48,10 +49,10 @@ def clean(
     unchosen: Annotated[bool, typer.Option("--unchosen", help="Remove takes that are not chosen, too.")] = False,
     as_json: options.Json = False,
 ) -> None:
-    """Make room: forget what undo would need, and remove footage that is no longer in any branch of its film."""
+    """Make room: drop what undo would need, and remove footage that is in no branch of its film."""
     from shotstream.core.errors import InputError
-    from shotstream.film.cleaning import clean_folder
-    from shotstream.film.folder import OpenElsewhereError
+    from shotstream.film.disk.archive import clean_folder
+    from shotstream.film.disk.folder import OpenElsewhereError
     from shotstream.serving.library import Library
 
     library = Library(films.expanduser())
@@ -72,3 +73,28 @@ def clean(
         return
     for name, size in freed.items():
         put(f"{name}  {size / 1e6:.1f} MB freed")
+
+
+FORMAT = (
+    "The format by name, where the suffix of PATH leaves it open, as for clips (a folder). docs/exchange.md has all."
+)
+OUTPUT = "What to write; the suffix says the format, .film is the film itself; repeat it [default: beside FILM]."
+
+
+def export(
+    film: Annotated[Path, typer.Argument(help="A film file, or the folder of a film in the studio.", metavar="FILM")],
+    outputs: Annotated[list[Path] | None, typer.Option("-o", "--output", help=OUTPUT, metavar="PATH")] = None,
+    format: Annotated[str | None, typer.Option(help=FORMAT, metavar="NAME", show_default="mp4")] = None,
+    shot: Annotated[int | None, typer.Option(min=0, help="This shot alone (mp4, gif, webp).", metavar="N")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace files that exist.")] = False,
+    as_json: options.Json = False,
+) -> None:
+    """Write a film as files other programs open, from what is stored: no model is loaded, nothing is made again."""
+    from shotstream.film.export import export_stored
+
+    report = export_stored(film, outputs or [], name=format, shot=shot, force=force)
+    if as_json:
+        put_json(report.model_dump(mode="json"))
+        return
+    for file in report.files:
+        put(file)

@@ -1,4 +1,4 @@
-"""The ``shotstream`` command: its parts, and what a person sees when something goes wrong."""
+"""The ``shotstream`` command: its subcommands, and how errors are reported."""
 
 from __future__ import annotations
 
@@ -12,22 +12,8 @@ from typing import Annotated
 import typer
 
 from shotstream import __version__
-from shotstream.cli import (
-    bench,
-    data,
-    eval,
-    export,
-    films,
-    generate,
-    models,
-    replica,
-    scale,
-    story,
-    studio,
-    train,
-    verify,
-)
-from shotstream.cli.console import put, say
+from shotstream.cli import bench, eval, films, generate, models, story, studio, training
+from shotstream.cli.console import any_encoding, drop_output, flush, put, say
 from shotstream.core.errors import ShotStreamError
 
 BAD_INPUT, UNEXPECTED, INTERRUPTED = 2, 1, 130
@@ -41,7 +27,6 @@ EXTRAS |= {"prometheus_client": "studio", "httpx": "studio", "ray": "ray"}
 app = typer.Typer(
     name="shotstream",
     help="Direct a film shot by shot while it plays.",
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -63,31 +48,34 @@ def shotstream(
 
 app.command("generate")(generate.generate)
 app.command("studio")(studio.studio)
-app.command("replica", hidden=True)(replica.replica)
-app.command("export")(export.export)
+app.command("replica", hidden=True)(studio.replica)
+app.command("export")(films.export)
 app.add_typer(films.app, name="films")
 app.add_typer(story.app, name="story")
-app.command("train")(train.train)
-app.add_typer(data.app, name="data")
+app.command("train")(training.train)
+app.add_typer(training.app, name="data")
 app.add_typer(eval.app, name="eval")
 app.command("bench")(bench.bench)
-app.command("scale")(scale.scale)
-app.command("verify")(verify.verify)
+app.command("gpu-check")(bench.gpu_check)
+app.command("verify")(bench.verify)
 app.add_typer(models.app, name="models")
 
 
 def main(arguments: Sequence[str]) -> int:
     """Run one command; returns its exit code. Whatever goes wrong is one line on standard error."""
+    any_encoding()
     try:
         code = app(args=list(arguments), prog_name="shotstream", standalone_mode=False)
-        sys.stdout.flush()
+        flush()
     except typer.TyperException as fault:
         return _failed(f"{fault.format_message()} (--help shows how)", BAD_INPUT)
     except ShotStreamError as fault:
         return _failed(str(fault), BAD_INPUT)
     except BrokenPipeError:  # the reader of our output is gone: nothing is left to say to it
-        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+        drop_output()
         return UNEXPECTED
+    except OSError as fault:  # a file where a folder should be, a folder that is closed to us
+        return _surprised(fault) if fault.filename is None else _failed(_told(fault), BAD_INPUT)
     except Exception as fault:  # noqa: BLE001  the last line of defence
         return _surprised(fault)
     if code == INTERRUPTED:
@@ -107,13 +95,18 @@ def _end(number: int, frame: FrameType | None) -> None:
 
 
 def _surprised(fault: Exception) -> int:
-    """Say what nobody planned for: a library that only an extra brings, or a mistake of ours."""
+    """Report an unexpected error: a library that only an extra brings, or a bug."""
     if isinstance(fault, ModuleNotFoundError) and fault.name in EXTRAS:
         mend = f"pip install 'shotstream[{EXTRAS[fault.name]}]'"
         return _failed(f"this command needs {fault.name}, which is not installed; {mend}", BAD_INPUT)
     if os.environ.get("SHOTSTREAM_DEBUG"):
         raise fault
     return _failed(f"unexpected {type(fault).__name__}: {fault} (SHOTSTREAM_DEBUG=1 shows where)", UNEXPECTED)
+
+
+def _told(fault: OSError) -> str:
+    """The system's own words about a file or a folder."""
+    return f"{os.fsdecode(fault.filename)}: {(fault.strerror or 'cannot be used').lower()}; name another, or mend it"
 
 
 def _failed(said: str, code: int) -> int:

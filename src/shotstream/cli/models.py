@@ -1,30 +1,184 @@
-"""``shotstream models``: which weights there are and what they say of themselves."""
+"""``shotstream models``: which weights there are, get and convert others, estimate the memory they take."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from shotstream.cli import model_weights, options
+from shotstream.cli import options
 from shotstream.cli.console import put, put_json, say
 
 if TYPE_CHECKING:
-    from shotstream.tools.weight_files import WeightFile
+    import torch
+
+    from shotstream.checkpoints.quantisation import Form
+    from shotstream.checkpoints.weight_files import WeightFile
 
 app = typer.Typer(help="Which weights there are; fetching and converting others.", rich_markup_mode=None)
-app.command("pull")(model_weights.pull)
-app.command("convert")(model_weights.convert)
-app.command("adapt")(model_weights.adapt)
-app.command("plan")(model_weights.plan)
 SHORT = 100  # characters of a header's value shown to a person
+Alpha = Annotated[
+    float | None, typer.Option(min=0, help="Of a LoRA that does not say its own: scale is alpha / rank.", metavar="N")
+]
+
+
+@app.command()
+def pull(
+    name: Annotated[str, typer.Argument(help="A preset (wan-1.3b), or the hub id of a model in our layout.")],
+    local: Annotated[
+        list[Path] | None,
+        typer.Option("--from", help="Folder that may hold the published files; repeat it.", metavar="FOLDER"),
+    ] = None,
+    keep: Annotated[bool, typer.Option("--keep", help="Keep the downloaded originals, too.")] = False,
+    as_json: options.Json = False,
+) -> None:
+    """Fetch a model: what is not in --from folders comes from the Hugging Face hub, resumed and checked."""
+    from shotstream.checkpoints.pull import pull as fetch
+
+    folder = fetch(name, local=local or [], keep=keep, tell=say)
+    if as_json:
+        put_json({"name": name, "folder": str(folder)})
+    else:
+        put(str(folder))
+
+
+@app.command()
+def convert(
+    source: Annotated[Path, typer.Argument(help="Weight file, or a folder that holds it.", metavar="SRC")],
+    output: Annotated[Path, typer.Argument(help="Folder, or a .safetensors file.", metavar="DST")],
+    preset: Annotated[
+        str | None, typer.Option(help="Preset, or its JSON file [default: the known one that fits].", metavar="P")
+    ] = None,
+    to: Annotated[Literal["shotstream", "diffusers"], typer.Option(help="Layout to write.")] = "shotstream",
+    role: Annotated[Literal["student", "teacher", "critic"], typer.Option(help="What these weights are.")] = "student",
+    dtype: Annotated[
+        Literal["keep", "float32", "bfloat16", "int8", "int4"],
+        typer.Option(help="Number format of the matrices; int8 and int4 quantise them, for storage."),
+    ] = "keep",
+    base: Annotated[Path | None, typer.Option(help="Weights that a LoRA belongs to.", metavar="FILE")] = None,
+    alpha: Alpha = None,
+    entry: Annotated[
+        str | None, typer.Option(help="Of a checkpoint of several networks: generator_ema, say.", metavar="NAME")
+    ] = None,
+    codecs: Annotated[
+        Path | None,
+        typer.Option(help="Folder with the codecs [default: SRC, if it is one].", metavar="FOLDER"),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace what is there.")] = False,
+    as_json: options.Json = False,
+) -> None:
+    """Convert weights: Wan's release, the reference's .pt files, diffusers or ours; to ours, or to diffusers."""
+    from shotstream.checkpoints.convert import convert as change
+    from shotstream.checkpoints.convert_codecs import find_codecs
+
+    wanted = to == "shotstream" and output.suffix != ".safetensors" and (codecs or source.is_dir())
+    found = find_codecs(codecs or source, output, force=force, complete=codecs is not None) if wanted else []
+    done = change(
+        source,
+        output,
+        to=to,
+        named=preset,
+        role=role,
+        dtype=_number_format(dtype),
+        base=base,
+        alpha=alpha,
+        entry=entry,
+        force=force,
+    )
+    for part in found:
+        part.write()
+    brought = [part.name for part in found]
+    if as_json:
+        put_json({**done.model_dump(), "codecs": brought})
+        return
+    put(done.output)
+    say(
+        f"{done.layout} weights as {to}: preset {done.preset}, {done.parameters / 1e6:.2f}M parameters, "
+        f"{done.bytes / 1e6:.1f} MB{'; codecs: ' + ', '.join(brought) if brought else ''}"
+    )
+    if done.fits:
+        say(f"the same network is that of {', '.join(done.fits)}, with other timesteps: name it with --preset")
+    if done.also:
+        say(f"{done.entry} was taken; there too, for --entry: {', '.join(done.also)}")
+
+
+def _number_format(name: Literal["keep", "float32", "bfloat16", "int8", "int4"]) -> torch.dtype | Form | None:
+    """What the converter calls it."""
+    import torch
+
+    if name in ("int8", "int4"):
+        return name
+    return {"keep": None, "float32": torch.float32, "bfloat16": torch.bfloat16}[name]
+
+
+@app.command()
+def adapt(
+    source: Annotated[Path, typer.Argument(help="A LoRA, peft's folder, or whole weights.", metavar="SRC")],
+    output: Annotated[Path, typer.Argument(help="A .safetensors file beside --base.", metavar="DST")],
+    base: Annotated[Path, typer.Option(help="The weights they were trained on: teacher.safetensors.", metavar="FILE")],
+    role: Annotated[Literal["student", "teacher", "critic"], typer.Option(help="What both make.")] = "student",
+    rank: Annotated[
+        int | None, typer.Option(min=1, help="Of whole weights: singular values kept of each difference.", metavar="N")
+    ] = None,
+    dtype: Annotated[
+        Literal["keep", "int8", "int4"], typer.Option(help="Number format of the adapters: quantised, or kept.")
+    ] = "int8",
+    alpha: Alpha = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace what is there.")] = False,
+    as_json: options.Json = False,
+) -> None:
+    """Keep weights as what they add to others beside them: a small file of low-rank adapters, loaded like any."""
+    from shotstream.checkpoints.convert_adapters import convert_adapters
+
+    form = None if dtype == "keep" else dtype
+    done = convert_adapters(source, output, base=base, role=role, rank=rank, form=form, alpha=alpha, force=force)
+    if as_json:
+        put_json(done.model_dump())
+        return
+    put(done.output)
+    say(
+        f"{role}: adds rank {done.rank} to {done.base}, {done.kept:.1%} of the squared difference; "
+        f"{done.bytes / 1e6:.2f} MB"
+    )
+
+
+@app.command()
+def plan(
+    name: Annotated[str, typer.Argument(help="Preset, folder, or pulled hub id.")] = "wan-1.3b",
+    size: options.Size = None,
+    memory: options.Memory = None,
+    light_decoder: options.LightDecoder = False,
+    eight_bit: options.EightBit = None,
+    device: options.DeviceName = "auto",
+    dtype: options.Dtype = "auto",
+    as_json: options.Json = False,
+) -> None:
+    """Say what a model with Wan's codecs will take of the memory, without loading it."""
+    from shotstream.checkpoints.memory_plan import plan_of
+
+    found = plan_of(
+        name,
+        device=device,
+        dtype=dtype,
+        size=size,
+        memory=memory,
+        light_decoder=light_decoder,
+        eight_bit=eight_bit,
+    )
+    if as_json:
+        put_json({**found.model_dump(), "fits": found.fits})
+        return
+    for line in found.lines():
+        put(line)
+    if not found.fits:
+        say("that does not fit")
 
 
 @app.command("list")
 def list_models(as_json: options.Json = False) -> None:
     """List the weight files that ship with the package."""
-    from shotstream.tools.weight_files import bundled_files
+    from shotstream.checkpoints.weight_files import bundled_files
 
     found = bundled_files()
     if as_json:
@@ -42,8 +196,8 @@ def info(
     as_json: options.Json = False,
 ) -> None:
     """Print what a weight file's header says: kind, version, sizes, what it was trained on."""
+    from shotstream.checkpoints.weight_files import bundled_files, describe_file
     from shotstream.core.errors import WeightsError
-    from shotstream.tools.weight_files import bundled_files, describe_file
 
     bundled = {file.name.removesuffix(".safetensors"): file for file in bundled_files()}
     file = bundled.get(name.removesuffix(".safetensors"))

@@ -1,16 +1,18 @@
-"""``shotstream studio``: direct a film in the browser while it plays."""
+"""``shotstream studio``: direct a film in the browser; and its replicas."""
 
 from __future__ import annotations
 
 import os
+import re
+import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from shotstream.cli import options
-from shotstream.cli.console import say, tell_plan
+from shotstream.cli.console import say, say_what_is_warmed_up, tell_plan
 from shotstream.core.errors import InputError
 
 if TYPE_CHECKING:
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
 
     from shotstream.api import Loading
     from shotstream.film.director import Director
-    from shotstream.serving.safety import Names
+    from shotstream.serving.security import Names
 
 
 EngineName = Literal["local", "processes", "ray"]
@@ -26,13 +28,19 @@ Engine = Annotated[EngineName, typer.Option(help="One worker here, several proce
 Host = Annotated[str, typer.Option(help="Address to answer on; any but this machine's own asks for a token.")]
 TOKEN_HELP = "File with the token to ask for [default: SHOTSTREAM_TOKEN, or one is made]."
 TokenFile = Annotated[Path | None, typer.Option(help=TOKEN_HELP, metavar="FILE")]
-NAME_HELP = "Name it answers to elsewhere; repeat it [default: any]."
-AnswersTo = Annotated[list[str] | None, typer.Option(help=NAME_HELP, metavar="HOST")]
+ALLOW_HOST_HELP = "Name (and port) it is reached by besides its own: ssh -L, a proxy; repeat it [default: none]."
+AllowHost = Annotated[
+    list[str] | None, typer.Option("--allow-host", "--name", help=ALLOW_HOST_HELP, metavar="NAME[:PORT]")
+]
+RootPath = Annotated[str, typer.Option(help="Path it is reached under, behind a proxy: /studio.", metavar="PATH")]
 Certificate = Annotated[Path | None, typer.Option(help="Certificate (PEM): serve https.", metavar="FILE")]
 Budget = Annotated[
     float | None,
     typer.Option("--disk-budget", min=0.001, help="Room that films may fill [default: any].", metavar="GB"),
 ]
+
+
+HOST_PORT = re.compile(r":\d+$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +72,13 @@ class Entrance:
     names: Names
 
 
+@options.loads_model
 def studio(
     host: Host = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port to answer on.")] = 7860,
     token_file: TokenFile = None,
-    name: AnswersTo = None,
+    allow_host: AllowHost = None,
+    root_path: RootPath = "",
     tls_certificate: Certificate = None,
     tls_key: Annotated[Path | None, typer.Option(help="The certificate's private key (PEM).", metavar="FILE")] = None,
     films: options.Films = options.FILMS,
@@ -79,41 +89,24 @@ def studio(
     cpus: options.Cpus = 1,
     gpus: options.Gpus = 0,
     model: options.Model = "storyworld",
-    device: options.DeviceName = "auto",
-    dtype: options.Dtype = "auto",
-    size: options.Size = None,
-    steps: options.Steps = None,
-    window: options.Window = None,
-    refresh: options.Refresh = None,
-    memory: options.Memory = None,
-    light_decoder: options.LightDecoder = False,
-    attention: options.Attention = "auto",
+    loading: Any = None,  # from loads_model
     open_page: Annotated[bool, typer.Option("--open/--no-open", help="Open the page in a browser.")] = True,
 ) -> None:
     """Direct a film in the browser, shot by shot, while it plays. Everything is kept as it is made."""
-    from shotstream.serving.server import Server, free_socket, listening_config
+    from shotstream.serving.server import Server, checked_path, free_socket, listening_config, under_path
 
-    entrance = _entrance(host, port, token_file, name or [])
+    entrance, root_path = _entrance(host, port, token_file, allow_host or []), checked_path(root_path)
     listening = free_socket(host, port)
     kept = Kept(films.expanduser(), None if disk_budget is None else round(disk_budget * 1e9))
-    loading: Loading = {
-        "device": device,
-        "dtype": dtype,
-        "size": size,
-        "steps": steps,
-        "window": window,
-        "refresh": refresh,
-        "memory": memory,
-        "light_decoder": light_decoder,
-        "attention": attention,
-    }
     if engine == "local":
         app = _alone(model, loading, kept, port, entrance)
     else:
         share = Share(engine=engine, replicas=replicas, seats=seats, cpus=cpus, gpus=gpus)
         app = _several(share, model, loading, kept, port, entrance)
+    app = under_path(app, root_path)
     config = listening_config(app, tls_certificate, tls_key)
-    address = f"{'https' if config.is_ssl else 'http'}://{f'[{host}]' if ':' in host else host}:{port}/"
+    site = f"{f'[{host}]' if ':' in host else host}:{port}"
+    address = f"{'https' if config.is_ssl else 'http'}://{site}{root_path}/"
     say(f"studio: {address}  (films in {kept.films}; Ctrl-C ends)")
     if entrance.made:
         say(f"token:  {entrance.token}  (made for this run and shown once; the page asks for it)")
@@ -130,15 +123,15 @@ def _alone(model: str, loading: Loading, kept: Kept, port: int, entrance: Entran
         from shotstream.api import load as load_director
 
         told: Loading = {**loading, "on_plan": tell_plan}
+        say_what_is_warmed_up()
         return load_director(model, **told)
 
     return make_app(load, kept.films, port, disk_budget=kept.budget, token=entrance.token, names=entrance.names)
 
 
 def _several(share: Share, model: str, loading: Loading, kept: Kept, port: int, entrance: Entrance) -> ASGIApp:
-    from shotstream.serving.fleet.front import make_front, new_replica_token
-    from shotstream.serving.fleet.processes import process_launcher
-    from shotstream.serving.fleet.replica import ReplicaSettings
+    from shotstream.serving.fleet.processes import ReplicaSettings, process_launcher
+    from shotstream.serving.fleet.router import make_router, new_replica_token
 
     token = new_replica_token()
     settings = ReplicaSettings(
@@ -153,7 +146,7 @@ def _several(share: Share, model: str, loading: Loading, kept: Kept, port: int, 
         launch = ray_launcher(settings, cpus=share.cpus, gpus=share.gpus)
     else:
         launch = process_launcher(settings, share.replicas)
-    return make_front(
+    return make_router(
         launch,
         port,
         replicas=share.replicas,
@@ -166,14 +159,37 @@ def _several(share: Share, model: str, loading: Loading, kept: Kept, port: int, 
 
 def _entrance(host: str, port: int, token_file: Path | None, names: list[str]) -> Entrance:
     from shotstream.serving.access import TOKEN_ENV, given_token, new_token
-    from shotstream.serving.safety import Names, is_loopback
+    from shotstream.serving.security import Names, is_loopback
 
     local = is_loopback(host)
     token = given_token(token_file, os.environ.get(TOKEN_ENV))
     answers_to = Names.of_loopback(port) if local else Names()
     if names:
-        answers_to = Names(answers_to.hosts | Names.of(tuple(names), port).hosts)
-    if names and token is None and local:
-        raise InputError("--name: a studio that others reach, through a proxy for example, needs a token; --token-file")
+        answers_to |= Names.of(tuple(names), port)
+    others = [name for name in names if not is_loopback(HOST_PORT.sub("", name).strip("[]"))]
+    if others and token is None and local:
+        raise InputError(
+            f"--allow-host {others[0]}: a studio that others reach, through a proxy for example, needs a token; "
+            "--token-file"
+        )
     made = token is None and not local
     return Entrance(token=new_token() if made else token, made=made, local=local, names=answers_to)
+
+
+def replica() -> None:
+    """Serve films to a studio that runs with --replicas. It tells this what to do on standard input."""
+    from pydantic import ValidationError
+
+    from shotstream.serving.fleet.processes import ReplicaSettings, serve_replica
+
+    try:
+        settings = ReplicaSettings.model_validate_json(sys.stdin.readline())
+    except ValidationError as fault:
+        raise InputError("this is started by `shotstream studio --replicas N`, not by hand") from fault
+
+    def load() -> Director:
+        from shotstream.api import load as load_director
+
+        return load_director(**settings.loading)
+
+    serve_replica(settings, load)

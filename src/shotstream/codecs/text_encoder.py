@@ -1,4 +1,4 @@
-"""The small text encoder of the embedded preset: a subword tokenizer, a few transformer layers, and a word list.
+"""The small text encoder of the embedded preset: a subword tokenizer and a few transformer layers.
 
 It is trained to read the world's attributes off captions (``training/stages/text_encoder``) and then frozen.
 Words it was not trained on are left out of the encoding and can be asked for by name.
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from typing import Annotated
 
 import torch
 from pydantic import Field
@@ -17,7 +18,7 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 
 from shotstream.core.config import Config
-from shotstream.core.words import WORD, plain, words_of
+from shotstream.core.words import WORD, plain, words_of, words_within
 
 _PIECES = re.compile(rf"{WORD.pattern}|[.,;:!?]")
 PADDING = 0  # token id
@@ -97,7 +98,7 @@ class WorldTextEncoder:
         return self.transformer.config.text_dim
 
     @torch.no_grad()
-    def encode(self, captions: Sequence[str]) -> Tensor:
+    def encode(self, captions: Sequence[str]) -> Annotated[Tensor, "N L D"]:
         """[N, text_len, text_dim] float32; padding positions are zero."""
         ids = token_ids([known_text(caption, self.words) for caption in captions], self.tokenizer, self.text_len)
         return self.transformer(ids.to(self.transformer.embedding.weight.device)).float()
@@ -106,6 +107,14 @@ class WorldTextEncoder:
         """The words of ``text`` that training never saw, lower case, in order, each once."""
         return list(dict.fromkeys(word for word in words_of(text) if word not in self.words))
 
+    def lost_words(self, text: str) -> list[str]:
+        """The words in the middle of ``text`` that are cut out of it, in order; unknown ones are not among them."""
+        known = known_text(text, self.words)
+        offsets = self.tokenizer.encode(known).offsets
+        beginning, end = kept_tokens(len(offsets), self.text_len)
+        cut = offsets[beginning : len(offsets) - end]
+        return words_within(known, cut[0][0], cut[-1][1]) if cut else []
+
 
 def known_text(text: str, words: frozenset[str]) -> str:
     """``text`` in lower case without the words that are not in ``words``; punctuation stays."""
@@ -113,12 +122,17 @@ def known_text(text: str, words: frozenset[str]) -> str:
     return " ".join(piece for piece in pieces if piece in words or not WORD.fullmatch(piece))
 
 
+def kept_tokens(tokens: int, length: int) -> tuple[int, int]:
+    """How many of a caption's ``tokens`` are kept at its beginning and at its end where ``length`` have room."""
+    return (tokens, 0) if tokens <= length else (length // 2, length - length // 2)
+
+
 def token_ids(captions: Sequence[str], tokenizer: Tokenizer, length: int) -> Tensor:
     """[N, length] token ids, padded at the end; a caption that is too long keeps its start and its end."""
     ids = torch.full((len(captions), length), PADDING, dtype=torch.long)
     for row, encoding in enumerate(tokenizer.encode_batch(list(captions))):
         tokens = encoding.ids
-        if len(tokens) > length:
-            tokens = tokens[: length // 2] + tokens[len(tokens) - (length - length // 2) :]
+        beginning, end = kept_tokens(len(tokens), length)
+        tokens = tokens[:beginning] + tokens[len(tokens) - end :]
         ids[row, : len(tokens)] = torch.tensor(tokens, dtype=torch.long)
     return ids

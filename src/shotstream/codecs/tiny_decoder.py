@@ -11,19 +11,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import pairwise
-from pathlib import Path
 
 import torch
 import torch.nn.functional as functional
 from torch import Tensor, nn
 
 from shotstream.core.errors import WeightsError
-from shotstream.core.weight_check import check_names_and_shapes
 
 _PREFIX = "decoder."
 _GROWTH = (1, 2, 2)  # frames each scale makes of one: coarse, middle, fine
 _TRIMMED = 3  # frames a shot's first latent frame yields too many: it stands for a single one
-# Numbers held per pixel of one picture, counted while the published sizes ran: at most, and from frame to frame.
+# Numbers held per pixel of one frame, counted while the published sizes ran: at most, and from frame to frame.
 WORK_PER_PIXEL, CARRIED_PER_PIXEL = 840, 84
 _LIMIT = 3.0  # latents are squeezed softly into (-3, 3)
 
@@ -75,7 +73,7 @@ class TinyNetwork(nn.Sequential):
         super().__init__(*layers)
 
     def decode(self, latents: Tensor, memory: list[Tensor] | None) -> tuple[Tensor, list[Tensor]]:
-        """Latents [B, F, C, h, w] -> pixels [B, 4 F, 3, 8 h, 8 w] in about [0, 1], and what the blocks remember."""
+        """Latents [B, F, C, h, w] -> pixels [B, 4 F, 3, 8 h, 8 w] in about [0, 1], and the blocks' state."""
         batch = len(latents)
         x = latents.flatten(0, 1)
         after: list[Tensor] = []
@@ -109,28 +107,21 @@ class TinyDecoder:
         return torch.cat(pixels, dim=1)[:, _TRIMMED if first else 0 :]
 
 
-def load_tiny_network(path: Path, *, device: torch.device, dtype: torch.dtype) -> TinyNetwork:
-    """The network of ``taew2_1.pth``: a plain state dict; its encoder is not needed. Raises :class:`WeightsError`."""
-    try:
-        found = torch.load(path, map_location="cpu", weights_only=True)
-        tensors = {name.removeprefix(_PREFIX): value for name, value in found.items() if name.startswith(_PREFIX)}
-    except FileNotFoundError as fault:
-        raise WeightsError(f"{path}: no such file; fetch it first (docs/wan.md says where)") from fault
-    except Exception as fault:  # torch raises almost anything for a damaged file, UnpicklingError for a hostile one
-        said = str(fault).splitlines()[0] if str(fault) else type(fault).__name__
-        raise WeightsError(f"{path}: not a checkpoint of tensors alone ({said}); fetch it again") from fault
-    network = TinyNetwork(*_sizes(tensors, path))
-    tensors = _latest(tensors, network)
-    check_names_and_shapes(network, tensors, str(path))
-    network.load_state_dict(tensors)
-    return network.to(device, dtype).eval().requires_grad_(False)
+def rebuilt(found: Mapping[str, Tensor], source: str) -> tuple[TinyNetwork, dict[str, Tensor]]:
+    """The network that ``taew2_1.pth`` holds (its encoder is not needed), and the tensors under the network's names.
+
+    Raises :class:`WeightsError` for another layout.
+    """
+    tensors = {name.removeprefix(_PREFIX): value for name, value in found.items() if name.startswith(_PREFIX)}
+    network = TinyNetwork(*_sizes(tensors, source))
+    return network, _latest(tensors, network)
 
 
-def _sizes(tensors: Mapping[str, Tensor], path: Path) -> tuple[int, tuple[int, int, int, int]]:
+def _sizes(tensors: Mapping[str, Tensor], source: str) -> tuple[int, tuple[int, int, int, int]]:
     """Latent channels and the width of every scale, from the convolutions between scales."""
     convolutions = [tensors[f"{place}.weight"] for place in (1, 8, 14, 20) if f"{place}.weight" in tensors]
     if len(convolutions) != 4 or any(one.dim() != 4 for one in convolutions):
-        raise WeightsError(f"{path}: not a decoder in TAEHV's layout; give taew2_1.pth")
+        raise WeightsError(f"{source}: not a decoder in TAEHV's layout; give taew2_1.pth")
     first, *rest = (one.shape for one in convolutions)
     return first[1], (first[0], rest[0][0], rest[1][0], rest[2][0])
 

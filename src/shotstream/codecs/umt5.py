@@ -1,7 +1,7 @@
 """UMT5, the text encoder of Wan, through transformers: 512 tokens, padding zeroed (and attended to by the model).
 
 The encoder of the published model holds 5.7 billion numbers. Its weights are read only when a prompt comes whose
-embedding is not remembered, and stay memory-mapped on a CPU.
+embedding is not cached, and stay memory-mapped on a CPU.
 
 Axes: N captions · L tokens · D numbers per token
 """
@@ -9,51 +9,61 @@ Axes: N captions · L tokens · D numbers per token
 from __future__ import annotations
 
 import html
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import torch
 from tokenizers import Tokenizer
 from torch import Tensor
 
-from shotstream.codecs.embedding_store import EmbeddingStore, padded
-from shotstream.codecs.weight_folder import empty_from_folder, fill_from_folder, weight_files
-from shotstream.core.errors import WeightsError
-from shotstream.core.files import fingerprint_all
+from shotstream.codecs.protocols import Placement
+from shotstream.core.words import words_within
 
 if TYPE_CHECKING:
     from transformers import UMT5EncoderModel
+import hashlib
+import os
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from shotstream.core.files import make_folder, whole_file
 
 TEXT_LEN = 512  # tokens Wan was trained with
-Placement = Literal["device", "streamed", "cpu"]
 
 
 class Umt5TextEncoder:
-    """A :class:`shotstream.codecs.protocols.TextEncoder` over a folder in transformers' layout and its tokenizer.
+    """A :class:`shotstream.codecs.protocols.TextEncoder` over transformers' module, on the meta device until it is
+    ``read``, and its tokenizer.
 
     placement: ``device``, the weights live on ``device``; ``streamed``, they live in main memory and every layer
-    visits ``device`` when its turn comes; ``cpu``, nothing leaves main memory.
+    visits ``device`` when its turn comes; ``cpu``, nothing leaves main memory. store: a folder of embeddings that are
+    cached, under what ``identity`` says of the weights.
     """
 
     def __init__(
         self,
-        folder: Path,
-        tokenizer: Path,
+        module: UMT5EncoderModel,
+        tokenizer: Tokenizer,
         *,
+        read: Callable[[UMT5EncoderModel, torch.device], None],
         device: torch.device,
         placement: Placement = "device",
         store: Path | None = None,
+        identity: Callable[[], str] = str,
         text_len: int = TEXT_LEN,
     ) -> None:
-        self.folder = folder
         self._device = device if placement != "cpu" else torch.device("cpu")
         self._streamed = placement == "streamed"
         self._text_len = text_len
-        self._tokenizer = _tokenizer(tokenizer, text_len)
-        self._module: UMT5EncoderModel = empty_from_folder(folder, _make)
+        self._tokenizer = tokenizer
+        self._tokenizer.no_padding()
+        self._tokenizer.enable_truncation(text_len)
+        self._module: UMT5EncoderModel = module
+        self._read_weights = read
         self._ready = False
-        self._store = None if store is None else EmbeddingStore(store, _identity(folder, tokenizer, text_len))
+        self._store = None if store is None else EmbeddingStore(store, f"{identity()}-{text_len}")
 
     @property
     def text_len(self) -> int:
@@ -63,7 +73,12 @@ class Umt5TextEncoder:
     def text_dim(self) -> int:
         return int(self._module.config.d_model)
 
-    def encode(self, captions: Sequence[str]) -> Tensor:
+    @property
+    def words(self) -> frozenset[str]:
+        """None to list: it reads any."""
+        return frozenset()
+
+    def encode(self, captions: Sequence[str]) -> Annotated[Tensor, "N L D"]:
         """[N, text_len, D] float32 on the CPU; padding positions are zero."""
         return torch.stack([padded(self._embedding(plain(caption)), self.text_len) for caption in captions]).float()
 
@@ -71,8 +86,17 @@ class Umt5TextEncoder:
         """None: it reads any word, in about a hundred languages."""
         return []
 
+    def lost_words(self, text: str) -> list[str]:
+        """The words of ``text`` beyond its first ``text_len`` tokens, in order."""
+        read = plain(text)
+        encoding = self._tokenizer.encode(read)
+        if not encoding.overflowing:
+            return []
+        end = max(stop for _, stop in encoding.offsets)
+        return words_within(read, end, len(read))
+
     def _embedding(self, text: str) -> Tensor:
-        """The embedding [tokens, D] of a caption: remembered, or made and remembered."""
+        """The embedding [tokens, D] of a caption: from the cache, or made and cached."""
         known = self._store.get(text) if self._store is not None else None
         if known is None:
             known = self._read(text)
@@ -92,7 +116,7 @@ class Umt5TextEncoder:
 
     def _place(self) -> None:
         """Read the weights and bring them where they shall live."""
-        fill_from_folder(self._module, self.folder, torch.device("cpu") if self._streamed else self._device)
+        self._read_weights(self._module, torch.device("cpu") if self._streamed else self._device)
         if self._streamed:
             from accelerate import cpu_offload
 
@@ -110,26 +134,62 @@ def plain(text: str) -> str:
     return " ".join(html.unescape(html.unescape(ftfy.fix_text(text))).split())
 
 
-def _make(config: dict[str, Any]) -> UMT5EncoderModel:
+def build(config: dict[str, Any]) -> UMT5EncoderModel:
+    """The module that a folder's config describes, without its numbers."""
     from transformers import UMT5Config, UMT5EncoderModel
 
     return UMT5EncoderModel(UMT5Config.from_dict(config))
 
 
-def _tokenizer(folder: Path, length: int) -> Tokenizer:
-    path = folder / "tokenizer.json"
-    if not path.is_file():
-        raise WeightsError(f"{path}: no such file; fetch or convert the weights first")
+_NAME = "embedding"
+
+
+class EmbeddingStore:
+    """A folder of one file per prompt; the least recently read go when there are more than ``limit``.
+
+    encoder: what tells one encoder's embeddings from another's. Prompts themselves are not stored, only their digest.
+    """
+
+    def __init__(self, folder: Path, encoder: str, limit: int = 2000) -> None:
+        self.folder = folder / encoder
+        self.limit = limit
+
+    def get(self, text: str) -> Tensor | None:
+        """The embedding [tokens, width] of ``text``, or None if it is not there, or its file is damaged."""
+        path = self._path(text)
+        try:
+            found = load_file(path)[_NAME]
+            os.utime(path)
+        except (SafetensorError, OSError, KeyError):  # as good as not there: it is made again
+            return None
+        return found
+
+    def put(self, text: str, embedding: Tensor) -> None:
+        """Keep ``embedding`` [tokens, width]. Raises :class:`StorageError`."""
+        make_folder(self.folder)
+        with whole_file(self._path(text)) as temporary:
+            save_file({_NAME: embedding.detach().cpu().contiguous()}, temporary)
+        self._forget_oldest()
+
+    def _path(self, text: str) -> Path:
+        return self.folder / f"{hashlib.sha256(text.encode()).hexdigest()[:32]}.safetensors"
+
+    def _forget_oldest(self) -> None:
+        kept = sorted(self.folder.glob("*.safetensors"), key=_last_read)
+        for path in kept[: max(0, len(kept) - self.limit)]:
+            path.unlink(missing_ok=True)
+
+
+def _last_read(path: Path) -> float:
+    """When ``path`` was last read; long ago if another process has just removed it."""
     try:
-        tokenizer = Tokenizer.from_file(str(path))
-    except Exception as fault:  # tokenizers raises plain Exception
-        raise WeightsError(f"{path}: not a tokenizer ({str(fault).splitlines()[0]}); fetch it again") from fault
-    tokenizer.no_padding()
-    tokenizer.enable_truncation(length)
-    return tokenizer
+        return path.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0
 
 
-def _identity(folder: Path, tokenizer: Path, length: int) -> str:
-    """What tells this encoder's embeddings from another's: its files' contents, and where it cuts."""
-    files = [folder / "config.json", tokenizer / "tokenizer.json", *weight_files(folder)]
-    return f"{fingerprint_all(files)}-{length}"
+def padded(embedding: Tensor, length: int) -> Tensor:
+    """[tokens, width] -> [length, width], zeros behind the tokens."""
+    rows = torch.zeros(length, embedding.shape[1], dtype=embedding.dtype)
+    rows[: len(embedding)] = embedding
+    return rows

@@ -13,13 +13,14 @@ Axes: B batch · T pixel frames · F latent frames · N = B F · C channels · H
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
 import torch
 import torch.nn.functional as functional
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 
+from shotstream.codecs.protocols import Images, Latents, Video
 from shotstream.core.config import Config
 from shotstream.core.errors import InputError
 from shotstream.core.geometry import Geometry
@@ -32,12 +33,19 @@ class VideoAutoencoderConfig(Config):
     """Widths at 1/4 (per frame), 1/8 and 1/16 (per group) of the resolution, and their residual layers."""
 
     latent_channels: int = Field(default=16, gt=0)
+    alone_channels: int | None = Field(default=None, gt=0)  # the first so many were trained to do without the others
     temporal: int = Field(default=4, gt=0)
     encoder_widths: tuple[int, int, int] = (32, 96, 160)
     decoder_widths: tuple[int, int, int] = (40, 112, 160)
     encoder_depths: tuple[int, int, int] = (1, 1, 1)
     decoder_depths: tuple[int, int, int] = (1, 1, 2)
     head_width: int = Field(default=128, gt=0)
+
+    @model_validator(mode="after")
+    def _some_of_all(self) -> VideoAutoencoderConfig:
+        if self.alone_channels is not None and self.alone_channels > self.latent_channels:
+            raise ValueError(f"alone_channels: {self.alone_channels} of {self.latent_channels} channels")
+        return self
 
     @property
     def spatial(self) -> int:
@@ -113,7 +121,7 @@ class Stage(nn.Module):
 
     def forward(self, x: Tensor, maps: int, before: Tensor | None, unseen: int = 0) -> tuple[Tensor, Tensor]:
         """x [B maps, width, ., .], ``maps`` per video; ``before`` [B, width, ., .]: the last push's end. The first
-        ``unseen`` maps of every video are remembered, but not refined and not returned."""
+        ``unseen`` maps of every video are carried on, but not refined and not returned."""
         by_video = x.unflatten(0, (-1, maps))
         start = torch.zeros_like(by_video[:, :1]) if before is None else before[:, None]
         previous = torch.cat([start, by_video[:, :-1]], dim=1)
@@ -183,7 +191,7 @@ class VideoAutoencoder(nn.Module):
         self.normalise = nn.BatchNorm2d(config.latent_channels, affine=False, momentum=0.02)
         self.decoder = Decoder(config)
 
-    def encode_groups(self, video: Tensor) -> Tensor:
+    def encode_groups(self, video: Video) -> Latents:
         """[B, T, 3, H, W] in [-1, 1], T = 1 + temporal k -> normalised latents [B, 1 + k, C, h, w]."""
         return self.normalise(self.encoder(video)).unflatten(0, (len(video), -1))
 
@@ -191,6 +199,32 @@ class VideoAutoencoder(nn.Module):
         """Latents [B, F, C, h, w] -> pixels [B, T, 3, H, W] and the state to carry; at a start T is 1 + 4 (F - 1)."""
         decoded: tuple[Tensor, list[Tensor]] = self.decoder(latents, state)
         return decoded
+
+
+def alone(autoencoder: VideoAutoencoder) -> VideoAutoencoder:
+    """The autoencoder of the first channels that were trained to stand alone. Raises :class:`InputError` for weights
+    that have none."""
+    config = autoencoder.config
+    if config.alone_channels is None:
+        raise InputError(f"this autoencoder's {config.latent_channels} channels were not trained to do with fewer")
+    smaller = VideoAutoencoder(
+        config.model_copy(update={"latent_channels": config.alone_channels, "alone_channels": None})
+    )
+    given = autoencoder.state_dict()
+    smaller.load_state_dict(
+        {
+            name: given[name][tuple(slice(size) for size in room.shape)].clone()
+            for name, room in smaller.state_dict().items()
+        }
+    )
+    return smaller.to(autoencoder.decoder.enter.weight.dtype)
+
+
+def fitted(autoencoder: VideoAutoencoder, geometry: Geometry) -> VideoAutoencoder:
+    """``autoencoder``, or its first channels alone where ``geometry`` has so many and they can do without the rest."""
+    own = autoencoder.config
+    asks_for_alone = own.alone_channels == geometry.latent_channels < own.latent_channels
+    return alone(autoencoder) if asks_for_alone else autoencoder
 
 
 def in_channels_last(module: Module) -> Module:
@@ -205,7 +239,7 @@ class StreamingDecoder:
         self._codec = codec
         self._state: list[Tensor] | None = None
 
-    def push(self, latents: Tensor) -> Tensor:
+    def push(self, latents: Annotated[Tensor, "B f C h w"]) -> Annotated[Tensor, "B t 3 H W"]:
         """[B, f, C, h, w] -> [B, t, 3, H, W] in [-1, 1]; the first push yields 1 + 4 (f - 1) frames, later ones 4 f."""
         pixels, self._state = self._codec.run_decoder(latents, self._state)
         return pixels
@@ -214,14 +248,11 @@ class StreamingDecoder:
 class LightVideoCodec:
     """The autoencoder as a :class:`~shotstream.codecs.protocols.VideoCodec`: inference, on its weights' device."""
 
-    def __init__(self, autoencoder: VideoAutoencoder, geometry: Geometry, decoder: Decoder | None = None) -> None:
-        """decoder: another one for the same latents, used instead of the autoencoder's own."""
+    def __init__(self, autoencoder: VideoAutoencoder, geometry: Geometry) -> None:
         misfit = autoencoder.config.misfit(geometry)
         if misfit:
             raise InputError(misfit)
         self.autoencoder = in_channels_last(autoencoder.eval().requires_grad_(False))
-        chosen = autoencoder.decoder if decoder is None else decoder
-        self.decoding = in_channels_last(chosen.eval().requires_grad_(False))
         self.geometry = geometry
 
     @property
@@ -229,16 +260,16 @@ class LightVideoCodec:
         return self.autoencoder.decoder.enter.weight
 
     @torch.no_grad()
-    def encode(self, video: Tensor) -> Tensor:
+    def encode(self, video: Video) -> Latents:
         """[B, T, 3, H, W] in [-1, 1], T = 1 + 4 k -> [B, 1 + k, C, h, w] float32."""
         self.geometry.latent_frames(video.shape[1])
         return self.autoencoder.encode_groups(video.to(self._kind)).float()
 
-    def encode_images(self, images: Tensor) -> Tensor:
+    def encode_images(self, images: Images) -> Annotated[Tensor, "N C h w"]:
         """[N, 3, H, W] -> [N, C, h, w], each as a video of one frame."""
         return self.encode(images[:, None])[:, 0]
 
-    def decode(self, latents: Tensor) -> Tensor:
+    def decode(self, latents: Latents) -> Video:
         """[B, F, C, h, w] -> [B, 1 + 4 (F - 1), 3, H, W] float32 in [-1, 1]."""
         return self.run_decoder(latents, None)[0]
 
@@ -249,5 +280,5 @@ class LightVideoCodec:
     @torch.no_grad()
     def run_decoder(self, latents: Tensor, state: list[Tensor] | None) -> tuple[Tensor, list[Tensor]]:
         """One push: pixels and the state to carry to the next."""
-        pixels, after = self.decoding(latents.to(self._kind), state)
+        pixels, after = self.autoencoder.decode_groups(latents.to(self._kind), state)
         return pixels.float().clamp_(-1, 1), after

@@ -9,14 +9,12 @@ Axes: B batch · T pixel frames · F latent frames · C latent channels · H, W 
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import torch
 from torch import Tensor
 
-from shotstream.codecs.protocols import StreamDecoder
-from shotstream.codecs.weight_folder import empty_from_folder, fill_from_folder
+from shotstream.codecs.protocols import Images, Latents, StreamDecoder, Video
 from shotstream.core.errors import InputError, WeightsError
 from shotstream.core.geometry import Geometry
 
@@ -25,7 +23,7 @@ if TYPE_CHECKING:
 
 DecoderMaker = Callable[[], StreamDecoder]
 
-# Numbers held per pixel of one picture, counted while diffusers' module ran: at most, and from frame to frame.
+# Numbers held per pixel of one frame, counted while diffusers' module ran: at most, and from frame to frame.
 WORK_PER_PIXEL, CARRIED_PER_PIXEL = 5110, 2365
 
 
@@ -46,17 +44,17 @@ class WanVideoCodec:
         self._deviation = torch.tensor(vae.config.latents_std).view(shape).to(vae.device)
 
     @torch.no_grad()
-    def encode(self, video: Tensor) -> Tensor:
+    def encode(self, video: Video) -> Latents:
         """[B, T, 3, H, W] in [-1, 1], T = 1 + 4 k -> [B, 1 + k, C, h, w] float32. One video at a time."""
         self.geometry.latent_frames(video.shape[1])
         latents = [self.vae.encode(self._placed(one)).latent_dist.mode() for one in video.split(1)]
         return (_frames_first(torch.cat(latents)).float() - self._mean) / self._deviation
 
-    def encode_images(self, images: Tensor) -> Tensor:
+    def encode_images(self, images: Images) -> Annotated[Tensor, "N C h w"]:
         """[N, 3, H, W] -> [N, C, h, w], each as a video of one frame."""
         return self.encode(images[:, None])[:, 0]
 
-    def decode(self, latents: Tensor) -> Tensor:
+    def decode(self, latents: Latents) -> Video:
         """[B, F, C, h, w] -> [B, 1 + 4 (F - 1), 3, H, W] float32 in [-1, 1]."""
         return self.decoder().push(latents)
 
@@ -89,7 +87,7 @@ class WanStreamDecoder:
         convolutions = sum(isinstance(module, WanCausalConv3d) for module in codec.vae.decoder.modules())
         self._features: list[Any] = [None] * convolutions
 
-    def push(self, latents: Tensor) -> Tensor:
+    def push(self, latents: Annotated[Tensor, "B f C h w"]) -> Annotated[Tensor, "B t 3 H W"]:
         """[B, f, C, h, w] -> [B, t, 3, H, W] in [-1, 1]; the first push yields 1 + 4 (f - 1) frames, later ones 4 f."""
         pixels = []
         for frame in latents.split(1, dim=1):
@@ -98,16 +96,11 @@ class WanStreamDecoder:
         return torch.cat(pixels, dim=1)
 
 
-def load_vae(folder: Path, *, device: torch.device, dtype: torch.dtype) -> AutoencoderKLWan:
-    """The autoencoder of a folder in diffusers' layout. Raises :class:`WeightsError`."""
+def build(config: dict[str, Any]) -> AutoencoderKLWan:
+    """The module that a folder's config describes, without its numbers."""
     from diffusers import AutoencoderKLWan
 
-    def make(config: dict[str, Any]) -> AutoencoderKLWan:
-        module: AutoencoderKLWan = AutoencoderKLWan.from_config(config)
-        return module
-
-    module = empty_from_folder(folder, make)
-    fill_from_folder(module, folder, device, dtype)
+    module: AutoencoderKLWan = AutoencoderKLWan.from_config(config)
     return module
 
 

@@ -1,4 +1,4 @@
-"""Where a model runs and in which number format: what a person asked for, checked, or the best this machine has."""
+"""Picks device and number format: what was asked for, checked, or the best this machine has."""
 
 from __future__ import annotations
 
@@ -13,11 +13,16 @@ KINDS = ("cpu", "cuda", "mps")
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
-def pick_device(name: str) -> torch.device:
-    """The device called ``name`` (cpu, cuda, cuda:1, mps); ``auto`` is the first of cuda, mps, cpu there is.
+def pick_device(name: str | torch.device) -> torch.device:
+    """The device called ``name`` (cpu, cuda, cuda:1, mps), or that device; ``auto`` is the first there is of
+    cuda, mps, cpu.
 
     Raises :class:`InputError` if there is none of that name here.
     """
+    if isinstance(name, torch.device):
+        name = str(name)
+    if not isinstance(name, str):
+        raise InputError(f"device {name!r}: give its name, such as cuda:1, or a torch.device")
     if name == "auto":
         return torch.device(next(kind for kind in ("cuda", "mps", "cpu") if _count(kind)))
     kind, _, number = name.partition(":")
@@ -29,11 +34,14 @@ def pick_device(name: str) -> torch.device:
     return torch.device(name)
 
 
-def pick_dtype(name: str, device: torch.device) -> torch.dtype:
-    """The number format called ``name`` (float32, bfloat16); ``auto`` is bfloat16 where ``device`` is faster in it.
+def pick_dtype(name: str | torch.dtype, device: torch.device) -> torch.dtype:
+    """The number format called ``name`` (float32, bfloat16), or that format; ``auto`` is bfloat16 where
+    ``device`` is faster in it.
 
     Raises :class:`InputError` for other names.
     """
+    if isinstance(name, torch.dtype):
+        name = str(name).removeprefix("torch.")
     if name == "auto":
         return torch.bfloat16 if _fast_bfloat16(device) else torch.float32
     if name not in DTYPES:
@@ -42,7 +50,7 @@ def pick_dtype(name: str, device: torch.device) -> torch.dtype:
 
 
 def mixed_precision(name: str, device: torch.device) -> torch.autocast:
-    """Matrix products on ``device`` in the number format called ``name`` (see :func:`pick_dtype`), weights as they are.
+    """Matmuls on ``device`` in the number format called ``name`` (see :func:`pick_dtype`), weights as they are.
 
     Raises :class:`InputError` for other names.
     """
@@ -66,6 +74,14 @@ def _fast_bfloat16(device: torch.device) -> bool:
         found = torch.cpu.get_capabilities()
         return bool(found.get("avx512_bf16") or found.get("amx_bf16"))
     return False
+
+
+def wait_for(device: torch.device) -> None:
+    """Come back when all that was asked of ``device`` is done."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    elif device.type == "mps":
+        torch.mps.synchronize()
 
 
 def free_bytes(device: torch.device) -> int | None:

@@ -1,10 +1,14 @@
-"""Errors a person can act on: one line that names the file, the place and the mend."""
+"""Errors a person can act on: one line that names the file, the place and the remedy."""
 
 from __future__ import annotations
 
 
 class ShotStreamError(Exception):
     """Base of every error this package raises on purpose. ``str(error)`` is one clear line."""
+
+
+class PromptWarning(UserWarning):
+    """A prompt is longer than the model reads: the film will not show all that it asks for."""
 
 
 class InputError(ShotStreamError):

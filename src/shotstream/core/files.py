@@ -1,17 +1,23 @@
-"""Files appear whole: a temporary name in the same folder, fsync, rename."""
+"""Atomic files: written under a temporary name in the same folder, fsynced, renamed."""
 
 from __future__ import annotations
 
 import errno
 import hashlib
 import os
+import platform
 import secrets
+import time
+import zlib
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from shotstream.core.errors import InputError, StorageError
 
+PART = ".part"  # how the names of files end that are being written
+_MACHINE = f"{zlib.crc32(platform.node().encode()):08x}"
+_FOREIGN = 24 * 3600  # seconds
 _HASHED_WHOLE = 64 << 20  # bytes
 _SAMPLES, _SAMPLE = 64, 1 << 18  # how many, and bytes each
 
@@ -91,6 +97,11 @@ def fingerprint_all(paths: Iterable[Path]) -> str:
     return hashlib.sha256("".join(map(fingerprint, paths)).encode()).hexdigest()[:12]
 
 
+def plain_entries(folder: Path) -> list[Path]:
+    """What is in ``folder``, by name, but for what systems hide there, such as the ``._`` files of macOS."""
+    return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+
+
 def make_folder(path: Path) -> None:
     """Make the folder ``path``, and those around it, if they are missing; they survive a crash from then on.
 
@@ -104,7 +115,34 @@ def make_folder(path: Path) -> None:
 
 
 def _temporary(path: Path) -> Path:
-    return path.with_name(f".{path.name[:80]}.{secrets.token_hex(4)}.part")
+    """A name beside ``path`` that says who writes; what programs that were killed left there is removed."""
+    start = f".{path.name[:80]}."
+    with suppress(OSError), os.scandir(path.parent) as beside:
+        for entry in beside:
+            if entry.name.startswith(start) and entry.name.endswith(PART) and _is_left(entry):
+                os.unlink(entry.path)
+    return path.with_name(f"{start}{_MACHINE}-{os.getpid()}-{secrets.token_hex(4)}{PART}")
+
+
+def _is_left(entry: os.DirEntry[str]) -> bool:
+    """Is nobody at this temporary file any more? Of other machines nobody knows for a day."""
+    machine, _, rest = entry.name.removesuffix(PART).rpartition(".")[2].partition("-")
+    process = rest.partition("-")[0]
+    if machine == _MACHINE and process.isdigit():
+        return int(process) != os.getpid() and not _runs(int(process))
+    return time.time() - entry.stat().st_mtime > _FOREIGN
+
+
+def _runs(process: int) -> bool:
+    if os.name == "nt":  # where asking would end it
+        return True
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True
 
 
 def _create(path: Path) -> None:
@@ -125,7 +163,7 @@ def sync(path: Path) -> None:
 
 @contextmanager
 def explained(path: Path) -> Iterator[None]:
-    """Turn what the operating system says about ``path`` into one line with a mend."""
+    """Turn an OSError about ``path`` into one line that says what to do."""
     try:
         yield
     except OSError as fault:

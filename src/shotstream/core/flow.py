@@ -6,9 +6,9 @@ Tensors of latents are [..., channels, height, width]; a timestep tensor has the
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import Annotated
 
 import torch
 from pydantic import Field
@@ -16,6 +16,8 @@ from torch import Tensor
 
 from shotstream.core.config import Config
 from shotstream.core.errors import InputError
+
+Latents = Annotated[Tensor, "..."]
 
 STEPS = 1000  # entries of the schedule's table, and the timestep of pure noise
 
@@ -29,31 +31,28 @@ class FlowSchedule(Config):
         """Sigmas in 0..1 of the unshifted schedule -> sigmas of this one."""
         return self.shift * sigmas / (1 + (self.shift - 1) * sigmas)
 
-    def timesteps(self, steps: int = STEPS) -> Tensor:
+    def timesteps(self, steps: int = STEPS) -> Annotated[Tensor, "steps"]:
         """[steps] float64, falling from 1000; the closing 0 is left off."""
         return STEPS * self.shifted(torch.linspace(1, 0, steps + 1, dtype=torch.float64)[:-1])
 
-    def few_step(self, listed: Sequence[int]) -> tuple[float, ...]:
-        """Look ``listed`` (such as 1000, 740, 500, 260) up in the table: ``timesteps[1000 - t]``.
+    def few_step(self, timesteps: Sequence[int]) -> tuple[float, ...]:
+        """``timesteps`` before the shift (such as 1000, 740, 500, 260) -> after it: entry 1000 - t of the table.
 
-        Raises InputError unless the list falls strictly and lies in 1..1000.
+        Raises InputError unless they fall strictly and lie in 1..1000.
         """
-        falling = all(here > after for here, after in pairwise(listed))
-        if not listed or not falling or listed[0] > STEPS or listed[-1] < 1:
-            raise InputError(f"timesteps {list(listed)}: give falling whole numbers from {STEPS} to 1")
+        falling = all(here > after for here, after in pairwise(timesteps))
+        if not timesteps or not falling or timesteps[0] > STEPS or timesteps[-1] < 1:
+            raise InputError(f"timesteps {list(timesteps)}: give falling whole numbers from {STEPS} to 1")
         table = self.timesteps()
-        return tuple(float(table[STEPS - t]) for t in listed)
+        return tuple(float(table[STEPS - t]) for t in timesteps)
 
     def euler(self, steps: int) -> tuple[float, ...]:
         """``steps`` + 1 timesteps from 1000 to 0: the grid of an ODE solver."""
         return (*self.timesteps(steps).tolist(), 0.0)
 
-    def draw_uniform(self, count: int, generator: torch.Generator, lowest: float = 0) -> Tensor:
-        """[count] float32 training timesteps: a uniform index into the part of the table from ``lowest`` up."""
-        sigma = lowest / STEPS
-        unshifted = sigma / (self.shift - (self.shift - 1) * sigma)
-        entries = min(STEPS, 1 + math.floor(STEPS * (1 - unshifted) + 1e-9))  # the table begins with the noisiest
-        return self.timesteps()[torch.randint(entries, (count,), generator=generator)].float()
+    def draw_uniform(self, count: int, generator: torch.Generator) -> Annotated[Tensor, "count"]:
+        """[count] float32 training timesteps: a uniform index into the table."""
+        return self.timesteps()[torch.randint(STEPS, (count,), generator=generator)].float()
 
     def draw_logit_normal(
         self, count: int, generator: torch.Generator, mean: float = 0.0, deviation: float = 1.0
@@ -80,22 +79,17 @@ def sigma_like(timesteps: Tensor | float, x: Tensor) -> Tensor | float:
     return sigma.reshape(sigma.shape + (1,) * (x.dim() - sigma.dim()))
 
 
-def add_noise(x0: Tensor, noise: Tensor, timesteps: Tensor | float) -> Tensor:
+def add_noise(x0: Latents, noise: Latents, timesteps: Tensor | float) -> Latents:
     """x_t = (1 - s) x0 + s n."""
     sigma = sigma_like(timesteps, x0)
     return (1 - sigma) * x0 + sigma * noise
 
 
-def flow_target(x0: Tensor, noise: Tensor) -> Tensor:
+def flow_target(x0: Latents, noise: Latents) -> Latents:
     """v = n - x0: what the network learns to predict."""
     return noise - x0
 
 
-def x0_from_flow(x_t: Tensor, flow: Tensor, timesteps: Tensor | float) -> Tensor:
+def x0_from_flow(x_t: Latents, flow: Latents, timesteps: Tensor | float) -> Latents:
     """x0 = x_t - s v."""
     return x_t - sigma_like(timesteps, x_t) * flow
-
-
-def flow_from_x0(x_t: Tensor, x0: Tensor, timesteps: Tensor | float) -> Tensor:
-    """v = (x_t - x0) / s; undefined at timestep 0."""
-    return (x_t - x0) / sigma_like(timesteps, x_t)

@@ -1,4 +1,4 @@
-"""All geometry in one place: pixels, latent cells, tokens, blocks, and how they follow from each other.
+"""All geometry: pixels, latent cells, tokens and blocks, derived from each other.
 
 A shot of B blocks holds ``B * block_frames`` latent frames and
 ``1 + temporal * (B * block_frames - 1)`` pixel frames (12 B - 3 for blocks of 3 and 4x in time):
@@ -6,6 +6,8 @@ the first latent frame stands for one pixel frame, every other for ``temporal``.
 """
 
 from __future__ import annotations
+
+import math
 
 from pydantic import Field, model_validator
 
@@ -39,7 +41,7 @@ class Geometry(Config):
         return self
 
     def sized(self, width: int, height: int) -> Geometry:
-        """The same for pictures of another size. Raises :class:`InputError` unless whole tokens fill it."""
+        """The same for frames of another size. Raises :class:`InputError` unless whole tokens fill it."""
         cell = self.spatial * self.patch
         if min(width, height) < cell or width % cell or height % cell:
             near = " x ".join(str(max(1, round(size / cell)) * cell) for size in (width, height))
@@ -88,9 +90,16 @@ class Geometry(Config):
         """Pixel frames of a shot of ``blocks`` blocks."""
         return self.pixel_frames(blocks * self.block_frames)
 
+    def block_of(self, frame: int) -> int:
+        """The block of a shot that holds its pixel frame ``frame``, both from 0."""
+        first = self.shot_frames(1)
+        return 0 if frame < first else 1 + (frame - first) // (self.temporal * self.block_frames)
+
     def shot_seconds(self, blocks: int) -> float:
         return self.shot_frames(blocks) / self.fps
 
     def blocks_for(self, seconds: float) -> int:
-        """The number of blocks (1 to ``max_blocks``) whose duration is nearest to ``seconds``."""
-        return min(range(1, self.max_blocks + 1), key=lambda blocks: abs(self.shot_seconds(blocks) - seconds))
+        """The number of blocks, at least 1, whose duration is nearest to ``seconds``. Beyond ``max_blocks`` a shot is
+        longer than the model was trained for, and its window rolls."""
+        latent_frames = (seconds * self.fps - 1) / self.temporal + 1
+        return max(1, math.ceil(latent_frames / self.block_frames - 0.5))

@@ -1,4 +1,4 @@
-"""Randomness comes from names: one seed, and a stream for every purpose.
+"""Named random streams: one seed, and a generator for every purpose.
 
 ``stream(7, "shot", 3, "take", 0, "block", 2, "noise")`` is the same generator on every machine and in
 every process, whatever was drawn before: retaking a shot never changes another one's noise.

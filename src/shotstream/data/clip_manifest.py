@@ -1,28 +1,40 @@
-"""The reference's manifests: a CSV that names a clip's captions, its video, and the frames of every shot; or latents.
+"""Reads the reference's manifests, and checks them: a CSV of captions, videos and the frames of every shot, or latents.
 
 Columns ``shot_num_from_caption, json_path, video_path, frame_number`` (a literal list of [first, last) frame ranges,
-one per shot, gaps allowed), or ``latent_path``. Paths are absolute or relative to the CSV. Nothing is evaluated.
+one per shot, gaps allowed), the same without ``video_path`` (prompts alone, as in the reference's test set), or
+``latent_path``. Of a JSON with more shots than the row counts, the first are meant. Paths are absolute, or relative to
+a given root, to the CSV, or to the current folder. Nothing is evaluated.
 """
 
 from __future__ import annotations
 
 import ast
 import csv
-from collections.abc import Iterator
-from dataclasses import dataclass
+import re
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from safetensors import SafetensorError, safe_open
+
 from shotstream.core.errors import InputError, ShotStreamError
+from shotstream.core.geometry import Geometry
 from shotstream.core.story import Story
 from shotstream.media.story_file import read_story
 
 COLUMNS = ("shot_num_from_caption", "json_path", "video_path", "frame_number")
+PROMPT_COLUMNS = tuple(name for name in COLUMNS if name != "video_path")
 LATENTS = "latent_path"
+# Threads of Python 3.11 that read literals at once disturb each other's count of the depth, which is a SystemError.
+_ONE_AT_A_TIME = threading.Lock()
 _LONGEST = 20_000  # characters of a list of ranges: a row that holds more is no row
+_SEPARATOR = re.compile(r'"?sep=(.)"?\s*')  # a first line by which Excel says what stands between cells
 
 FrameRange = tuple[int, int]  # [first, last)
-Kind = Literal["clips", "latents"]
+Kind = Literal["clips", "prompts", "latents"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -34,18 +46,13 @@ class Clip:
     video: Path
     ranges: tuple[FrameRange, ...]
 
-    @property
-    def prompts(self) -> list[str]:
-        """What every shot is made from: the global caption and its own."""
-        return self.story.prompts
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Row:
     """A line of a manifest, as it is written."""
 
     place: str
-    folder: Path
+    folders: tuple[Path, ...]  # in which its paths are looked for, besides the current one
     fields: dict[str, str]
 
     def path(self, column: str) -> Path:
@@ -53,47 +60,65 @@ class Row:
         named = self.fields[column].strip()
         if not named:
             raise InputError(f"{self.place}: {column} is empty; name a file")
-        path = self.folder / named
-        if not path.is_file():
-            raise InputError(f"{self.place}: {column}: {path} is not there; mend the path or take the row out")
-        return path
+        for name in (named, named.replace("\\", "/")):  # a manifest may have been written on Windows
+            for path in (*(folder / name for folder in self.folders), Path(name)):
+                if path.is_file():
+                    return path
+        raise InputError(
+            f"{self.place}: {column}: {self.folders[0] / named} is not there, nor is it in the current folder; "
+            "mend the path, name the folder it is in as the root, or take the row out"
+        )
 
 
-def rows_of(manifest: Path) -> tuple[Kind, Iterator[Row]]:
-    """What ``manifest`` lists, and its rows. Raises :class:`InputError` for what is no such CSV, also while reading."""
+def rows_of(manifest: Path, root: Path | None = None) -> tuple[Kind, Iterator[Row]]:
+    """What ``manifest`` lists, and its rows, whose paths are in ``root`` if it is given. Raises :class:`InputError` for
+    what is no such CSV, also while reading, and for a root that is no folder."""
+    if root is not None and not root.is_dir():
+        raise InputError(f"{root}: no such folder; the root is the folder that the manifest's paths are relative to")
+    folders = (manifest.parent,) if root is None else (root, manifest.parent)
     lines = _lines(manifest)
     _, header = next(lines, (1, []))
     header = [name.strip() for name in header]
+    twice = next((name for name in (*COLUMNS, LATENTS) if header.count(name) > 1), None)
+    if twice is not None:
+        raise InputError(f"{manifest}:1: has the column {twice} twice; keep one")
     if LATENTS in header:
-        return "latents", _rows(manifest, header, lines)
-    missing = [name for name in COLUMNS if name not in header]
+        return "latents", _rows(manifest, header, lines, folders)
+    missing = [name for name in PROMPT_COLUMNS if name not in header]
     if missing:
         raise InputError(
             f"{manifest}:1: lacks the column {missing[0]}; a manifest of clips has {', '.join(COLUMNS)}, "
             f"one of latents has {LATENTS}"
         )
-    return "clips", _rows(manifest, header, lines)
+    return "clips" if "video_path" in header else "prompts", _rows(manifest, header, lines, folders)
 
 
 def clip_of(row: Row) -> Clip:
     """What ``row`` says, checked against itself and its captions; the video is not opened. Raises a one-line error."""
+    story, ranges = told_by(row)
+    return Clip(place=row.place, story=story, video=row.path("video_path"), ranges=ranges)
+
+
+def told_by(row: Row) -> tuple[Story, tuple[FrameRange, ...]]:
+    """The story of ``row`` and its shots' frames. Raises a one-line error."""
     story = read_story(row.path("json_path"))
     ranges = frame_ranges(row)
     number = row.fields["shot_num_from_caption"].strip()
     if not number.isascii() or not number.isdigit():
         raise InputError(f"{row.place}: shot_num_from_caption is {number!r}; write a whole number")
     counts = {"shot_num_from_caption": int(number), "frame_number": len(ranges), "json_path": len(story.shots)}
-    if len(set(counts.values())) > 1:
+    if int(number) != len(ranges) or int(number) > len(story.shots):
         said = ", ".join(f"{name} {count}" for name, count in counts.items())
         raise InputError(f"{row.place}: the numbers of shots differ ({said}); mend the one that is wrong")
-    return Clip(place=row.place, story=story, video=row.path("video_path"), ranges=ranges)
+    return story.model_copy(update={"shots": story.shots[: len(ranges)]}), ranges
 
 
 def frame_ranges(row: Row) -> tuple[FrameRange, ...]:
     """The frame ranges of ``row``, ascending. Raises :class:`InputError`."""
     text = row.fields["frame_number"]
     try:
-        found = ast.literal_eval(text.strip()) if len(text) <= _LONGEST else None
+        with _ONE_AT_A_TIME:
+            found = ast.literal_eval(text.strip()) if len(text) <= _LONGEST else None
     except (ValueError, SyntaxError, MemoryError, RecursionError):
         found = None
     if not isinstance(found, list | tuple) or not found or not all(_is_range(one) for one in found):
@@ -112,11 +137,12 @@ def frame_ranges(row: Row) -> tuple[FrameRange, ...]:
     return tuple((first, last) for first, last in found)
 
 
-def read_clips(manifest: Path) -> list[Clip]:
-    """All clips of ``manifest``. The first wrong row is an error: none is skipped. Raises a one-line error."""
-    kind, rows = rows_of(manifest)
+def read_clips(manifest: Path, root: Path | None = None) -> list[Clip]:
+    """All clips of ``manifest``, their paths as for :func:`rows_of`. The first wrong row is an error: none is skipped.
+    Raises a one-line error."""
+    kind, rows = rows_of(manifest, root)
     if kind != "clips":
-        raise InputError(f"{manifest}: lists latents, not clips; it needs the columns {', '.join(COLUMNS)}")
+        raise InputError(f"{manifest}: lists {kind}, not clips; it needs the columns {', '.join(COLUMNS)}")
     return [clip_of(row) for row in rows]
 
 
@@ -131,9 +157,13 @@ def _lines(manifest: Path) -> Iterator[tuple[int, list[str]]]:
     line = 0
     try:
         with manifest.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.reader(file)
+            first = file.readline()
+            told = _SEPARATOR.fullmatch(first)
+            file.seek(0 if told is None else file.tell())
+            delimiter = max(",;\t", key=first.count) if told is None else told[1]  # as spreadsheets write it
+            reader, above = csv.reader(file, delimiter=delimiter), 0 if told is None else 1
             for cells in reader:
-                line = reader.line_num
+                line = reader.line_num + above
                 yield line, cells
     except FileNotFoundError as fault:
         raise InputError(f"{manifest}: no such file; check the name") from fault
@@ -144,11 +174,13 @@ def _lines(manifest: Path) -> Iterator[tuple[int, list[str]]]:
         raise InputError(f"{manifest}: cannot be read ({fault.strerror})") from fault
 
 
-def _rows(manifest: Path, header: list[str], lines: Iterator[tuple[int, list[str]]]) -> Iterator[Row]:
+def _rows(
+    manifest: Path, header: list[str], lines: Iterator[tuple[int, list[str]]], folders: tuple[Path, ...]
+) -> Iterator[Row]:
     for line, cells in lines:
-        if cells:  # nothing on an empty line
+        if any(cell.strip() for cell in cells):  # spreadsheets write rows of empty cells, too
             fields = dict.fromkeys(header, "") | dict(zip(header, cells, strict=False))
-            yield Row(place=f"{manifest}:{line}", folder=manifest.parent, fields=fields)
+            yield Row(place=f"{manifest}:{line}", folders=folders, fields=fields)
 
 
 def _is_range(one: object) -> bool:
@@ -157,3 +189,110 @@ def _is_range(one: object) -> bool:
         and len(one) == 2
         and all(isinstance(value, int) and not isinstance(value, bool) for value in one)
     )
+
+
+Ranges = tuple[FrameRange, ...]
+
+AHEAD = 64  # rows in work at a time
+
+
+@dataclass
+class Findings:
+    """What a manifest holds. ``latent_frames``: how many shots there are of each length, as training would cut them."""
+
+    kind: Kind
+    rows: int = 0
+    shots: int = 0
+    latent_frames: dict[int, int] = field(default_factory=dict)
+    faults: list[str] = field(default_factory=list)
+
+
+def check_manifest(
+    manifest: Path, geometry: Geometry, *, workers: int, progress: Callable[[int], None], root: Path | None = None
+) -> Findings:
+    """Look at every row of ``manifest``, its paths in ``root``. Raises :class:`InputError` if it is none at all."""
+    kind, rows = rows_of(manifest, root)
+    found = Findings(kind)
+
+    def look(row: Row) -> Ranges | str:
+        try:
+            if kind == "clips":
+                return _clip(row)
+            if kind == "prompts":
+                return told_by(row)[1]
+            _open_latents(row)
+            return ()
+        except ShotStreamError as error:
+            return faults_of(row, error)
+
+    with ThreadPoolExecutor(max(1, workers)) as pool:
+        for result in _in_order(pool, look, rows):
+            found.rows += 1
+            if isinstance(result, str):
+                found.faults.append(result)
+            else:
+                _count(found, result, geometry)
+            progress(found.rows)
+    if not found.rows:
+        raise InputError(f"{manifest}: has no rows; a manifest lists one clip per line")
+    return found
+
+
+def trained_frames(frames: int, geometry: Geometry) -> tuple[int, int]:
+    """(stride, frames) of a shot of ``frames``: strided if it is longer than the longest, cut to that, then trimmed
+    to 1 + temporal k."""
+    longest = geometry.shot_frames(geometry.max_blocks)
+    stride = max(1, frames // longest)
+    kept = min(longest, -(-frames // stride))
+    return stride, kept - (kept - 1) % geometry.temporal
+
+
+def _in_order(
+    pool: ThreadPoolExecutor, look: Callable[[Row], Ranges | str], rows: Iterator[Row]
+) -> Iterator[Ranges | str]:
+    """Results in the order of the rows, never far ahead: a manifest may be long."""
+    waiting = []
+    for row in rows:
+        waiting.append(pool.submit(look, row))
+        if len(waiting) >= AHEAD:
+            yield waiting.pop(0).result()
+    for task in waiting:
+        yield task.result()
+
+
+def _clip(row: Row) -> Ranges:
+    from shotstream.media.video import count_frames, read_times  # PyAV, which stories of the world do without
+
+    clip = clip_of(row)
+    frames = count_frames(clip.video)
+    if len(read_times(clip.video)) != frames:
+        raise InputError(f"{row.place}: {clip.video}: has {frames} frames, but times for others; save the video again")
+    for shot, (first, last) in enumerate(clip.ranges, start=1):
+        if last > frames:
+            raise InputError(
+                f"{row.place}: frame_number: shot {shot} is [{first}, {last}], {clip.video} has {frames} frames; "
+                "mend the range or fetch the video again"
+            )
+    return clip.ranges
+
+
+def _open_latents(row: Row) -> None:
+    path = row.path(LATENTS)
+    if path.suffix != ".safetensors":
+        raise InputError(
+            f"{row.place}: {LATENTS}: {path} is no safetensors file; make trajectories anew with the recipe "
+            "trajectories (pickles are not read)"
+        )
+    try:
+        with safe_open(path, "pt") as file:
+            file.keys()
+    except (SafetensorError, OSError) as fault:
+        said = str(fault).splitlines()[0]
+        raise InputError(f"{row.place}: {LATENTS}: {path} is damaged ({said}); make it again") from fault
+
+
+def _count(found: Findings, ranges: Ranges, geometry: Geometry) -> None:
+    found.shots += len(ranges)
+    for first, last in ranges:
+        length = geometry.latent_frames(trained_frames(last - first, geometry)[1])
+        found.latent_frames[length] = found.latent_frames.get(length, 0) + 1

@@ -1,11 +1,17 @@
-"""One film judged against its story: everything that can be said of it before other films are looked at.
+"""Judges one film against its story: every measure that needs no other films.
 
-The film is read back from its MP4: cuts, pictures and all.
+The film is read back from its MP4: cuts, pictures and all. Two of its measures are defined here. Text alignment: is
+what the captions say to be seen? Asked of the recognisers, answered from the world's truth. Identity recall: are
+details that no caption states the same as when they were last to be seen? A model cannot know such a detail before it
+first draws it, so nothing is compared with the world's truth: the recognisers' answer in a shot is compared with their
+answer over all earlier shots of the same character or place.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +21,22 @@ from numpy.typing import NDArray
 from shotstream.core.config import Config
 from shotstream.core.errors import InputError
 from shotstream.core.geometry import Geometry
-from shotstream.data.world.spec import WorldStory
-from shotstream.evaluation.consistency import Described, between, inter, intra
+from shotstream.data.world.shots import SHARED
+from shotstream.data.world.spec import ACCESSORIES, WorldStory
+from shotstream.data.world.truth import PERSONS, asked_attributes, stated_attributes, unstated_details
 from shotstream.evaluation.detectors import CutDetector
-from shotstream.evaluation.dynamics import moves
-from shotstream.evaluation.identity import identity_recall
-from shotstream.evaluation.prompts import alignment_by_shot, recognised
-from shotstream.evaluation.recognisers import Recognisers, ShotReading, Vectors, slots_of_roles
-from shotstream.evaluation.transitions import block_seams, false_cuts, planned_cuts, shot_cut_accuracy
+from shotstream.evaluation.measures import (
+    Described,
+    between,
+    block_seams,
+    false_cuts,
+    inter,
+    intra,
+    moves,
+    planned_cuts,
+    shot_cut_accuracy,
+)
+from shotstream.evaluation.recognisers import Recognisers, ShotReading, Vectors, asked_of, slots_of_roles
 from shotstream.media.video import read_video
 
 
@@ -57,6 +71,29 @@ def transitions(film: Path, lengths: Sequence[int], geometry: Geometry, detector
     }
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Evidence:
+    """What a measure may look at: the story, what the recognisers read off every shot, and the shots' frames."""
+
+    story: WorldStory
+    readings: Sequence[ShotReading]
+    shots: Sequence[NDArray[np.uint8]]  # [T, H, W, 3] each
+    fps: int
+
+
+# By the key that MEASURES names it by. A measure of your own is one more entry here and there.
+FILM_MEASURES: dict[str, Callable[[Evidence], float | None]] = {
+    "intra_subject": lambda film: intra(_subjects(film.story, film.readings)),
+    "intra_background": lambda film: intra(_places(film.story, film.readings)),
+    "inter_subject": lambda film: inter(_subjects(film.story, film.readings)),
+    "inter_background": lambda film: inter(_places(film.story, film.readings)),
+    "inter_semantic": lambda film: between([reading.features for reading in film.readings]),
+    "text_alignment": lambda film: _mean(alignment_by_shot(film.story, film.readings)),
+    "identity_recall": lambda film: identity_recall(film.story, film.readings),
+    "dynamic_degree": lambda film: _mean([moves(frames, film.fps) for frames in film.shots]),
+}
+
+
 def judge(
     film: Path,
     story: WorldStory,
@@ -70,27 +107,19 @@ def judge(
     readings = [recognisers.read(frames, geometry.fps) for frames in shots]
     cuts = transitions(film, lengths, geometry, detector)
     found = cuts.pop("cuts")
-    subjects, places = _subjects(story, readings), _places(story, readings)
-    alignment = alignment_by_shot(story, readings)
-    measures = {
-        **cuts,
-        "intra_subject": intra(subjects),
-        "intra_background": intra(places),
-        "inter_subject": inter(subjects),
-        "inter_background": inter(places),
-        "inter_semantic": between([reading.features for reading in readings]),
-        "text_alignment": float(np.mean(alignment)) if alignment else None,
-        "identity_recall": identity_recall(story, readings),
-        "dynamic_degree": float(np.mean([moves(frames, geometry.fps) for frames in shots])),
-    }
+    evidence = Evidence(story=story, readings=readings, shots=shots, fps=geometry.fps)
     features = np.stack([reading.features for reading in readings])
     judgement = Judgement(
-        measures=measures,
-        alignment_by_shot=tuple(alignment),
+        measures={**cuts, **{key: measure(evidence) for key, measure in FILM_MEASURES.items()}},
+        alignment_by_shot=tuple(alignment_by_shot(story, readings)),
         attributes=_counts(story, readings),
         cuts=found,
     )
     return judgement, features
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return float(np.mean(values)) if values else None
 
 
 def _subjects(story: WorldStory, readings: Sequence[ShotReading]) -> list[Described]:
@@ -114,3 +143,61 @@ def _counts(story: WorldStory, readings: Sequence[ShotReading]) -> dict[str, tup
             hits, asked = counts.get(name, (0, 0))
             counts[name] = (hits + right, asked + 1)
     return counts
+
+
+_NONE = 0  # the class of an accessory that is not there
+_PLACE = ("landmark", "landmark colour", "landmark third")
+_PERSON = ("pattern", "pattern colour", *ACCESSORIES)
+Detail = tuple[str, int, str]  # "place" or "character", its number in the story, the question
+
+
+def identity_recall(story: WorldStory, readings: Sequence[ShotReading]) -> float | None:
+    """Share of unstated details that agree with earlier shots; None for a story without returns.
+
+    Landmarks count in wide shots, pans and zooms alone, where they can be seen. An accessory counts when
+    it is seen now or was before: that two shots lack the same five hats says nothing.
+    """
+    before: dict[Detail, list[Vectors]] = defaultdict(list)
+    agreed: list[bool] = []
+    for shot, reading in enumerate(readings):
+        for detail, answer in _details(story, shot, reading):
+            earlier = before[detail]
+            if earlier:
+                then, now = int(np.mean(earlier, axis=0).argmax()), int(answer.argmax())
+                if detail[2] not in ACCESSORIES or (then, now) != (_NONE, _NONE):
+                    agreed.append(then == now)
+            earlier.append(answer)
+    return sum(agreed) / len(agreed) if agreed else None
+
+
+def _details(story: WorldStory, shot: int, reading: ShotReading) -> Iterator[tuple[Detail, Vectors]]:
+    spec, unstated = story.shots[shot], unstated_details(story, shot)
+    slots = slots_of_roles(story, shot, reading)
+    if spec.framing in SHARED:
+        for question in _PLACE:
+            yield ("place", spec.place, question), reading.answer(question, slots)
+    for person, role in zip(PERSONS, spec.roles, strict=False):
+        for question in _PERSON:
+            if unstated[f"{person}.{question}"] >= 0:
+                yield ("character", role.character, question), reading.answer(f"{person}.{question}", slots)
+
+
+def recognised(story: WorldStory, shot: int, reading: ShotReading) -> dict[str, bool]:
+    """For every attribute of the shot that applies: is the likeliest answer the true one?"""
+    truth, slots = asked_attributes(story, shot), slots_of_roles(story, shot, reading)
+    return {name: int(reading.answer(name, slots).argmax()) == truth[name] for name in asked_of(story, shot)}
+
+
+def stated(story: WorldStory, shot: int) -> list[str]:
+    """The attributes the captions of this shot say in words."""
+    return [name for name, said in stated_attributes(story, shot).items() if said]
+
+
+def alignment_by_shot(story: WorldStory, readings: Sequence[ShotReading]) -> list[float]:
+    """Share of the stated attributes that are recognised, per shot; a shot whose captions state nothing is left out."""
+    shares = []
+    for shot, reading in enumerate(readings):
+        found, said = recognised(story, shot, reading), stated(story, shot)
+        if said:
+            shares.append(sum(found[name] for name in said) / len(said))
+    return shares

@@ -1,4 +1,4 @@
-"""A shot's caption is changed while the shot is made: how soon is that seen, and does the place stay what it was?
+"""Measures caption changes in the middle of a shot: whether they show, and whether the place is kept.
 
 Held-out stories' first shots with one character are begun under their own caption. After ``BEFORE`` blocks the caption
 becomes that of the same shot with one thing different: the time, the weather or what the character does.
@@ -15,16 +15,14 @@ import numpy as np
 
 from shotstream.core.config import Config
 from shotstream.core.errors import InputError
-from shotstream.core.story import full_prompt
 from shotstream.data.world.captions import caption_story
-from shotstream.data.world.spec import ACTIONS, TIMES, WEATHERS, WorldShot, WorldStory
-from shotstream.data.world.told import Told
+from shotstream.data.world.spec import ACTIONS, TIMES, WEATHERS, Told, WorldShot, WorldStory
 from shotstream.data.world.truth import asked_attributes
-from shotstream.evaluation.intervals import Interval, bootstrap
 from shotstream.evaluation.recognisers import Recognisers, ShotReading
+from shotstream.evaluation.statistics import Interval, bootstrap
 from shotstream.evaluation.systems import ShotMaker
-from shotstream.sampling.director import ShotPlan
 from shotstream.sampling.noise import NamedNoise
+from shotstream.sampling.shot_generator import ShotRequest
 
 BEFORE = 2  # blocks under the first caption
 WITHIN = 2  # blocks under the second one, after which the change is to be seen
@@ -142,12 +140,12 @@ def _filmed(
     """What is read off the first ``BEFORE`` blocks of a shot, and off the next ``WITHIN``."""
     whole = change.story.global_caption
     noise = NamedNoise(change.story.seed, shot=0)
-    plan = ShotPlan(prompt=full_prompt(whole, caption), blocks=BEFORE + WITHIN, noise=noise)
+    request = ShotRequest(prompt=maker.prompt(whole, caption, 0), blocks=BEFORE + WITHIN, noise=noise)
     blocks = []
-    for block in maker.make(plan, ()):
+    for block in maker.make(request, maker.choose_context((), request.prompt)):
         blocks.append(block.frames)
         if len(blocks) == BEFORE and later is not None:
-            plan.prompt = full_prompt(whole, later)
+            request.prompt = maker.prompt(whole, later, 0)
     parts = (blocks[:BEFORE], blocks[BEFORE:])
     first, then = (recognisers.read(np.concatenate(part), maker.geometry.fps) for part in parts)
     return first, then

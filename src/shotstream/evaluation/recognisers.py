@@ -14,10 +14,17 @@ import torch
 from numpy.typing import NDArray
 
 from shotstream.core.errors import WeightsError
-from shotstream.data.recognition.files import Header, load_recogniser
-from shotstream.data.recognition.network import Recogniser, moment_frames, shrink
-from shotstream.data.recognition.questions import PERSON, PICTURE, SLOTS
-from shotstream.data.world.spec import WorldStory
+from shotstream.data.recognition.network import (
+    PERSON,
+    PICTURE,
+    SLOTS,
+    Header,
+    Recogniser,
+    load_recogniser,
+    moment_frames,
+    shrink,
+)
+from shotstream.data.world.spec import WORLD_VERSION, WorldStory
 from shotstream.data.world.truth import ASKED, PERSONS, asked_attributes
 
 BUNDLED = Path(__file__).parent.parent / "bundled" / "recognisers.safetensors"
@@ -60,6 +67,16 @@ class Recognisers:
     @property
     def name(self) -> str:
         return f"recognisers-{self.header.version}-world-{self.header.world}"
+
+    @property
+    def stale(self) -> str:
+        """What is to be said before they judge films of this world if they learned from another's; else empty."""
+        if self.header.world == str(WORLD_VERSION):
+            return ""
+        return (
+            f"{self.name} learned from films of world {self.header.world}, this is world {WORLD_VERSION}: they read "
+            "less than there is; train storyworld/recognisers before results are compared"
+        )
 
     @torch.no_grad()
     def read(self, frames: NDArray[np.uint8], fps: float) -> ShotReading:

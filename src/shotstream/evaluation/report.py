@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from shotstream.core.errors import InputError
-from shotstream.core.files import write_bytes, write_text
-from shotstream.evaluation.intervals import Interval
+from shotstream.core.files import whole_file, write_bytes, write_text
 from shotstream.evaluation.judge import shots_of
 from shotstream.evaluation.measures import MEASURES, Measure
-from shotstream.evaluation.plots import plot_by_shot, plot_speed
 from shotstream.evaluation.run import SuiteRun
 from shotstream.evaluation.scores import SuiteScores, SystemScores
+from shotstream.evaluation.statistics import Interval
 from shotstream.evaluation.suites import SuiteStory
 
 BOARDS = 3  # stories shown
@@ -139,3 +138,53 @@ def _board(run: SuiteRun, story: SuiteStory, systems: Sequence[str]) -> bytes:
 def _small(frame: np.ndarray) -> np.ndarray:
     height = round(_FRAME * frame.shape[0] / frame.shape[1])
     return np.asarray(Image.fromarray(frame).resize((_FRAME, height), Image.Resampling.LANCZOS))
+
+
+def plot_by_shot(scores: SuiteScores, path: Path) -> None:
+    """Two panels against the shot's index: text alignment, and how unlike true films the pictures are."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(10, 4), layout="constrained")
+    FigureCanvasAgg(figure)
+    left, right = figure.subplots(1, 2)
+    panels = (
+        (left, "text alignment", {name: row.alignment_by_shot for name, row in scores.systems.items()}),
+        (right, "strangeness (true films: 1)", {name: row.strangeness_by_shot for name, row in scores.systems.items()}),
+    )
+    for axes, title, lines in panels:
+        _lines(axes, lines)
+        axes.set(xlabel="shot", ylabel=title)
+    right.set(yscale="log")
+    figure.legend(*left.get_legend_handles_labels(), fontsize=8, loc="outside lower center", ncols=5)
+    with whole_file(path) as temporary:
+        figure.savefig(temporary, format="png", dpi=110)
+
+
+def plot_speed(scores: SuiteScores, path: Path) -> bool:
+    """Text alignment against frames per second; False, and nothing is written, if no system generated anything."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    rows = {name: row.measures for name, row in scores.systems.items() if "end_to_end_fps" in row.measures}
+    if not rows:
+        return False
+    figure = Figure(figsize=(6, 4), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots()
+    for name, measures in rows.items():
+        speed, quality = measures["end_to_end_fps"].mean, measures["text_alignment"].mean
+        axes.plot([speed], [quality], "o", label=name)
+    axes.set(xlabel="frames per second", ylabel="text alignment", xlim=(0, None), ylim=(0, 1))
+    axes.legend(fontsize=8)
+    with whole_file(path) as temporary:
+        figure.savefig(temporary, format="png", dpi=110)
+    return True
+
+
+def _lines(axes: object, lines: Mapping[str, Sequence[float]]) -> None:
+    from matplotlib.axes import Axes
+
+    assert isinstance(axes, Axes)
+    for name, values in lines.items():
+        axes.plot(range(len(values)), values, marker=".", label=name)

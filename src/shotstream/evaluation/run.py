@@ -2,7 +2,7 @@
 
 FOLDER/<system>/story-000.mp4    the film
 FOLDER/<system>/story-000.json   its :class:`StoryRecord`
-FOLDER/<system>/story-000.npy    its picture features, float64 [S, M, P]
+FOLDER/<system>/story-000.npy    its image features, float64 [S, M, P]
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from shotstream.evaluation.judge import Judgement, judge
 from shotstream.evaluation.recognisers import Recognisers
 from shotstream.evaluation.suites import Suite, SuiteStory
 from shotstream.evaluation.systems import System
-from shotstream.media.h264 import Picture
+from shotstream.media.h264 import VideoFormat
 from shotstream.media.mp4 import write_film
 from shotstream.media.provenance import FilmTags
 
@@ -90,7 +90,7 @@ class SuiteRun:
         return tuple(story.name for story in self.suite.first(count) if self.record(system, story) is None)
 
     def features(self, system: str, story: SuiteStory) -> np.ndarray:
-        """Picture features [S, M, P] of a film that has a record."""
+        """Image features [S, M, P] of a film that has a record."""
         return np.asarray(np.load(self._path(system, story, ".npy")))
 
     def film(self, system: str, story: SuiteStory) -> Path:
@@ -105,8 +105,8 @@ class SuiteRun:
         film.parent.mkdir(parents=True, exist_ok=True)
         self._path(system.name, story, ".json").unlink(missing_ok=True)  # the old film's; the new one is not done
         frames, seconds, firsts, held = 0, 0.0, [], []
-        picture = Picture(width=geometry.width, height=geometry.height, fps=geometry.fps)
-        with write_film(film, picture, _tags(system, story)) as writer:
+        video = VideoFormat(width=geometry.width, height=geometry.height, fps=geometry.fps)
+        with write_film(film, video, _tags(system, story)) as writer:
             for index, shot in enumerate(system.film(story)):
                 writer.add_shot(f"shot {index}", shot.frames)
                 frames += len(shot.frames)

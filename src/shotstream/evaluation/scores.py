@@ -1,4 +1,4 @@
-"""From single films to a suite's table: means with intervals, distances between clouds of films, and the scale."""
+"""From judged films to a suite's table: means with intervals, distances, and the scale from floor to ceiling."""
 
 from __future__ import annotations
 
@@ -8,18 +8,21 @@ from typing import Any
 import numpy as np
 
 from shotstream.core.config import Config
-from shotstream.evaluation.drift import Typical, by_shot, drift
-from shotstream.evaluation.frechet import frechet_distance
-from shotstream.evaluation.intervals import (
+from shotstream.core.errors import InputError
+from shotstream.evaluation.measures import CEILING, FLOORS, MEASURES, REFERENCE, TEACHER
+from shotstream.evaluation.run import StoryRecord, SuiteRun
+from shotstream.evaluation.statistics import (
     Interval,
+    Typical,
     bootstrap,
     bootstrap_deficit,
     bootstrap_of,
     bootstrap_scaled,
+    by_shot,
+    drift,
+    frechet_distance,
     scaled,
 )
-from shotstream.evaluation.measures import CEILING, FLOORS, MEASURES, REFERENCE, TEACHER
-from shotstream.evaluation.run import StoryRecord, SuiteRun
 from shotstream.evaluation.suites import SuiteStory
 
 
@@ -95,6 +98,11 @@ def _done(run: SuiteRun, system: str, count: int | None) -> list[tuple[SuiteStor
 
 def _reference(run: SuiteRun, count: int | None) -> tuple[Typical, dict[int, np.ndarray]]:
     features = {story.number: run.features(REFERENCE, story) for story, _ in _done(run, REFERENCE, count)}
+    if not features:
+        raise InputError(
+            f"no film of the system {REFERENCE} is measured yet, which all others are compared with; run "
+            f"shotstream eval suite {run.suite.name} first"
+        )
     cloud = np.concatenate([_flat(one) for one in features.values()])
     return Typical.of(cloud), features
 

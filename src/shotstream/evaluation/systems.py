@@ -1,4 +1,4 @@
-"""What is judged: the truth, floors and ceilings made from it, and models; all film the same stories.
+"""The systems a suite compares: the truth, floors and ceilings made from it, and models.
 
 Each turns a suite's story into shots of frames. The truth is drawn to the same lengths a model makes.
 """
@@ -18,15 +18,15 @@ from PIL import Image
 from shotstream.codecs.protocols import VideoCodec
 from shotstream.core.errors import InputError
 from shotstream.core.geometry import Geometry
-from shotstream.core.process_memory import held_memory_bytes
+from shotstream.core.process import held_memory_bytes
 from shotstream.core.randomness import derive
-from shotstream.core.story import full_prompt
-from shotstream.data.world.render import render_shot
-from shotstream.data.world.spec import WORLD_VERSION, WorldStory
+from shotstream.data.world.render import draw_shot
+from shotstream.data.world.spec import WORLD_VERSION
 from shotstream.evaluation.suites import SuiteStory
-from shotstream.sampling.context import FinishedShot, to_pictures, to_pixels
-from shotstream.sampling.director import Block, ShotPlan
+from shotstream.sampling.block import Block
+from shotstream.sampling.context import ChosenContext, FinishedShot, to_frames, to_pixels
 from shotstream.sampling.noise import NamedNoise
+from shotstream.sampling.shot_generator import ShotRequest
 
 Frames = NDArray[np.uint8]
 
@@ -72,14 +72,14 @@ class ShotMaker(Protocol):
     def warm_up(self) -> None:
         """Make and drop a block."""
 
-    def make(self, plan: ShotPlan, past: Sequence[FinishedShot]) -> Iterator[Block]:
+    def prompt(self, global_caption: str, caption: str, shot: int) -> str:
+        """What the model reads for shot number ``shot`` of a film."""
+
+    def choose_context(self, past: Sequence[FinishedShot], prompt: str) -> ChosenContext:
+        """What conditions the shot ``prompt`` that follows ``past``."""
+
+    def make(self, request: ShotRequest, context: ChosenContext) -> Iterator[Block]:
         """The blocks of one shot."""
-
-
-def draw_shot(story: WorldStory, shot: int, frames: int, geometry: Geometry) -> Frames:
-    """A shot as the world shows it."""
-    size = {"width": geometry.width, "height": geometry.height, "fps": geometry.fps}
-    return np.ascontiguousarray(render_shot(story, shot, frames=frames, **size)[0])
 
 
 class Truth:
@@ -110,7 +110,7 @@ class Truth:
     def _changed(self, frames: Frames, through: float) -> Frames:
         """``through``: how far the story has got, 0 to 1."""
         if self._codec is not None:
-            return to_pictures(self._codec.decode(self._codec.encode(to_pixels(frames)[None]))[0])
+            return to_frames(self._codec.decode(self._codec.encode(to_pixels(frames)[None]))[0])
         if self.name == "still":
             return np.repeat(frames[:1], len(frames), axis=0)
         if self.name == "fading":
@@ -128,7 +128,7 @@ def _noise(seed: int, frames: int, geometry: Geometry) -> Frames:
 
 @dataclass(frozen=True, slots=True)
 class _Filmed:
-    """A made shot, kept for the shots that remember it."""
+    """A finished shot, kept for the shots that are conditioned on it."""
 
     index: int
     prompt: str
@@ -139,19 +139,19 @@ class _Filmed:
     def frame_count(self) -> int:
         return len(self.frames)
 
-    def pictures(self, frames: Sequence[int]) -> Frames:
+    def read_frames(self, frames: Sequence[int]) -> Frames:
         return self.frames[list(frames)]
 
 
 class ModelSystem:
-    """A model films a story shot by shot. ``remembers`` False: every shot is made as if it were the first."""
+    """A model films a story shot by shot. ``with_context`` False: every shot is made as if it were the first."""
 
-    def __init__(self, name: str, maker: ShotMaker, *, remembers: bool = True) -> None:
+    def __init__(self, name: str, maker: ShotMaker, *, with_context: bool = True) -> None:
         self.name = name
         self.version = maker.model_version
         self.geometry = maker.geometry
         self._maker = maker
-        self._remembers = remembers
+        self._with_context = with_context
         self._warm = False
 
     def film(self, story: SuiteStory) -> Iterator[FilmedShot]:
@@ -160,16 +160,18 @@ class ModelSystem:
             self._warm = True
         past: list[_Filmed] = []
         for index, spec in enumerate(story.story.shots):
-            prompt = full_prompt(story.story.global_caption, spec.caption)
+            prompt = self._maker.prompt(story.story.global_caption, spec.caption, index)
             blocks = self.geometry.blocks_for(spec.seconds)
-            plan = ShotPlan(prompt=prompt, blocks=blocks, noise=NamedNoise(story.story.seed, shot=index))
+            request = ShotRequest(prompt=prompt, blocks=blocks, noise=NamedNoise(story.story.seed, shot=index))
             began = perf_counter()
             first, pieces = 0.0, []
-            for block in self._maker.make(plan, past if self._remembers else ()):
-                if not block.latents.isfinite().all():
-                    raise InputError(f"{self.name}: {story.name}, shot {index}: not a number; its weights are damaged")
-                first = first or perf_counter() - began
-                pieces.append(block.frames)
+            context = self._maker.choose_context(past if self._with_context else (), prompt)
+            try:
+                for block in self._maker.make(request, context):
+                    first = first or perf_counter() - began
+                    pieces.append(block.frames)
+            except FloatingPointError as fault:
+                raise InputError(f"{self.name}: {story.name}, shot {index}: {fault}") from fault
             frames = np.concatenate(pieces)
             past.append(_Filmed(index, prompt, frames))
             yield FilmedShot(frames, perf_counter() - began, first, held_memory_bytes(self._maker.device))

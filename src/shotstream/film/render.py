@@ -1,8 +1,18 @@
-"""A story becomes a film on disk, shot after shot, measured on the way."""
+"""Renders a story to an MP4, shot after shot, and measures speed on the way; goes on with interrupted renders.
+
+Their films wait in a cache folder until the same story is rendered again. The same means: the same script, seed, model,
+device and number format. What is made then is what would have been made.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import hashlib
+import json
+import logging
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -11,15 +21,19 @@ from typing import NamedTuple
 
 import numpy as np
 
-from shotstream.core.process_memory import peak_memory_bytes
+from shotstream.core.errors import InputError, StorageError
+from shotstream.core.files import fingerprint
+from shotstream.core.places import renders_folder
+from shotstream.core.process import peak_memory_bytes
 from shotstream.core.story import Story
 from shotstream.film.director import Director
-from shotstream.film.export import picture, write_board
+from shotstream.film.disk.folder import OpenElsewhereError, holds_film, last_change, open_here
+from shotstream.film.export import video_format, write_board
 from shotstream.film.film import Film
 from shotstream.film.report import Progress, RenderReport, ShotReport
-from shotstream.film.unfinished import film_of
 from shotstream.media.mp4 import FilmWriter, write_film
 from shotstream.media.provenance import FilmTags
+from shotstream.media.story_check import unknown_words
 from shotstream.sampling.overlap import one_behind
 
 OnProgress = Callable[[Progress], None]
@@ -34,7 +48,7 @@ class Spent(NamedTuple):
 
 
 def ignore(progress: Progress) -> None:
-    """Nobody watches."""
+    """Show nothing."""
 
 
 def render(
@@ -45,14 +59,16 @@ def render(
     seed: int | None = None,
     keep_shots: bool = False,
     storyboard: bool = True,
+    saved: Path | None = None,
     overlap: bool = True,
     on_progress: OnProgress = ignore,
 ) -> RenderReport:
     """Make ``story`` into the MP4 ``output`` (replaced if it exists) and, beside it, a storyboard PNG.
 
     seed: instead of the story's. keep_shots: when interrupted, leave a film of the finished shots; else nothing.
-    overlap: a shot goes into the MP4 while the next one is made.
-    Shots that an interrupted render of the same story has made are picked up (:mod:`shotstream.film.unfinished`); the
+    saved: where the film itself is written too, with its takes. overlap: a shot goes into the MP4 while the next one
+    is made.
+    Shots that an interrupted render of the same story has made are picked up (:mod:`shotstream.film.render`); the
     film is the same to the byte. Speeds are of the shots made now and exclude one warm-up block; ``end_to_end_fps``
     counts everything from their first request until the last frame has gone into the MP4. Raises
     :class:`StorageError` when the disk refuses.
@@ -62,7 +78,7 @@ def render(
     director.warm_up()
     with film_of(director, named) as film:
         tags = _tags(director, named, output)
-        with write_film(output, picture(director.geometry), tags, keep_shots=keep_shots) as mp4:
+        with write_film(output, video_format(director.geometry), tags, keep_shots=keep_shots) as mp4:
             tell = _teller(film, named, on_progress)
             again = [_picked_up(film, index, mp4, tell) for index in range(_made_shots(film))]
             denoised, started = director.denoise_seconds, perf_counter()
@@ -71,14 +87,10 @@ def render(
             shots = list(one_behind(write, made) if overlap else map(write, made))
             spent = Spent(perf_counter() - started, director.denoise_seconds - denoised)
         if board is not None:
-            write_board(film, board)
+            write_board(film.record, film.store, board)
+        if saved is not None:
+            film.save(saved)
     return _report(director, named, output, board, again, shots, spent)
-
-
-def unknown_words(director: Director, story: Story) -> list[str]:
-    """Words of any caption of ``story`` that the model does not know, in order, each once."""
-    captions = [story.global_caption, *(shot.caption for shot in story.shots)]
-    return list(dict.fromkeys(word for caption in captions for word in director.unknown_words(caption)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,11 +105,12 @@ class _MadeShot:
 
 
 def _teller(film: Film, story: Story, on_progress: OnProgress) -> Tell:
-    """Reports how many blocks of a shot there are."""
+    """Report how many blocks of a shot there are."""
 
     def tell(index: int, blocks_done: int) -> None:
         shot = story.shots[index]
-        blocks = shot.blocks(film.geometry)
+        there = film.record.shots[index : index + 1]  # a clip of one's own is as long as it is
+        blocks = there[0].blocks if there else shot.blocks(film.geometry)
         on_progress(
             Progress(shot=index, shots=len(story.shots), caption=shot.caption, blocks_done=blocks_done, blocks=blocks)
         )
@@ -122,14 +135,14 @@ def _picked_up(film: Film, index: int, mp4: FilmWriter, tell: Tell) -> ShotRepor
 
 
 def _make_shot(film: Film, story: Story, index: int, tell: Tell) -> _MadeShot:
-    """Make shot ``index``, telling of every block."""
+    """Make shot ``index``, reporting every block."""
     shot = story.shots[index]
     tell(index, 0)
     requested = perf_counter()
     seen: list[float] = []  # when the first frame was there, then every block
     made = []
-    planned = index < len(film.record.shots)  # by a render that was interrupted before it was made
-    take = film.queue[0] if planned else film.shot(shot.caption, shot.seconds, shot.seed)
+    queued = index < len(film.record.shots)  # by a render that was interrupted before it was made
+    take = film.queue[0] if queued else film.add(shot)
     take.on_first = lambda frame: seen.append(perf_counter())
     for block in take:
         seen.append(perf_counter())
@@ -184,9 +197,109 @@ def _report(
         frames=made + sum(shot.frames for shot in again),
         shots=(*again, *shots),
         picked_up=len(again),
-        unknown_words=tuple(unknown_words(director, story)),
+        unknown_words=unknown_words(story, director),
         end_to_end_fps=made / spent.seconds if made else 0.0,
         denoise_fps=made / spent.denoising if made else 0.0,
         seconds_to_first_frame=shots[0].seconds_to_first_frame if shots else 0.0,
         peak_memory_bytes=peak_memory_bytes(director.device),
     )
+
+
+log = logging.getLogger(__name__)
+
+KEPT = 14 * 24 * 3600  # seconds an interrupted render waits
+
+
+@contextmanager
+def film_of(director: Director, story: Story) -> Iterator[Film]:
+    """The film of ``story``: the one that was interrupted, or a new one without shots.
+
+    It is gone when the block is left; left by an error or Ctrl-C, it waits. Where it cannot be kept (another program
+    renders the same, or there is no room for caches), it lives as long as the block.
+    """
+    forget_old(renders_folder())
+    folder = renders_folder() / _key(director, story)
+    film, kept = _opened(director, story, folder)
+    try:
+        yield film
+    except BaseException:
+        worth = kept and any(take.made for take in film.record.takes())
+        film.close()
+        if kept and not worth:
+            shutil.rmtree(folder, ignore_errors=True)
+        raise
+    film.close()
+    if kept:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def forget_old(renders: Path) -> None:
+    """Remove renders in ``renders`` that have waited too long, and what is left of others."""
+    for folder in renders.iterdir() if renders.is_dir() else ():
+        try:
+            if time.time() - (last_change(folder) if holds_film(folder) else folder.stat().st_mtime) > KEPT:
+                shutil.rmtree(folder, ignore_errors=True)
+        except (OSError, StorageError):
+            continue  # another program was quicker
+
+
+def _opened(director: Director, story: Story, folder: Path) -> tuple[Film, bool]:
+    """The film in ``folder`` if it is the beginning of ``story``, else a new one; and whether it is kept there."""
+    if open_here(folder):
+        return _new(director, story), False
+    try:
+        if holds_film(folder):
+            film = director.reopen(folder)
+            if _begins(film, story):
+                return film, True
+            film.close()
+    except OpenElsewhereError:
+        return _new(director, story), False
+    except InputError as fault:
+        log.warning("%s; the film is made anew", fault)  # damaged beyond mending
+    shutil.rmtree(folder, ignore_errors=True)
+    try:
+        return _new(director, story, folder), True
+    except (InputError, StorageError):
+        return _new(director, story), False
+
+
+def _new(director: Director, story: Story, folder: Path | None = None) -> Film:
+    film = director.open(
+        global_caption=story.global_caption, seed=story.seed, context_policy=story.context_policy, folder=folder
+    )
+    try:
+        film.follow(story)
+    except BaseException:
+        film.close()
+        raise
+    return film
+
+
+def _begins(film: Film, story: Story) -> bool:
+    """Is ``film`` what comes of the first shots of ``story``, made one after the other?"""
+    record, geometry = film.record, film.geometry
+    if (record.global_caption, record.seed, record.context_policy, record.others) != (
+        story.global_caption,
+        story.seed,
+        story.context_policy,
+        (),
+    ):
+        return False
+    if [one.caption for one in record.references] != [one.caption for one in story.references or ()]:
+        return False
+    return all(
+        (made.caption, made.seed) == (asked.caption, asked.seed)
+        and (asked.clip is not None or made.blocks == asked.blocks(geometry))
+        for made, asked in zip(record.shots, story.shots, strict=False)
+    ) and len(record.shots) <= len(story.shots)
+
+
+def _key(director: Director, story: Story) -> str:
+    """A name for all that a film of ``story`` depends on."""
+    model = [director.model_name, director.model_version, str(director.device.type), str(director.dtype)]
+    try:
+        files = [fingerprint(Path(name)) for name in story.files]
+    except OSError as fault:
+        raise InputError(f"{fault.filename}: cannot be read ({fault.strerror}); the story names it") from fault
+    return hashlib.sha256(json.dumps([model, story.model_dump(mode="json"), files]).encode()).hexdigest()[:16]

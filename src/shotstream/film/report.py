@@ -1,4 +1,4 @@
-"""What making a film reports: progress while it runs, and the figures at the end (the keys of ``--json``)."""
+"""Progress of a render, and its report at the end (the keys of ``--json``)."""
 
 from __future__ import annotations
 

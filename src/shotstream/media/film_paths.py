@@ -1,11 +1,19 @@
-"""Where a film and its storyboard go: names, and whether they can be written, found out before any work."""
+"""Output paths of a film and its storyboard: checked before any work, and locked against other programs."""
 
 from __future__ import annotations
 
+import hashlib
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+from filelock import FileLock, Timeout
 
 from shotstream.core.errors import InputError
 from shotstream.core.files import ready_to_write
+from shotstream.core.places import locks_folder
+from shotstream.core.story import Story
 
 
 def storyboard_path(film: Path) -> Path:
@@ -24,3 +32,36 @@ def ready_for_film(film: Path, *, storyboard: bool, force: bool) -> None:
     ready_to_write(film, force=force)
     if storyboard:
         ready_to_write(storyboard_path(film), force=force)
+
+
+@contextmanager
+def only_writer(film: Path) -> Iterator[None]:
+    """Nobody else on this machine makes ``film`` meanwhile. Raises :class:`InputError` if somebody does already."""
+    name = hashlib.sha256(os.fsencode(os.path.realpath(film))).hexdigest()[:32]
+    lock = FileLock(locks_folder() / f"{name}.lock")
+    try:
+        locks_folder().mkdir(parents=True, exist_ok=True)
+        lock.acquire(timeout=0)
+    except Timeout as fault:
+        raise InputError(f"{film}: another program is making this film; wait for it, or name another") from fault
+    except OSError:  # no room for caches here: then nothing is kept there that could be disturbed
+        yield
+        return
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def shots_left(film: Path, story: Story) -> int:
+    """How many shots of ``story`` the film at ``film`` lacks, if it is the beginning of it that an interrupted render
+    kept; 0 for any other file, and where there is none."""
+    from shotstream.media.video import read_info
+
+    try:
+        info = read_info(film)
+    except InputError:
+        return 0
+    if info.tags is None or info.tags.story != story:
+        return 0
+    return max(0, len(story.shots) - len(info.chapters))

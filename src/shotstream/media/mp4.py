@@ -1,4 +1,4 @@
-"""Writing films: H.264 in MP4, a chapter per shot, and what the film is in its metadata."""
+"""Writes films: H.264 in MP4, a chapter per shot, metadata."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import numpy as np
 
 from shotstream.core.errors import InputError
 from shotstream.core.files import whole_file
-from shotstream.media.h264 import Picture, add_h264_stream, encode
+from shotstream.media.h264 import VideoFormat, add_h264_stream, encode
 from shotstream.media.provenance import FilmTags, append_mark
 
 if TYPE_CHECKING:
@@ -26,17 +26,17 @@ _X264 = {"crf": "15", "preset": "veryfast", "threads": "1", "x264-params": "mbtr
 
 
 @contextmanager
-def write_film(path: Path, picture: Picture, tags: FilmTags, *, keep_shots: bool = False) -> Iterator[FilmWriter]:
+def write_film(path: Path, video: VideoFormat, tags: FilmTags, *, keep_shots: bool = False) -> Iterator[FilmWriter]:
     """Yield a writer; the film appears at ``path``, whole, when the block is left.
 
     Left by an error or Ctrl-C, nothing appears; with ``keep_shots`` the finished shots do, if there are any.
     Raises :class:`InputError` for sizes H.264 cannot hold, :class:`StorageError` when the disk refuses.
     """
-    if picture.width % 2 or picture.height % 2:
-        raise InputError(f"{path}: {picture.width}x{picture.height} pixels; H.264 needs even sizes")
+    if video.width % 2 or video.height % 2:
+        raise InputError(f"{path}: {video.width}x{video.height} pixels; H.264 needs even sizes")
     interruption: BaseException | None = None
     with whole_file(path) as temporary:
-        writer = FilmWriter(temporary, picture, tags)
+        writer = FilmWriter(temporary, video, tags)
         try:
             yield writer
         except BaseException as fault:
@@ -56,8 +56,8 @@ class FilmWriter:
     A shot is encoded once it is complete, so a cancelled one leaves no stump; memory holds one shot.
     """
 
-    def __init__(self, path: Path, picture: Picture, tags: FilmTags) -> None:
-        self.picture = picture
+    def __init__(self, path: Path, video: VideoFormat, tags: FilmTags) -> None:
+        self.video = video
         self.frames = 0
         self._chapters: list[Chapter] = []
         _on_disk(lambda: self._open(path, tags))
@@ -69,7 +69,7 @@ class FilmWriter:
 
     def add_shot(self, caption: str, frames: np.ndarray) -> None:
         """Append one shot: ``frames`` uint8 [T, height, width, 3], RGB. It starts with a key frame and a chapter."""
-        expected = (self.picture.height, self.picture.width, 3)
+        expected = (self.video.height, self.video.width, 3)
         if frames.dtype != np.uint8 or frames.ndim != 4 or frames.shape[1:] != expected or not len(frames):
             raise ValueError(f"frames are {frames.dtype} {list(frames.shape)}; this film takes uint8 [T, {expected}]")
         _on_disk(lambda: self._encode(frames))
@@ -79,7 +79,7 @@ class FilmWriter:
                 "id": self.shots,
                 "start": start,
                 "end": self.frames,
-                "time_base": Fraction(1, self.picture.fps),
+                "time_base": Fraction(1, self.video.fps),
                 "metadata": {"title": " ".join(caption.split())[:200]},
             }
         )
@@ -98,10 +98,10 @@ class FilmWriter:
         flags = {"movflags": "+faststart+use_metadata_tags", "fflags": "+bitexact"}
         self._container = av.open(str(path), "w", format="mp4", options=flags)
         self._container.metadata.update(tags.as_metadata())
-        self._stream = add_h264_stream(self._container, self.picture, _X264)
+        self._stream = add_h264_stream(self._container, self.video, _X264)
 
     def _encode(self, frames: np.ndarray) -> None:
-        for packets in encode(self._stream, frames, self.frames, self.picture.fps):
+        for packets in encode(self._stream, frames, self.frames, self.video.fps):
             self._container.mux(packets)
 
     def _close(self) -> None:

@@ -1,4 +1,4 @@
-"""What a film says about itself: its script, seed and model, and that a generative model made it.
+"""Metadata of a film: its script, seed and model, and that a generative model made it.
 
 The mark stands twice, for two kinds of reader: as key ``synthetic`` in the MP4's metadata, and as
 IPTC's *digital source type* in an XMP packet (the form that platforms and photo tools look for).

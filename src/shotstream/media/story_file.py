@@ -1,4 +1,4 @@
-"""Reading a story: YAML or JSON of our own shape, or any prompt format of :mod:`shotstream.media.prompt_formats`."""
+"""Reads a story: YAML or JSON, or any format of :mod:`shotstream.media.prompt_formats`."""
 
 from __future__ import annotations
 
@@ -9,31 +9,37 @@ from pathlib import Path
 
 from shotstream.core.errors import InputError
 from shotstream.core.story import Story, make_story
-from shotstream.media.located import Located
-from shotstream.media.located_json import parse_json
-from shotstream.media.located_yaml import parse_yaml
-from shotstream.media.prompt_formats import holocine, infinity_rope, longlive, reference
-from shotstream.media.prompt_formats.rewriting import Tell, silent
-from shotstream.media.text_file import MAX_BYTES, decoded, read_text
+from shotstream.media.located import MAX_BYTES, Located, decoded, parse_json, parse_yaml, read_text
+from shotstream.media.prompt_formats import holocine, infinity_rope, longlive, reference, scenes, shot_lines
+from shotstream.media.prompt_formats.rewriting import ReadShot, Tell, as_story, silent
 
 _WITH_LINE = re.compile(r"(.+):(\d{1,6})")
-_LAYOUTS = (reference, holocine, longlive)
+READ = (
+    "give global_caption and shots (YAML or JSON), lines such as `[0:05] It walks.` or `Shot 1: It walks.`, or prompts "
+    "of HoloCine, LongLive, Infinity-RoPE, ST-Bench or EntityBench"
+)
+_FENCED = re.compile(r"^```[\w-]*[ \t]*\r?\n(.*?)^```[ \t]*\r?$", re.MULTILINE | re.DOTALL)
+_LAYOUTS = (reference, holocine, longlive, scenes)
 
 
 def read_story(source: str | Path, tell: Tell = silent) -> Story:
     """The story in the file ``source``; ``-`` reads standard input.
 
     A file with a story on every line is named with the line's number behind it (``prompts.jsonl:3``). ``tell`` hears,
-    in sentences, what another system's prompts ask for that a story cannot say. Raises :class:`InputError` (what is
+    in sentences, what another system's prompts ask for that a story cannot say. Files that the story names are looked
+    for beside it. Raises :class:`InputError` (what is
     in it) or :class:`StorageError` (it cannot be read), one line each.
     """
     if str(source) == "-":
-        return parse_story(decoded(sys.stdin.buffer.read(MAX_BYTES + 1), "<stdin>"), "<stdin>", tell=tell)
-    path, line = _place(source)
+        if sys.stdin is None:  # the command was started without one
+            raise InputError("<stdin>: standard input is closed; name a story file")
+        story = parse_story(decoded(sys.stdin.buffer.read(MAX_BYTES + 1), "<stdin>"), "<stdin>", tell=tell)
+        return story.located(Path())
+    path, line = place_of(source)
     if longlive.is_folder(path):
         found = longlive.from_folder(path, tell)
         return make_story(found.data, str(path), found.lines)
-    return parse_story(read_text(path), str(path), line=line, tell=tell)
+    return parse_story(read_text(path), str(path), line=line, tell=tell).located(path.parent)
 
 
 def parse_story(text: str, name: str = "story", *, line: int | None = None, tell: Tell = silent) -> Story:
@@ -41,26 +47,36 @@ def parse_story(text: str, name: str = "story", *, line: int | None = None, tell
 
     Raises :class:`InputError`.
     """
+    text = _unfenced(text)
     if not text.strip():
         raise InputError(f"{name}: is empty; a story needs global_caption and shots")
     if _a_story_per_line(text, name):
         number, chosen = _picked(text, name, line)
         found = _from_line(chosen, number, name, tell)
     elif line is not None:
-        raise InputError(f"{name}: holds one story, not one per line; leave :{line} away")
+        raise InputError(f"{name}: holds one story, not one per line; leave out :{line}")
     elif holocine.is_tagged(text):
         found = holocine.from_text(text, name, tell)
+    elif shot_lines.fits(text):
+        found = shot_lines.from_text(text, name, tell)
     else:
         found = _from_mapping(text, name, tell)
     return make_story(found.data, name, found.lines)
 
 
-def _place(source: str | Path) -> tuple[Path, int | None]:
+def place_of(source: str | Path) -> tuple[Path, int | None]:
     """The file ``source`` names, and the line in it, if one is named."""
     named = _WITH_LINE.fullmatch(str(source))
     if named is None or os.path.exists(source):
         return Path(source), None
     return Path(named[1]), int(named[2])
+
+
+def _unfenced(text: str) -> str:
+    """The block of ``text`` between fences of Markdown, if there is one: chat programs answer so. Lines keep their
+    numbers."""
+    found = list(_FENCED.finditer(text))
+    return "\n" * text.count("\n", 0, found[0].start(1)) + found[0][1] if len(found) == 1 else text
 
 
 def _lines(text: str) -> list[tuple[int, str]]:
@@ -95,11 +111,22 @@ def _from_line(text: str, number: int, name: str, tell: Tell) -> Located:
     return infinity_rope.rewritten(text, number, name, tell)
 
 
+def _listed(found: Located, name: str, tell: Tell) -> Located:
+    """A bare list of captions, or of shots, as a story."""
+    assert isinstance(found.data, list)
+    texts = [one.get("caption") if isinstance(one, dict) and set(one) == {"caption"} else one for one in found.data]
+    if not texts or not all(isinstance(text, str) for text in texts):
+        raise InputError(f"{name}: is a list that is no story; {READ}")
+    return as_story(found, [ReadShot(text, found.line((at,))) for at, text in enumerate(texts)], name, tell)
+
+
 def _from_mapping(text: str, name: str, tell: Tell) -> Located:
-    is_json = text.lstrip().startswith("{") and not name.lower().endswith((".yaml", ".yml"))
+    is_json = text.lstrip().startswith(("{", '["', "[{")) and not name.lower().endswith((".yaml", ".yml"))
     found = parse_json(text, name) if is_json else parse_yaml(text, name)
+    if isinstance(found.data, list):
+        found = _listed(found, name, tell)
     if not isinstance(found.data, dict):
-        raise InputError(f"{name}, line 1: a story is a mapping with the keys global_caption and shots")
+        raise InputError(f"{name}: is no story; {READ}")
     for layout in _LAYOUTS:
         if layout.fits(found.data):
             return layout.rewritten(found, name, tell)

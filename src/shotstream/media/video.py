@@ -1,21 +1,33 @@
-"""Reading films: frames as arrays, and what the file says about itself."""
+"""Reads video as a player shows it: frames as arrays, and metadata.
+
+Frames that an edit list hides are left out, damaged ones are errors, and every file name is a file on this machine.
+Damage that leaves no trace cannot be told: a video is best kept with a checksum of its own beside it.
+Frames are counted in the order in which they are shown, whatever their timestamps.
+"""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
 import av
 import numpy as np
-from av.video.reformatter import Interpolation
+from av.container import InputContainer
+from av.stream import Disposition
+from av.video.stream import VideoStream
 
 from shotstream.core.errors import InputError
+from shotstream.media.decoding import damaged, decoded
+from shotstream.media.display import displayed, refuse_what_cannot_be_shown
 from shotstream.media.provenance import FilmTags, tags_of
 
-# Between RGB and YUV: swscale's quick default is biased by a whole level and 10 dB worse than this.
-EXACT = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT | Interpolation.FULL_CHR_H_INP
+# Containers that hold what they show. Playlists are left out: they name other files and addresses.
+CONTAINERS = "mov,matroska,avi,mpegts,mpeg,mpegvideo,flv,ogg,asf,mxf,gif,apng,webp_pipe,h264,hevc,av1,obu,ivf,rawvideo"
+_OPTIONS = {"protocol_whitelist": "file", "format_whitelist": CONTAINERS}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -41,19 +53,20 @@ class FilmInfo:
 
 
 def iterate_frames(path: Path) -> Iterator[np.ndarray]:
-    """Every frame of ``path`` in order, uint8 [height, width, 3] RGB. Raises :class:`InputError` if it is no video."""
-    with _opened(path) as container:
-        try:
-            for frame in container.decode(video=0):
-                yield frame.reformat(format="rgb24", interpolation=EXACT).to_ndarray()
-        except av.FFmpegError as fault:
-            raise InputError(f"{path}: damaged video ({fault.strerror}); make or fetch it again") from fault
+    """Every frame of ``path`` as it is shown, in order, uint8 [height, width, 3] RGB.
+
+    Raises :class:`InputError` if it is no video, is damaged, or its colours cannot be shown rightly.
+    """
+    with open_video(path) as (container, stream):
+        aspect = float(stream.sample_aspect_ratio or 1)
+        for frame in decoded(container, stream, str(path)):
+            yield displayed(frame, aspect, str(path))
 
 
 def read_video(path: Path, first: int = 0, last: int | None = None) -> np.ndarray:
     """Frames ``first`` to ``last`` (not included; None: to the end) of ``path``: uint8 [T, height, width, 3], RGB.
 
-    Raises :class:`InputError` if the file is no video or has fewer frames.
+    Raises as :func:`iterate_frames` does, and :class:`InputError` if there are fewer frames.
     """
     frames = []
     for index, frame in enumerate(iterate_frames(path)):
@@ -67,18 +80,43 @@ def read_video(path: Path, first: int = 0, last: int | None = None) -> np.ndarra
 
 
 def count_frames(path: Path) -> int:
-    """How many frames ``path`` really holds, by its packets: none is decoded. Raises :class:`InputError`."""
-    with _opened(path) as container:
+    """How many frames ``path`` shows: all are decoded. Raises as :func:`iterate_frames` does."""
+    with open_video(path) as (container, stream):
+        count = 0
+        for frame in decoded(container, stream, str(path)):
+            refuse_what_cannot_be_shown(frame, str(path))
+            count += 1
+        return count
+
+
+def read_times(path: Path) -> list[float]:
+    """When each frame of ``path`` shows, in seconds from the first.
+
+    Decoded is only what does not tell without: no timestamps, or a beginning that is left out because what it refers
+    to is not there. Raises as :func:`iterate_frames` does.
+    """
+    with open_video(path) as (container, stream):
         try:
-            return sum(1 for packet in container.demux(video=0) if packet.size)
+            packets = [(one.pts, one.is_keyframe, one.is_discard) for one in container.demux(stream) if one.size]
         except av.FFmpegError as fault:
-            raise InputError(f"{path}: damaged video ({fault.strerror}); make or fetch it again") from fault
+            raise damaged(str(path), fault.strerror) from fault
+        base = stream.time_base or Fraction(1)
+    shown = sorted(pts for pts, _, hidden in packets if pts is not None and not hidden)
+    first, is_key, _ = packets[0] if packets else (None, False, False)
+    if shown and is_key and first is not None and first <= shown[0] and all(pts is not None for pts, _, _ in packets):
+        return [float((stamp - shown[0]) * base) for stamp in shown]
+    with open_video(path) as (container, stream):
+        rate = float(stream.average_rate or stream.guessed_rate or 1)
+        found = [frame.time for frame in decoded(container, stream, str(path))]
+    times = [one for one in found if one is not None]
+    if len(times) < len(found):
+        return [index / rate for index in range(len(found))]
+    return [time - min(times) for time in times]
 
 
 def read_info(path: Path) -> FilmInfo:
     """Size, rate, length, chapters and metadata of ``path``. Raises :class:`InputError` if it is no video."""
-    with _opened(path) as container:
-        stream = container.streams.video[0]
+    with open_video(path) as (container, stream):
         chapters = tuple(
             Chapter(
                 title=chapter["metadata"].get("title", ""),
@@ -98,14 +136,31 @@ def read_info(path: Path) -> FilmInfo:
         )
 
 
-def _opened(path: Path) -> av.container.InputContainer:
+@contextmanager
+def open_video(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
+    """The container at ``path`` and its picture track. Raises :class:`InputError` if it is no video.
+
+    The name is that of a file, whatever it looks like: nothing is fetched from a network, and no playlist is followed.
+    """
+    if not path.exists():
+        raise InputError(f"{path}: no such file; check the name")
+    if not path.is_file():
+        raise InputError(f"{path}: is no file; name a video")
     try:
-        container = av.open(str(path))
-    except FileNotFoundError as fault:
-        raise InputError(f"{path}: no such file; check the name") from fault
+        container = av.open(f"file:{os.fspath(path)}", options=dict(_OPTIONS), metadata_errors="replace")
     except (av.FFmpegError, OSError) as fault:
         raise InputError(f"{path}: cannot be read as a video ({fault.strerror})") from fault
-    if not container.streams.video:
-        container.close()
-        raise InputError(f"{path}: has no picture track")
-    return container
+    with container:
+        if container.format.name == "webp_pipe" and _is_animated(path):
+            raise InputError(f"{path}: is an animated WebP, which cannot be read; save it as MP4, GIF or APNG")
+        stream = container.streams.best("video")
+        if not isinstance(stream, VideoStream) or stream.disposition & Disposition.attached_pic:  # a cover of music
+            raise InputError(f"{path}: has no picture track")
+        yield container, stream
+
+
+def _is_animated(webp: Path) -> bool:
+    """Does the file say that it moves? FFmpeg would call it damaged."""
+    with webp.open("rb") as file:
+        start = file.read(21)
+    return start[12:16] == b"VP8X" and bool(start[20] & 2)

@@ -1,23 +1,27 @@
-"""Keys and values that outlive a pass: the context cache, the shot cache, and captions.
+"""KV caches: the context cache, the shot cache, and those of captions.
 
 Axes: L layers, B batch, T tokens, H heads, D head width, S captions, W caption tokens.
-One memory of fixed capacity holds [condition frames | finished blocks | block under work]; both caches are
-windows on it, so attention reads one view:
+One storage of fixed capacity holds [condition frames | finished blocks | current block]; both caches are windows
+on it, so attention reads one view:
 
-    memory = KeyValueMemory.allocate(config, batch=1, capacity=...)
-    context = ContextCache(memory)       # written by one pass at timestep 0, once per shot
+    storage = KeyValueStorage.allocate(config, batch=1, capacity=...)
+    context = ContextCache(storage)      # written by one pass at timestep 0, once per shot
     shot = ShotCache(context)            # grows by one block at a time, emptied at every cut
 """
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple, Protocol
+from collections.abc import Sequence
+from typing import Annotated, Literal, NamedTuple, Protocol
 
 import torch
+import torch.nn.functional as functional
 from torch import Tensor
 
 from shotstream.models.config import TransformerConfig
-from shotstream.models.rope import rotate
+from shotstream.models.rope import Heads, rotate
+
+Seen = Annotated[Tensor, "B K H D"]
 
 CachePlace = Literal["device", "host"]
 
@@ -28,7 +32,7 @@ class Storage(Protocol):
     @property
     def bytes(self) -> int: ...
 
-    def write(self, layer: int, start: int, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+    def write(self, layer: int, start: int, k: Heads, v: Heads) -> tuple[Seen, Seen]:
         """Place k, v [B, T, H, D] at token ``start``; return everything from token 0 to their end."""
         ...
 
@@ -36,15 +40,15 @@ class Storage(Protocol):
         """k, v [B, stop - start, H, D] of every layer."""
         ...
 
-    def slide(self, start: int, stop: int, drop: int, turn: Tensor) -> None:
-        """Move the tokens of [start + drop, stop) to ``start``; ``turn`` [D/2] rotates their keys to where they are."""
+    def slide(self, start: int, stop: int, drop: int, rotation: Tensor) -> None:
+        """Move the tokens of [start + drop, stop) to ``start``; ``rotation`` [D/2] moves their keys there, too."""
         ...
 
 
-class KeyValueMemory:
+class KeyValueStorage:
     """Preallocated storage [L, B, capacity, H, D], written in place: for sampling without gradients.
 
-    In memory, a head's keys lie side by side, for attention is one product per head.
+    A head's keys lie side by side: attention is one matmul per head.
     """
 
     def __init__(self, keys: Tensor, values: Tensor) -> None:
@@ -54,7 +58,7 @@ class KeyValueMemory:
     @classmethod
     def allocate(
         cls, config: TransformerConfig, *, batch: int, capacity: int, device: torch.device, dtype: torch.dtype
-    ) -> KeyValueMemory:
+    ) -> KeyValueStorage:
         """Room for ``capacity`` tokens per sample."""
         shape = (config.layers, batch, config.heads, capacity, config.head_dim)
         return cls(*(torch.empty(shape, device=device, dtype=dtype).transpose(2, 3) for _ in range(2)))
@@ -63,7 +67,7 @@ class KeyValueMemory:
     def bytes(self) -> int:
         return self.keys.nbytes + self.values.nbytes
 
-    def write(self, layer: int, start: int, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+    def write(self, layer: int, start: int, k: Heads, v: Heads) -> tuple[Seen, Seen]:
         stop = start + k.shape[1]
         if stop > self.keys.shape[2]:
             raise ValueError(f"the cache holds {self.keys.shape[2]} tokens; {stop} were needed")
@@ -75,31 +79,31 @@ class KeyValueMemory:
     def read(self, start: int, stop: int) -> list[tuple[Tensor, Tensor]]:
         return [(k[:, start:stop], v[:, start:stop]) for k, v in zip(self.keys, self.values, strict=True)]
 
-    def slide(self, start: int, stop: int, drop: int, turn: Tensor) -> None:
+    def slide(self, start: int, stop: int, drop: int, rotation: Tensor) -> None:
         kept = stop - start - drop
         self.values[:, :, start : start + kept] = self.values[:, :, start + drop : stop].clone()
-        moved = rotate(self.keys[:, :, start + drop : stop].flatten(0, 1), turn).unflatten(0, self.keys.shape[:2])
+        moved = rotate(self.keys[:, :, start + drop : stop].flatten(0, 1), rotation).unflatten(0, self.keys.shape[:2])
         self.keys[:, :, start : start + kept] = moved.to(self.keys.dtype)
 
 
-class HostMemory(KeyValueMemory):
-    """The same, kept in main memory: what a layer looks back on visits the device while that layer works."""
+class HostStorage(KeyValueStorage):
+    """The same in main memory: a layer's keys and values are copied to the device while that layer works."""
 
     @classmethod
     def allocate(
         cls, config: TransformerConfig, *, batch: int, capacity: int, device: torch.device, dtype: torch.dtype
-    ) -> HostMemory:
+    ) -> HostStorage:
         """Room for ``capacity`` tokens per sample, in pages that a CUDA device can read by itself."""
         shape = (config.layers, batch, capacity, config.heads, config.head_dim)
         pinned = device.type == "cuda"
         return cls(*(torch.empty(shape, dtype=dtype, pin_memory=pinned) for _ in range(2)))
 
-    def write(self, layer: int, start: int, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+    def write(self, layer: int, start: int, k: Heads, v: Heads) -> tuple[Seen, Seen]:
         keys, values = super().write(layer, start, k, v)
         return _fetched(keys[:, :start], k), _fetched(values[:, :start], v)
 
-    def slide(self, start: int, stop: int, drop: int, turn: Tensor) -> None:
-        super().slide(start, stop, drop, turn.cpu())
+    def slide(self, start: int, stop: int, drop: int, rotation: Tensor) -> None:
+        super().slide(start, stop, drop, rotation.cpu())
 
 
 def _fetched(earlier: Tensor, own: Tensor) -> Tensor:
@@ -107,8 +111,8 @@ def _fetched(earlier: Tensor, own: Tensor) -> Tensor:
     return torch.cat([earlier.to(own.device, non_blocking=True), own.to(earlier.dtype)], dim=1)
 
 
-class GradientMemory:
-    """The same verb without in-place writes: gradients flow from later blocks into what they remember."""
+class GradientStorage:
+    """The same without in-place writes: gradients flow from later blocks into the keys and values of earlier ones."""
 
     def __init__(self, layers: int) -> None:
         self._chunks: list[list[tuple[int, Tensor, Tensor]]] = [[] for _ in range(layers)]
@@ -117,7 +121,7 @@ class GradientMemory:
     def bytes(self) -> int:
         return sum(k.nbytes + v.nbytes for layer in self._chunks for _, k, v in layer)
 
-    def write(self, layer: int, start: int, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+    def write(self, layer: int, start: int, k: Heads, v: Heads) -> tuple[Seen, Seen]:
         earlier = [chunk for chunk in self._chunks[layer] if chunk[0] < start]
         with torch.enable_grad():  # a pass without gradients must not cut those of the passes before it
             kept = [(at, old_k[:, : start - at], old_v[:, : start - at]) for at, old_k, old_v in earlier]
@@ -128,13 +132,13 @@ class GradientMemory:
         joined = [self._joined(layer) for layer in range(len(self._chunks))]
         return [(k[:, start:stop], v[:, start:stop]) for k, v in joined]
 
-    def as_it_is(self) -> GradientMemory:
-        """The same keys and values in a memory of their own: what is written here later is not seen there."""
-        other = GradientMemory(0)
+    def as_it_is(self) -> GradientStorage:
+        """The same keys and values in storage of their own: what is written here later is not seen there."""
+        other = GradientStorage(0)
         other._chunks = list(self._chunks)  # a write puts a new list into its place
         return other
 
-    def slide(self, start: int, stop: int, drop: int, turn: Tensor) -> None:
+    def slide(self, start: int, stop: int, drop: int, rotation: Tensor) -> None:
         raise ValueError("no stage trains through a rolling window; give the shot room for all its frames")
 
     def _joined(self, layer: int) -> tuple[Tensor, Tensor]:
@@ -143,7 +147,7 @@ class GradientMemory:
 
 
 class Cache:
-    """A window on a memory that grows at its end. Verbs: append, commit, reset."""
+    """A window on a storage that grows at its end. Verbs: append, commit, reset."""
 
     def __init__(self, storage: Storage) -> None:
         self.storage = storage
@@ -151,23 +155,23 @@ class Cache:
 
     @property
     def start(self) -> int:
-        """First token of the memory that belongs to this cache."""
+        """First token of the storage that belongs to this cache."""
         return 0
 
     @property
     def end(self) -> int:
-        """First token of the memory behind this cache: so many tokens a pass may look back on."""
+        """First token behind this cache: a pass attends to so many earlier tokens."""
         return self.start + self.tokens
 
     @property
     def bytes(self) -> int:
-        """Bytes of the memory behind this cache, all windows together."""
+        """Bytes of the storage, all windows together."""
         return self.storage.bytes
 
-    def append(self, layer: int, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+    def append(self, layer: int, k: Heads, v: Heads) -> tuple[Seen, Seen]:
         """Place a pass's k, v [B, T, H, D] behind what is kept; return all that its queries may see.
 
-        Until :meth:`commit` the next pass overwrites them: a block under work leaves no trace.
+        Until :meth:`commit` the next pass overwrites them: an unfinished block leaves no trace.
         """
         return self.storage.write(layer, self.end, k, v)
 
@@ -176,7 +180,7 @@ class Cache:
         self.tokens += tokens
 
     def reset(self) -> None:
-        """Forget everything kept in this window."""
+        """Drop everything in this window."""
         self.tokens = 0
 
     def tensors(self) -> tuple[list[Tensor], list[Tensor]]:
@@ -186,11 +190,11 @@ class Cache:
 
 
 class ContextCache(Cache):
-    """The condition frames' keys and values: the head of the memory."""
+    """The condition frames' keys and values: the beginning of the storage."""
 
 
 class ShotCache(Cache):
-    """The current shot's finished blocks, in the same memory right behind ``context``."""
+    """The current shot's finished blocks, in the same storage right behind ``context``."""
 
     def __init__(self, context: ContextCache) -> None:
         super().__init__(context.storage)
@@ -200,17 +204,21 @@ class ShotCache(Cache):
     def start(self) -> int:
         return self.context.end
 
-    def slide(self, keep: int, drop: int, turn: Tensor) -> None:
-        """Forget ``drop`` tokens behind the first ``keep``; later ones move up, their keys rotated by ``turn``."""
-        self.storage.slide(self.start + keep, self.end, drop, turn)
+    def slide(self, keep: int, drop: int, rotation: Tensor) -> None:
+        """Drop ``drop`` tokens behind the first ``keep``; later ones move up, their keys rotated by ``rotation``."""
+        self.storage.slide(self.start + keep, self.end, drop, rotation)
         self.tokens -= drop
 
 
 class CaptionCache(NamedTuple):
-    """Cross-attention keys and values of a set of captions, per layer: k[l], v[l] are [B, S, W, H, D]."""
+    """Cross-attention keys and values of a set of captions, per layer: k[l], v[l] are [B, S, W, H, D].
+
+    ``bias`` [B, S, W] hides what is behind a caption's end; None where every token is seen.
+    """
 
     keys: tuple[Tensor, ...]
     values: tuple[Tensor, ...]
+    bias: Tensor | None = None
 
     @property
     def captions(self) -> int:
@@ -218,21 +226,56 @@ class CaptionCache(NamedTuple):
 
     def read(self, layer: int, index: Tensor | None) -> CaptionsRead:
         """What the frames of a pass read in one layer; ``index`` as in :class:`CaptionsRead`."""
-        k, v = self.keys[layer], self.values[layer]
+        k, v, bias = self.keys[layer], self.values[layer], self.bias
+        rest = 0 if index is None else -1
+        last = CaptionTokens(k[:, rest], v[:, rest], None if bias is None else bias[:, rest])
         if index is None:
-            return CaptionsRead(None, (k[:, 0], v[:, 0]))
+            return CaptionsRead(None, last)
         rows = torch.arange(len(k), device=k.device)[:, None] * k.shape[1]
         chosen = (rows + index).flatten()
-        led = (k.flatten(0, 1).index_select(0, chosen), v.flatten(0, 1).index_select(0, chosen))
-        return CaptionsRead(led, (k[:, -1], v[:, -1]))
+        led, said = (tensor.flatten(0, 1).index_select(0, chosen) for tensor in (k, v))
+        hidden = None if bias is None else bias.flatten(0, 1).index_select(0, chosen)
+        return CaptionsRead(CaptionTokens(led, said, hidden), last)
+
+    @staticmethod
+    def joined(parts: Sequence[CaptionCache], dim: int) -> CaptionCache:
+        """Several as one: along the batch (``dim`` 0) or as more captions (1); shorter ones get a hidden end."""
+        widest = max(part.keys[0].shape[2] for part in parts)
+        if any(part.bias is not None or part.keys[0].shape[2] < widest for part in parts):
+            parts = [part._widened(widest) for part in parts]
+        keys, values = (
+            tuple(torch.cat(layer, dim) for layer in zip(*(part[place] for part in parts), strict=True))
+            for place in (0, 1)
+        )
+        biases = [part.bias for part in parts if part.bias is not None]
+        return CaptionCache(keys, values, torch.cat(biases, dim) if biases else None)
+
+    def _widened(self, width: int) -> CaptionCache:
+        """The same with a bias, and hidden tokens behind it up to ``width``."""
+        k = self.keys[0]
+        more = width - k.shape[2]
+        bias = k.new_zeros(k.shape[:3], dtype=torch.float32) if self.bias is None else self.bias
+        keys, values = (
+            tuple(functional.pad(layer, (0, 0, 0, 0, 0, more)) for layer in layers)
+            for layers in (self.keys, self.values)
+        )
+        return CaptionCache(keys, values, functional.pad(bias, (0, more), value=-torch.inf))
+
+
+class CaptionTokens(NamedTuple):
+    """Keys and values [B, W, H, D] of one caption per row, and what hides tokens behind its end: [B, W], or None."""
+
+    keys: Tensor
+    values: Tensor
+    bias: Tensor | None
 
 
 class CaptionsRead(NamedTuple):
     """One layer's caption keys and values as the frames of a pass read them.
 
-    Each of the first F' frames its own (``index`` [B, F'] names it), k and v [B * F', W, H, D]; all frames behind
-    them the same one, k and v [B, W, H, D]: the last caption, or without an index the first.
+    Each of the first F' frames its own (``index`` [B, F'] names it), rows B * F'; all frames behind them the same
+    one, rows B: the last caption, or without an index the first.
     """
 
-    each: tuple[Tensor, Tensor] | None
-    rest: tuple[Tensor, Tensor]
+    each: CaptionTokens | None
+    rest: CaptionTokens

@@ -1,4 +1,4 @@
-"""What a transformer is made of: the sizes of one network, saved in the header of its weight file."""
+"""Sizes of a transformer, saved in the header of its weight file."""
 
 from __future__ import annotations
 
@@ -26,6 +26,8 @@ class TransformerConfig(Config):
     # (arXiv 2511.13720); noise need not pass through the network, which tells where a token is nearly as wide as it.
     prediction: Literal["flow", "x0"] = "flow"
     x0_sigma: float = Field(default=0.3, gt=0, le=1)  # below this sigma the head's numbers tend to x_t - x0_sigma * v
+    # Padding behind a caption: "seen" as in Wan, whose weights count on it; "hidden", and then never computed with.
+    caption_padding: Literal["seen", "hidden"] = "seen"
     shot_phase: float = 1 / 6  # radians every shot turns the temporal axis by (the RoPE discontinuity)
 
     @model_validator(mode="after")

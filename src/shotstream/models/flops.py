@@ -1,7 +1,7 @@
-"""Floating-point operations and bytes of the transformer, worked out from sizes alone.
+"""Floating-point operations and bytes of the transformer, computed from sizes alone.
 
-Operations count 2 per multiply-add, and only matrix products: not norms, softmax, the patch embedding, the head, the
-timestep layers, or the keys and values of captions, which are worked out once per prompt.
+Operations count 2 per multiply-add, and only matmuls: not norms, softmax, the patch embedding, the head, the
+timestep layers, or the keys and values of captions, which are computed once per prompt.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Who may see whom, written once. Training masks, cached passes and the teacher all come from this rule.
+"""Which frames attend to which, written once: training masks, cached passes and the teacher follow from it.
 
 A sequence of latent frames is described by one :class:`Tag` per frame. A frame q sees a frame k if
 
@@ -7,7 +7,7 @@ A sequence of latent frames is described by one :class:`Tag` per frame. A frame 
 - both belong to the same block and the same copy of it;
 
 and condition frames see only condition frames. "Copy": training may hold every block twice, once clean
-(history) and once noisy. Layouts are plain tuples, so their attention plan is computed once and remembered.
+(history) and once noisy. Layouts are plain tuples, so their attention plan is computed once and cached.
 """
 
 from __future__ import annotations

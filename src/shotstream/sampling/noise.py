@@ -1,4 +1,4 @@
-"""Where a rollout's noise comes from: named streams, or tensors recorded elsewhere.
+"""Noise of a rollout: from named random streams, drawn a block ahead or not, or recorded elsewhere.
 
 Axes: B batch, f frames of one block, C channels, h, w latent cells.
 """
@@ -6,6 +6,7 @@ Axes: B batch, f frames of one block, C channels, h, w latent cells.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Protocol
 
 import torch
@@ -37,7 +38,7 @@ class NamedNoise:
 
 
 class BatchNoise:
-    """One source per sample: a picture does not change with the batch it is made in."""
+    """One source per sample: frames do not depend on the batch they are made in."""
 
     def __init__(self, sources: Sequence[NoiseSource]) -> None:
         self.sources = sources
@@ -47,7 +48,7 @@ class BatchNoise:
 
 
 class RecordedNoise:
-    """Noise drawn by someone else: ``start`` [B, F, C, h, w], ``renoise`` [draws, f, C, h, w] in order of use."""
+    """Recorded noise: ``start`` [B, F, C, h, w], ``renoise`` [draws, f, C, h, w] in order of use."""
 
     def __init__(self, start: Tensor, renoise: Tensor, draws_per_block: int) -> None:
         self.start = start
@@ -59,3 +60,23 @@ class RecordedNoise:
         if step:
             return self.renoise[block * self.draws_per_block + step - 1][None]
         return self.start[:, block * frames : (block + 1) * frames]
+
+
+class NoiseAhead:
+    """The draws of ``noise``: ``thread`` draws the next block's while this one is made. ``pinned``: into pinned memory,
+    from which a GPU copies them while the host goes on."""
+
+    def __init__(self, noise: NoiseSource, thread: ThreadPoolExecutor, *, pinned: bool) -> None:
+        self._noise, self._thread, self._pinned = noise, thread, pinned
+        self._ahead: dict[tuple[int, int], Future[Tensor]] = {}
+
+    def draw(self, block: int, step: int, shape: Shape) -> Tensor:
+        drawing = self._ahead.pop((block, step), None)
+        if (block + 1, step) not in self._ahead:
+            self._ahead[block + 1, step] = self._thread.submit(self._draw, block + 1, step, shape)
+        found = None if drawing is None else drawing.result()
+        return found if found is not None and found.shape[1:] == torch.Size(shape) else self._draw(block, step, shape)
+
+    def _draw(self, block: int, step: int, shape: Shape) -> Tensor:
+        drawn = self._noise.draw(block, step, shape)
+        return drawn.pin_memory() if self._pinned else drawn

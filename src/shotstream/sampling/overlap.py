@@ -1,4 +1,4 @@
-"""Two kinds of work side by side: the next item is made here while the one before it is worked on in another thread."""
+"""Pipelining: process an item in a second thread while the next one is produced."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ Done = TypeVar("Done")
 
 
 def one_behind(work: Callable[[Item], Done], items: Iterable[Item], *, first_at_once: bool = False) -> Iterator[Done]:
-    """``work(item)`` for every item, in order, done in a second thread while the next item comes about in this one.
+    """Yield ``work(item)`` for every item, in order. ``work`` runs in a second thread while the next item is produced.
 
-    So ``items`` runs one item ahead of what is yielded. first_at_once: somebody waits for the first; it is finished
-    and yielded before the second is begun. What ``work`` raises is raised here, at most one item later. Whoever stops
-    iterating waits for the work under way.
+    So ``items`` is one item ahead of what is yielded. first_at_once: yield the first result before the second item is
+    produced, because somebody is waiting for it. What ``work`` raises is raised here, at most one item later. Closing
+    the iterator waits for the work in progress.
     """
     pending: Future[Done] | None = None
     with ThreadPoolExecutor(max_workers=1, thread_name_prefix="one-behind") as thread:

@@ -1,12 +1,13 @@
-"""What a prompt says to the model, worked out once per prompt: its embedding, and the model's keys and values of it.
+"""Caches of encoded prompts: their embeddings, and the cross-attention keys and values the model computes from them.
 
-Every prompt is read alone, never in a batch, so that what was read before changes no bit of a picture.
+Every prompt is encoded alone, never in a batch, so that the content of the cache changes no bit of a frame.
 
 Axes: S captions, W caption tokens, D their width, L layers, H heads.
 """
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from functools import lru_cache
 
@@ -14,18 +15,20 @@ import torch
 from torch import Tensor
 
 from shotstream.codecs.protocols import TextEncoder
+from shotstream.core.errors import PromptWarning
+from shotstream.core.words import lost_said
 from shotstream.models.caches import CaptionCache
 from shotstream.models.transformer import Transformer
 from shotstream.sampling.branches import Branches
 
 
-class TextOnce:
+class CachedTextEncoder:
     """A text encoder that keeps the embeddings of the last ``kept`` captions it was asked for."""
 
     def __init__(self, encoder: TextEncoder, kept: int) -> None:
         self.encoder = encoder
         self.kept = kept
-        self._one = lru_cache(maxsize=kept)(lambda caption: encoder.encode([caption])[0])
+        self._one = lru_cache(maxsize=kept)(self._read)
 
     @property
     def text_len(self) -> int:
@@ -42,9 +45,18 @@ class TextOnce:
     def unknown_words(self, text: str) -> list[str]:
         return self.encoder.unknown_words(text)
 
+    def lost_words(self, text: str) -> list[str]:
+        return self.encoder.lost_words(text)
 
-class PromptReader:
-    """Keys and values of prompts for ``model``, those of the last ``kept`` prompts at hand, and of one read ahead."""
+    def _read(self, caption: str) -> Tensor:
+        lost = self.lost_words(caption)
+        if lost:
+            warnings.warn(lost_said(lost, self.text_len), PromptWarning, stacklevel=2)
+        return self.encoder.encode([caption])[0]
+
+
+class PromptCache:
+    """Keys and values of the last ``kept`` prompts for ``model``, and of one that was encoded ahead."""
 
     def __init__(self, model: Transformer, text: TextEncoder, branches: Branches, kept: int) -> None:
         self.model = model
@@ -61,16 +73,20 @@ class PromptReader:
         each = [self._one(prompt) for prompt in prompts]
         if self.branches.count > 1:
             silent = self._silence()
-            each = [CaptionCache(*map(_beside, one, silent)) for one in each]
-        if len(each) == 1:
-            return each[0]
-        return CaptionCache(_side_by_side([one.keys for one in each]), _side_by_side([one.values for one in each]))
+            each = [CaptionCache.joined([one, silent], dim=0) for one in each]
+        return each[0] if len(each) == 1 else CaptionCache.joined(each, dim=1)
 
     @torch.no_grad()
     def read_ahead(self, prompt: str) -> None:
-        """Have ``prompt`` at hand too, in the place of the one read ahead before: drafts push out nothing else."""
+        """Encode ``prompt`` as well, in place of the one encoded ahead before: drafts evict nothing else."""
         if self._ahead is None or self._ahead[0] != prompt:
             self._ahead = prompt, self._of_one(prompt)
+
+    def forget(self) -> None:
+        """The model's weights have changed: encode everything anew."""
+        self._ahead = None
+        self._one.cache_clear()
+        self._silence.cache_clear()
 
     def _ahead_or_now(self, prompt: str) -> CaptionCache:
         ahead = self._ahead
@@ -80,16 +96,6 @@ class PromptReader:
         return self.model.encode_captions(self.text.encode([prompt])[:, None].to(self.model.device))
 
     def _of_silence(self) -> CaptionCache:
-        """What the unconditional branch reads: zeros."""
+        """Keys and values of what the unconditional branch reads."""
         blank = torch.zeros(1, 1, self.text.text_len, self.text.text_dim, device=self.model.device)
-        return self.model.encode_captions(blank)
-
-
-def _side_by_side(prompts: Sequence[tuple[Tensor, ...]]) -> tuple[Tensor, ...]:
-    """Per layer all prompts along S."""
-    return tuple(torch.cat(layer, dim=1) for layer in zip(*prompts, strict=True))
-
-
-def _beside(prompt: tuple[Tensor, ...], silent: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-    """Per layer [cond | uncond] along the batch."""
-    return tuple(torch.cat(pair) for pair in zip(prompt, silent, strict=True))
+        return self.model.encode_captions(self.branches.silent(blank))

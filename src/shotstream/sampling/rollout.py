@@ -1,5 +1,4 @@
-"""The one block generator. Players, the server and self-forcing training drive it; sampler, noise and gradient
-policy are what differs.
+"""The block generator of player, server and self-forcing training, with their own samplers, noise and gradients.
 
 Axes: B batch, f frames of one block, C channels, h, w latent cells.
 """
@@ -36,15 +35,15 @@ def rollout(
 ) -> Iterator[Tensor]:
     """Yield each block's clean latents [B, f, C, h, w] as soon as it is done; ``block_shape`` is (f, C, h, w).
 
-    ``blocks``: how many, or a question asked before every block ("is there a block with this index?"), so that
-    a shot can be cut or extended while it plays. Nothing is computed for a block nobody asks for: stop
-    iterating, and the shot ends there without the pass that would have remembered its last block.
+    ``blocks``: how many, or a function asked before every block ("is there a block with this index?"), so that a shot
+    can be cut or extended while it runs. Nothing is computed before it is asked for: stop iterating, and the shot ends
+    there, without a refresh pass for its last block.
     """
     index = 0
     while blocks(index) if callable(blocks) else index < blocks:
 
         def draw(step: int, block: int = index) -> Tensor:
-            return noise.draw(block, step, block_shape).to(device)
+            return noise.draw(block, step, block_shape).to(device, non_blocking=True)
 
         clean = sampler(shot.flow, draw, gradient)
         shot.finish(clean)

@@ -1,4 +1,4 @@
-"""From noise to a clean block: plain functions over a flow. They never learn which network predicts it.
+"""Samplers: plain functions from noise to a clean block, over any flow.
 
 ``flow(x, t)`` is the predicted flow of x [B, f, C, h, w] at timestep t; ``draw(step)`` is fresh noise like x.
 """
@@ -14,8 +14,9 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from shotstream.core.errors import InputError
 from shotstream.core.flow import STEPS, FlowSchedule, add_noise, x0_from_flow
-from shotstream.models.presets import SamplerSettings
+from shotstream.families.preset import SamplerSettings
 
 Flow = Callable[[Tensor, float], Tensor]
 Draw = Callable[[int], Tensor]
@@ -23,10 +24,10 @@ Draw = Callable[[int], Tensor]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class GradientPolicy:
-    """Where gradients flow in a rollout. The default, nowhere, is sampling.
+    """Where gradients flow in a rollout. By default nowhere, for sampling.
 
-    exit_step: self-forcing ends every block at this step, which alone has gradients (arXiv 2506.08009, algorithm 1);
-    context, refresh: do the passes that write the context cache and the shot cache have them?
+    exit_step: self-forcing ends every block at this step, the only one with gradients (arXiv 2506.08009, algorithm 1);
+    context, refresh: whether the passes that write the context cache and the shot cache have gradients.
     """
 
     exit_step: int | None = None
@@ -74,8 +75,15 @@ def euler(flow: Flow, draw: Draw, gradient: GradientPolicy = NEVER, *, timesteps
     return x
 
 
+# By the name a preset gives (SamplerSettings.kind). A sampler of your own is one more entry.
+SAMPLERS: dict[str, Callable[[SamplerSettings, FlowSchedule], Sampler]] = {
+    "few_step": lambda settings, schedule: partial(few_step, timesteps=schedule.few_step(settings.timesteps)),
+    "euler": lambda settings, schedule: partial(euler, timesteps=schedule.euler(settings.steps)),
+}
+
+
 def sampler(settings: SamplerSettings, schedule: FlowSchedule) -> Sampler:
-    """The solver ``settings`` describe."""
-    if settings.kind == "euler":
-        return partial(euler, timesteps=schedule.euler(settings.steps))
-    return partial(few_step, timesteps=schedule.few_step(settings.listed))
+    """The sampler that ``settings`` describe. Raises :class:`InputError` for a kind that is unknown."""
+    if settings.kind not in SAMPLERS:
+        raise InputError(f"no sampler is called {settings.kind!r}; known: {', '.join(SAMPLERS)}")
+    return SAMPLERS[settings.kind](settings, schedule)

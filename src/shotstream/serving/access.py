@@ -1,4 +1,4 @@
-"""Who is let in: with the token as a Bearer, or with the cookie that the login form gave for it."""
+"""Authentication: the token as a Bearer, or the cookie of the login form; and that form."""
 
 from __future__ import annotations
 
@@ -7,13 +7,19 @@ import hmac
 import secrets
 from collections import OrderedDict
 from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.resources import files
 from pathlib import Path
 from typing import Literal
+from urllib.parse import parse_qs
 
+from fastapi import APIRouter, Request
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from starlette.datastructures import Headers
 from starlette.requests import cookie_parser
 
 from shotstream.core.errors import InputError
+from shotstream.serving.clients import Clients
 
 TOKEN_ENV = "SHOTSTREAM_TOKEN"
 SHORTEST = 16  # characters of a token a person may choose
@@ -93,3 +99,63 @@ class Access:
 
 def _digest(secret: str) -> bytes:
     return hashlib.sha256(secret.encode()).digest()
+
+
+LOGIN = "/login"
+OPEN_PATHS = frozenset((LOGIN, "/login.css", "/icon.svg"))  # what somebody who is not logged in may fetch
+_HIDDEN, _SHOWN = '<p class="wrong" role="alert" hidden>', '<p class="wrong" role="alert">'
+# The form's own rights. Without a referrer browsers send Origin: null with a form, which the guard refuses.
+_HEADERS = {
+    "content-security-policy": (
+        "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; form-action 'self'; "
+        "frame-ancestors 'none'"
+    ),
+    "referrer-policy": "same-origin",
+    "cache-control": "no-store",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Authentication:
+    """What the guard and the login form share. ``cookie``: its name; cookies know no ports, so the name has it."""
+
+    access: Access
+    clients: Clients
+    cookie: str
+
+
+def login_routes(authentication: Authentication) -> APIRouter:
+    """The page, and what its form is sent to."""
+    router = APIRouter(include_in_schema=False)
+
+    @router.get(LOGIN)
+    async def page() -> Response:
+        return RedirectResponse("./", 303) if authentication.access.open else _page(wrong=False)
+
+    @router.post(LOGIN)
+    async def enter(request: Request) -> Response:
+        client = request.client.host if request.client else ""
+        if authentication.clients.spent(client, "wrong"):
+            return _page(wrong=True, status=429)
+        token = parse_qs((await request.body()).decode("ascii", "replace")).get("token", [""])[0].strip()
+        if not authentication.access.right(token):
+            authentication.clients.take(client, "wrong")
+            return _page(wrong=True, status=401)
+        answer = RedirectResponse("./", 303)
+        secure = request.url.scheme == "https"
+        answer.set_cookie(
+            authentication.cookie,
+            authentication.access.log_in(),
+            max_age=LASTS,
+            httponly=True,
+            samesite="strict",
+            secure=secure,
+        )
+        return answer
+
+    return router
+
+
+def _page(*, wrong: bool, status: int = 200) -> Response:
+    text = (files("shotstream.serving") / "web" / "login.html").read_text(encoding="utf-8")
+    return HTMLResponse(text.replace(_HIDDEN, _SHOWN) if wrong else text, status, headers=_HEADERS)

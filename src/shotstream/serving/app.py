@@ -1,4 +1,4 @@
-"""The application: page, API, live socket, health; everything behind the guard."""
+"""The ASGI application: page, API, live socket and health, behind the guard."""
 
 from __future__ import annotations
 
@@ -18,33 +18,21 @@ from starlette.types import ASGIApp
 
 from shotstream import __version__
 from shotstream.core.errors import InputError, StorageError
-from shotstream.serving.access import Access
-from shotstream.serving.api import routes
+from shotstream.serving.access import Access, Authentication, login_routes
+from shotstream.serving.app_state import STATUS, AppState, refusal
+from shotstream.serving.broadcaster import Broadcaster
 from shotstream.serving.clients import Clients
-from shotstream.serving.desk import Desk
+from shotstream.serving.frames import USUAL, PictureRule
 from shotstream.serving.http_types import Problem
-from shotstream.serving.hub import Hub
 from shotstream.serving.library import Library
-from shotstream.serving.login import Door, login_routes
+from shotstream.serving.live_socket import LiveSocket
 from shotstream.serving.metrics import CONTENT_TYPE
-from shotstream.serving.picture_rule import USUAL, PictureRule
-from shotstream.serving.protocol import ModelView, RefusalCode
-from shotstream.serving.safety import Guard, Names
+from shotstream.serving.protocol import ModelView
+from shotstream.serving.routes import routes
+from shotstream.serving.security import Guard, Names
 from shotstream.serving.session import RefusedError
-from shotstream.serving.socket import Live, refusal
 from shotstream.serving.studio import StudioEngine
 from shotstream.serving.worker import Worker
-
-_STATUS: dict[RefusalCode, int] = {
-    "no_such_film": 404,
-    "not_ready": 503,
-    "closed": 503,
-    "busy": 429,
-    "queue_full": 429,
-    "nothing_running": 409,
-    "refused": 422,
-    "storage": 507,
-}
 
 
 def make_app(
@@ -64,9 +52,9 @@ def make_app(
     rule: who gets MP4 instead of JPEG.
     """
     app = make_studio(load, films, disk_budget=disk_budget, rule=rule)
-    door = make_door(token, port)
-    mount_page(app, door)
-    return Guard(app, names or Names.of_loopback(port), door)
+    authentication = make_authentication(token, port)
+    mount_page(app, authentication)
+    return Guard(app, names or Names.of_loopback(port), authentication)
 
 
 def make_studio(
@@ -77,33 +65,34 @@ def make_studio(
     rule: PictureRule = USUAL,
 ) -> FastAPI:
     """The studio without page, login and guard: API, live socket, health."""
-    hub = Hub(time.monotonic)
+    broadcaster = Broadcaster(time.monotonic)
     library = Library(films, disk_budget)
-    worker = Worker(load, library, hub, time.monotonic, hub.model)
-    return _application(Desk(library, hub, worker, time.monotonic, rule))
+    library.sweep()
+    worker = Worker(load, library, broadcaster, time.monotonic, broadcaster.model)
+    return _application(AppState(library, broadcaster, worker, time.monotonic, rule))
 
 
-def make_door(token: str | None, port: int) -> Door:
+def make_authentication(token: str | None, port: int) -> Authentication:
     """Who is let in at ``port``."""
-    return Door(Access(token, time.monotonic), Clients(time.monotonic), f"shotstream_{port}")
+    return Authentication(Access(token, time.monotonic), Clients(time.monotonic), f"shotstream_{port}")
 
 
-def mount_page(app: FastAPI, door: Door) -> None:
+def mount_page(app: FastAPI, authentication: Authentication) -> None:
     """The page and the way in; last, as the page answers to every path that is left."""
-    app.include_router(login_routes(door))
+    app.include_router(login_routes(authentication))
     web = Path(str(files("shotstream.serving") / "web"))
     app.mount("/", StaticFiles(directory=web, html=True), name="page")
 
 
-def _application(desk: Desk) -> FastAPI:
+def _application(app_state: AppState) -> FastAPI:
     @asynccontextmanager
     async def life(app: FastAPI) -> AsyncIterator[None]:
         app.openapi()  # FastAPI builds its routes when first asked, with warnings caught, which no two threads may do
-        desk.hub.start(asyncio.get_running_loop())
-        desk.worker.start()
+        app_state.broadcaster.start(asyncio.get_running_loop())
+        app_state.worker.start()
         yield
-        await asyncio.to_thread(desk.worker.stop)
-        await asyncio.to_thread(desk.hub.stop)
+        await asyncio.to_thread(app_state.worker.stop)
+        await asyncio.to_thread(app_state.broadcaster.stop)
 
     app = FastAPI(
         title="ShotStream studio",
@@ -114,9 +103,9 @@ def _application(desk: Desk) -> FastAPI:
         openapi_url="/api/openapi.json",
         responses={"4XX": {"model": Problem}, "5XX": {"model": Problem}},
     )
-    app.include_router(routes(desk))
-    _add_health(app, desk)
-    _add_metrics(app, desk)
+    app.include_router(routes(app_state))
+    _add_health(app, app_state)
+    _add_metrics(app, app_state)
     for kind in (RefusedError, InputError, StorageError):
         app.add_exception_handler(kind, _refused)
     app.add_exception_handler(RequestValidationError, _malformed)
@@ -124,39 +113,41 @@ def _application(desk: Desk) -> FastAPI:
 
     @app.websocket("/ws")
     async def live(socket: WebSocket) -> None:
-        await Live(socket, desk).run()
+        await LiveSocket(socket, app_state).run()
 
     return app
 
 
-def _add_health(app: FastAPI, desk: Desk) -> None:
+def _add_health(app: FastAPI, app_state: AppState) -> None:
     @app.get("/healthz", summary="Is the studio alive?")
     async def healthz() -> JSONResponse:
-        good = desk.worker.alive
-        return JSONResponse({"ok": good, "viewers": desk.hub.viewers()}, 200 if good else 503)
+        good = app_state.worker.alive
+        return JSONResponse({"ok": good, "viewers": app_state.broadcaster.viewers()}, 200 if good else 503)
 
     @app.get("/readyz", summary="Can it make films now?")
     async def readyz() -> JSONResponse:
-        model: ModelView = desk.model
-        good = desk.worker.alive and model.state == "ready"
+        model: ModelView = app_state.model
+        good = app_state.worker.alive and model.state == "ready"
         return JSONResponse({"ok": good, "model": model.model_dump()}, 200 if good else 503)
 
 
-def _add_metrics(app: FastAPI, desk: Desk) -> None:
+def _add_metrics(app: FastAPI, app_state: AppState) -> None:
     @app.get("/metrics", summary="What Prometheus reads", response_class=Response)
     async def metrics() -> Response:
         try:
-            occupied = await desk.ask(lambda studio: studio.occupied())
+            occupied = await app_state.ask(lambda studio: studio.occupied())
         except RefusedError:  # no model, or too much to do: what was counted is told all the same
             occupied = None
-        ready = desk.worker.alive and desk.model.state == "ready"
-        page = desk.hub.metrics.page(viewers=desk.hub.viewers(), ready=ready, occupied=occupied)
+        ready = app_state.worker.alive and app_state.model.state == "ready"
+        page = app_state.broadcaster.metrics.page(
+            viewers=app_state.broadcaster.viewers(), ready=ready, occupied=occupied
+        )
         return Response(page, media_type=CONTENT_TYPE)
 
 
 async def _refused(request: Request, fault: Exception) -> JSONResponse:
     said = refusal(0, fault)
-    return _problem(_STATUS.get(said.code, 400), said.code, said.text)
+    return _problem(STATUS.get(said.code, 400), said.code, said.text)
 
 
 async def _malformed(request: Request, fault: Exception) -> JSONResponse:

@@ -1,4 +1,4 @@
-"""A Python client of the studio's HTTP API: direct a film in a studio that runs elsewhere, with the same commands.
+"""A Python client of the studio's HTTP API.
 
 with StudioClient() as studio:
     film = studio.begin("A red fox in a snowy forest.", seed=7)
@@ -12,7 +12,7 @@ from __future__ import annotations
 import io
 import time
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
@@ -22,17 +22,21 @@ import numpy as np
 from PIL import Image
 from pydantic import TypeAdapter
 
+from shotstream.core.context_budget import PolicyName
 from shotstream.core.errors import InputError, ShotStreamError
 from shotstream.core.files import whole_file
+from shotstream.core.story import Story
 from shotstream.media.exports.formats import format_named, format_of
 from shotstream.media.story_file import read_story
 from shotstream.serving import protocol
+from shotstream.serving.client_messages import Command, Shoot
 from shotstream.serving.frames import unpack
-from shotstream.serving.http_types import Listed, Problem
+from shotstream.serving.http_types import MAX_NAME, PinnedPicture, Placed, Problem
+from shotstream.serving.library import FilmSummary
 
 USUAL = "http://127.0.0.1:7860"
 POLL = 0.2  # seconds between two looks at what is being made
-_FILMS = TypeAdapter(list[Listed])
+_FILMS = TypeAdapter(list[FilmSummary])
 T = TypeVar("T")
 
 
@@ -81,13 +85,14 @@ class StudioClient:
 
         return _wait(state, seconds, "the model is not ready")
 
-    def films(self) -> list[Listed]:
+    def films(self) -> list[FilmSummary]:
         """All films, the latest first."""
         return _FILMS.validate_json(self.ask("GET", "/api/films").content)
 
-    def begin(self, global_caption: str, seed: int = 0) -> RemoteFilm:
-        """A new film, without shots."""
-        return self._opened(self.ask("POST", "/api/films", json={"global_caption": global_caption, "seed": seed}))
+    def begin(self, global_caption: str, seed: int = 0, context_policy: PolicyName | None = None) -> RemoteFilm:
+        """A new film, without shots. context_policy: what chooses condition frames; None: the model's own."""
+        new = {"global_caption": global_caption, "seed": seed, "context_policy": context_policy}
+        return self._opened(self.ask("POST", "/api/films", json=new))
 
     def film(self, id: str) -> RemoteFilm:
         """The film with this id."""
@@ -101,8 +106,27 @@ class StudioClient:
         if Path(path).is_file() and zipfile.is_zipfile(path):
             with Path(path).open("rb") as file:
                 return self._opened(self.ask("POST", "/api/open", content=file))
-        story = read_story(path).model_dump_json(exclude_none=True)
-        return self._opened(self.ask("POST", "/api/open", content=story.encode()))
+        story = read_story(path)
+        if story.files:
+            return self._begun(story)
+        told = story.model_dump_json(exclude_none=True)
+        return self._opened(self.ask("POST", "/api/open", content=told.encode()))
+
+    def _begun(self, story: Story) -> RemoteFilm:
+        """A film of a story that names files, which are sent one by one."""
+        film = self.begin(story.global_caption, story.seed, story.context_policy)
+        for one in story.references or ():
+            film.pin(one.picture, one.caption)
+        if story.lora is not None:
+            film.set_lora(story.lora)
+        for shot in story.shots:
+            if shot.clip is None:
+                told = shot.model_dump(include={"caption", "seconds", "seed", "changes", "lora"})
+                film.do(Shoot.model_validate(told))
+            else:
+                start, stop = shot.clip.start, shot.clip.stop
+                film.place(shot.clip.file, shot.caption, start=start, stop=stop, seconds=shot.seconds, cuts=False)
+        return film
 
     def ask(self, method: str, path: str, **options: Any) -> httpx.Response:
         """Any request of the API; what it refuses is raised."""
@@ -145,21 +169,73 @@ class RemoteFilm:
         """The film as it stands."""
         return protocol.FilmView.model_validate_json(self.studio.ask("GET", f"/api/films/{self.id}").content)
 
-    def do(self, command: protocol.Command) -> int | None:
-        """Any command of :mod:`shotstream.serving.protocol`; returns the id of the take it is about."""
+    def do(self, command: Command) -> int | None:
+        """Any command of :mod:`shotstream.serving.client_messages`; returns the id of the take it is about."""
         return self._say(**command.model_dump())
 
-    def shoot(self, caption: str, seconds: float | None = None, seed: int | None = None) -> int | None:
-        """Plan a shot at the film's end; returns the id of its first take."""
-        return self._say(type="shoot", caption=caption, seconds=seconds, seed=seed)
+    def shoot(
+        self,
+        caption: str,
+        seconds: float | None = None,
+        seed: int | None = None,
+        *,
+        changes: Mapping[float, str] | None = None,
+        lora: Mapping[str, float] | None = None,
+    ) -> int | None:
+        """Plan a shot at the film's end; returns the id of its first take. changes: captions that take over in its
+        middle, by the second at which they do. lora: adapters of this shot and their weights; None: the film's."""
+        told = [{"seconds": at, "caption": text} for at, text in (changes or {}).items()]
+        return self._say(type="shoot", caption=caption, seconds=seconds, seed=seed, changes=told or None, lora=lora)
 
-    def retake(self, shot: int, seed: int | None = None) -> int | None:
+    def retake(
+        self, shot: int, seed: int | None = None, *, caption: str | None = None, seconds: float | None = None
+    ) -> int | None:
         """Plan another take of ``shot``; returns its id."""
-        return self._say(type="retake", shot=shot, seed=seed)
+        return self._say(type="retake", shot=shot, seed=seed, caption=caption, seconds=seconds)
+
+    def set_lora(self, lora: Mapping[str, float] | None) -> None:
+        """Make takes to come with these LoRA adapters, by name; None: with all that the studio has loaded."""
+        self._say(type="lora", lora=lora)
 
     def choose(self, shot: int, take: int) -> None:
         """Put the take with the id ``take`` into the film."""
         self._say(type="choose", shot=shot, take=take)
+
+    def place(
+        self,
+        path: str | Path,
+        caption: str | Sequence[str],
+        *,
+        at: int | None = None,
+        start: float = 0.0,
+        stop: float | None = None,
+        seconds: float | None = None,
+        cuts: bool = True,
+    ) -> tuple[int, ...]:
+        """Put a clip or picture of your own in, as :meth:`shotstream.film.film.Film.place` does; ids of its takes."""
+        part = {"at": at, "start": start, "stop": stop, "seconds": seconds, "cuts": cuts}
+        captions = [caption] if isinstance(caption, str) else list(caption)
+        answer = self._send("clips", Path(path), {"caption": captions, **part})
+        return Placed.model_validate_json(answer.content).takes
+
+    def pin(self, path: str | Path, caption: str) -> int:
+        """Keep a picture in memory, as :meth:`shotstream.film.film.Film.pin` does; returns its id."""
+        answer = self._send("references", Path(path), {"caption": caption})
+        return PinnedPicture.model_validate_json(answer.content).picture
+
+    def unpin(self, picture: int) -> None:
+        """Let go of the picture with this id."""
+        self._say(type="unpin", picture=picture)
+
+    def _send(self, what: str, path: Path, fields: Mapping[str, Any]) -> httpx.Response:
+        """Send the file ``path`` with what is to be said of it. Raises :class:`InputError` if it cannot be read."""
+        params = {name: value for name, value in fields.items() if value is not None}
+        try:
+            with path.open("rb") as file:
+                params["name"] = path.name[-MAX_NAME:]
+                return self.studio.ask("POST", f"/api/films/{self.id}/{what}", params=params, content=file)
+        except OSError as fault:
+            raise InputError(f"{path}: cannot be read ({fault.strerror})") from fault
 
     def wait(self, seconds: float = 3600) -> protocol.FilmView:
         """Wait until everything that is planned is made; returns the film."""
@@ -198,7 +274,7 @@ class RemoteFilm:
 
     def _say(self, **command: object) -> int | None:
         answer = self.studio.ask("POST", f"/api/films/{self.id}/commands", json=command)
-        return protocol.Accepted.model_validate_json(answer.content).take
+        return protocol.Applied.model_validate_json(answer.content).take
 
 
 def _refusal(answer: httpx.Response) -> StudioError:

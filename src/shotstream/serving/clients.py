@@ -1,9 +1,9 @@
-"""How much and how often one client may ask: requests, new films, wrong tokens, live sockets."""
+"""Rate limits of one client: requests, new films, wrong tokens, live sockets."""
 
 from __future__ import annotations
 
 import ipaddress
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
@@ -13,7 +13,9 @@ Kind = Literal["requests", "films", "wrong"]
 REQUESTS = (100.0, 400.0)
 FILMS = (20 / 3600, 20.0)  # begun by one client; asked of clients elsewhere only
 WRONG = (0.1, 10.0)  # tokens that are not the right one
-MOST_SOCKETS = 64  # live sockets of one client
+Share = Literal["requests", "uploads", "live"]
+AT_ONCE: dict[Share, int] = {"requests": 64, "uploads": 2, "live": 64}  # of one client
+SHARES: dict[Share, str] = {"requests": "requests", "uploads": "uploads", "live": "live sockets and streams"}
 MOST_CLIENTS = 4096  # remembered; the one that has been silent longest is forgotten first
 
 
@@ -52,7 +54,7 @@ class Client:
     requests: Bucket = field(default_factory=lambda: Bucket(*REQUESTS))
     films: Bucket = field(default_factory=lambda: Bucket(*FILMS))
     wrong: Bucket = field(default_factory=lambda: Bucket(*WRONG))
-    sockets: int = 0
+    at_once: Counter[Share] = field(default_factory=Counter)
 
     def bucket(self, kind: Kind) -> Bucket:
         match kind:
@@ -79,16 +81,16 @@ class Clients:
         """Has it none left? Asking takes none."""
         return self._client(address).bucket(kind).empty(self._clock())
 
-    def open_socket(self, address: str) -> bool:
-        """Count a live socket; False: it has too many."""
+    def begin(self, address: str, share: Share) -> bool:
+        """Count something this client has at once; False: it has too many of them."""
         client = self._client(address)
-        if client.sockets >= MOST_SOCKETS:
+        if client.at_once[share] >= AT_ONCE[share]:
             return False
-        client.sockets += 1
+        client.at_once[share] += 1
         return True
 
-    def close_socket(self, address: str) -> None:
-        self._client(address).sockets -= 1
+    def end(self, address: str, share: Share) -> None:
+        self._client(address).at_once[share] -= 1
 
     def _client(self, address: str) -> Client:
         name = _household(address)
@@ -99,9 +101,9 @@ class Clients:
         return client
 
     def _idlest(self) -> str | None:
-        """Who has been silent longest and holds no socket, but for the latest."""
+        """Who has been silent longest and has nothing under way, but for the latest."""
         names = list(self._known)[:-1]
-        return next((name for name in names if not self._known[name].sockets), None)
+        return next((name for name in names if not self._known[name].at_once.total()), None)
 
 
 def _household(address: str) -> str:

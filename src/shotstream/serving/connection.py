@@ -1,12 +1,12 @@
-"""One connection as a pure state machine: a message and the time in, effects out. Nothing here waits or writes."""
+"""One connection as a pure state machine: a message and the time in, effects out."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from shotstream.serving.protocol import VERSION, Command, Hello, RefusalCode, Refused, Show
-from shotstream.serving.wire_types import PictureKind
+from shotstream.serving.client_messages import Command, Hello, PictureKind, Show
+from shotstream.serving.protocol import VERSION, RefusalCode, Refused
 
 RATE, BURST = 20.0, 60.0  # messages a second, and how many at once
 MAX_STRIKES = 200  # refusals for speed before the connection is closed

@@ -1,11 +1,12 @@
-"""Films fetched as files: every format a film can be exported as, written when asked for and gone once sent."""
+"""Exports over HTTP: every format, written on request and deleted once sent."""
 
 from __future__ import annotations
 
 import os
-import tempfile
+import re
 import zipfile
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -16,69 +17,118 @@ from starlette.background import BackgroundTask
 from starlette.concurrency import run_in_threadpool
 
 from shotstream.core.errors import InputError
-from shotstream.film.compare import export_comparison
-from shotstream.film.film import Film
+from shotstream.film.disk.archive import pack
+from shotstream.film.disk.scratch import ScratchFolder
+from shotstream.film.export import export_comparison
 from shotstream.film.timeline import timeline_of
 from shotstream.media.exports.formats import FORMATS, write_export
-from shotstream.serving.desk import Desk
+from shotstream.media.exports.timeline import MAX_HEIGHT, MIN_HEIGHT, scaled
+from shotstream.serving.app_state import AppState
+from shotstream.serving.library import Published
 
 Id = Annotated[str, InPath(pattern="^[0-9a-f]{12}$")]
 FormatName = Annotated[str, InPath(pattern=f"^({'|'.join(FORMATS)})$")]
 ZIP = "application/zip"
+HEIGHT = "Pictures scaled to this many rows; mp4, gif, webp, clips. None: as they were made."
+Height = Annotated[int | None, Query(ge=MIN_HEIGHT, le=MAX_HEIGHT, multiple_of=2, description=HEIGHT)]
+MOST_STEM = 60  # bytes of the name of a film in the name of a file
 ShotNumber = Annotated[int | None, Query(ge=0, le=1_000_000, description="This shot alone: mp4, gif, webp.")]
 
 
-def add_exports(api: APIRouter, desk: Desk) -> None:
+def add_exports(api: APIRouter, app_state: AppState) -> None:
     """The routes of finished files."""
 
     @api.get("/films/{id}/film.mp4", response_class=FileResponse, summary="The chosen takes as MP4")
     async def mp4(id: Id) -> FileResponse:
-        return await _sent(desk, id, lambda film, folder: _exported(film, folder, "mp4", None))
+        return await _sent(app_state, id, lambda film, place: _exported(film, place, "mp4", Part()))
 
     @api.get("/films/{id}/film.film", response_class=FileResponse, summary="The whole film as one file, to go on with")
     async def whole(id: Id) -> FileResponse:
-        return await _sent(desk, id, _saved)
+        return await _sent(app_state, id, _saved)
 
     @api.get("/films/{id}/shots/{shot}/compare.mp4", response_class=FileResponse, summary="A shot's takes side by side")
     async def compare(id: Id, shot: Annotated[int, InPath(ge=0, le=1_000_000)]) -> FileResponse:
-        return await _sent(desk, id, lambda film, folder: _compared(film, folder, shot))
+        return await _sent(app_state, id, lambda film, place: _compared(film, place, shot))
 
     @api.get("/films/{id}/exports/{name}", response_class=FileResponse, summary="The film in any format of exports")
-    async def export(id: Id, name: FormatName, shot: ShotNumber = None) -> FileResponse:
+    async def export(id: Id, name: FormatName, shot: ShotNumber = None, height: Height = None) -> FileResponse:
         """What is more than one file comes as a zip: ``clips``, and ``otio`` and ``edl`` with their clips."""
-        return await _sent(desk, id, lambda film, folder: _exported(film, folder, name, shot))
+        part = Part(shot=shot, height=height)
+        return await _sent(app_state, id, lambda film, place: _exported(film, place, name, part))
 
 
-async def _sent(desk: Desk, id: str, write: Callable[[Film, Path], tuple[Path, str]]) -> FileResponse:
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a file is written: in ``folder``, called ``stem`` and what it is. ``title``: the film's."""
+
+    folder: Path
+    stem: str
+    title: str
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What of a film is exported: shot ``shot`` alone (None: all), scaled to ``height`` rows (None: as made)."""
+
+    shot: int | None = None
+    height: int | None = None
+
+    @property
+    def words(self) -> list[str]:
+        """What it adds to a file's name."""
+        shot = [] if self.shot is None else [f"shot-{self.shot + 1}"]
+        return shot if self.height is None else [*shot, f"{self.height}p"]
+
+
+async def _sent(app_state: AppState, id: str, write: Callable[[Published, Place], tuple[Path, str]]) -> FileResponse:
     """The file, and its MIME type, that ``write`` makes in a folder from the film as it stands, in another thread."""
-    film = await desk.ask(lambda studio: studio.session(id).film.snapshot())
-    folder = tempfile.TemporaryDirectory(prefix="shotstream-")
+    film = await app_state.read(id)
+    folder = ScratchFolder()
+    title = app_state.library.name(id) or film.record.global_caption
     try:
-        path, kind = await run_in_threadpool(write, film, Path(folder.name))
+        path, kind = await run_in_threadpool(write, film, Place(folder.path, _stem(title), title))
     except InputError as fault:
-        folder.cleanup()
-        raise InputError(str(fault).replace(f"{folder.name}{os.sep}", "")) from fault
+        folder.close()
+        raise InputError(str(fault).replace(f"{folder.path}{os.sep}", "")) from fault
     except BaseException:
-        folder.cleanup()
+        folder.close()
         raise
-    return FileResponse(path, media_type=kind, filename=path.name, background=BackgroundTask(folder.cleanup))
+    return FileResponse(path, media_type=kind, filename=path.name, background=BackgroundTask(folder.close))
 
 
-def _saved(film: Film, folder: Path) -> tuple[Path, str]:
-    film.save(folder / "film.film")
-    return folder / "film.film", ZIP
+def _stem(title: str) -> str:
+    """A file name of the words of ``title``, without its end: no more of them than a file's name can bear."""
+    words = re.findall(r"\w+", title)
+    stem = ""
+    for word in words:
+        if len(f"{stem}-{word}".encode()) > MOST_STEM:
+            break
+        stem = f"{stem}-{word}" if stem else word
+    return stem or "film"
 
 
-def _compared(film: Film, folder: Path, shot: int) -> tuple[Path, str]:
-    export_comparison(film, shot, folder / "compare.mp4")
-    return folder / "compare.mp4", FORMATS["mp4"].kind
+def _saved(film: Published, place: Place) -> tuple[Path, str]:
+    path = place.folder / f"{place.stem}.film"
+    pack(film.record, film.store, path)
+    return path, ZIP
 
 
-def _exported(film: Film, folder: Path, name: str, shot: int | None) -> tuple[Path, str]:
-    suffix = next(iter(FORMATS[name].suffixes), "")
-    path = folder / f"film{suffix}"
-    files = write_export(timeline_of(film.record, film.store, "film"), path, name, shot)
-    return (path, FORMATS[name].kind) if files == [path] else (_zipped(folder / f"{name}.zip", files), ZIP)
+def _compared(film: Published, place: Place, shot: int) -> tuple[Path, str]:
+    path = place.folder / f"{place.stem}-shot-{shot + 1}-takes.mp4"
+    export_comparison(film.record, film.store, shot, path)
+    return path, FORMATS["mp4"].kind
+
+
+def _exported(film: Published, place: Place, name: str, part: Part) -> tuple[Path, str]:
+    stem = "-".join([place.stem, *part.words])
+    path = place.folder / f"{stem}{next(iter(FORMATS[name].suffixes), '')}"
+    timeline = timeline_of(film.record, film.store, place.title)
+    if part.height is not None:
+        timeline = scaled(timeline, part.height)
+    files = write_export(timeline, path, name, part.shot)
+    if files == [path]:
+        return path, FORMATS[name].kind
+    return _zipped(place.folder / f"{stem}-{name}.zip", files), ZIP
 
 
 def _zipped(path: Path, files: list[Path]) -> Path:

@@ -1,5 +1,4 @@
-"""Pictures on the wire: a header, then a JPEG of one frame or an MP4 of a whole block. The same in a binary WebSocket
-frame and, one behind the other, in the body of a take fetched over HTTP (always JPEG).
+"""Frames on the wire: a header, then a JPEG of one frame or an MP4 of a block.
 
     offset  0  2 bytes  "SF"
             2  1 byte   version, 1
@@ -21,8 +20,12 @@ from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image
+from pydantic import Field
 
-from shotstream.serving.wire_types import PictureKind
+from shotstream.core.config import Config
+from shotstream.media.h264 import VideoFormat, mime_type
+from shotstream.serving.client_messages import PictureKind, PictureKinds
+from shotstream.serving.protocol import FilmView, Pictures
 
 MAGIC, HEADER_VERSION = b"SF", 1
 HEADER, LENGTH = struct.Struct("<2sBBIIII"), struct.Struct("<I")
@@ -76,3 +79,27 @@ def unpack(data: bytes) -> list[Picture]:
         at = begin + size
         found.append(Picture(take, frame, shot, data[begin:at], bool(flags & LIVE), kind, frames))
     return found
+
+
+class PictureRule(Config):
+    """From so many pixels a picture on, a viewer gets MP4. ``near``: on this machine, where bytes cost nothing but
+    what encoding and decoding them takes; ``far``: on another one."""
+
+    near: int = Field(default=100_000, gt=0)
+    far: int = Field(default=40_000, gt=0)
+
+    def kind(self, width: int, height: int, plays: PictureKinds, *, near: bool) -> PictureKind:
+        """What suits a viewer that can show ``plays``. Sizes in pixels; H.264 needs even ones."""
+        large = width * height >= (self.near if near else self.far)
+        even = width % 2 == 0 and height % 2 == 0
+        return "mp4" if large and even and "mp4" in plays else "jpeg"
+
+
+USUAL = PictureRule()
+
+
+def pictures_for(rule: PictureRule, film: FilmView, plays: PictureKinds, *, near: bool) -> Pictures:
+    """How a viewer of ``film`` gets its pictures. Encodes a frame, the first time a size is asked for."""
+    kind = rule.kind(film.width, film.height, plays, near=near)
+    shape = VideoFormat(width=film.width, height=film.height, fps=film.fps)
+    return Pictures(kind=kind, mime=mime_type(shape) if kind == "mp4" else None)

@@ -1,4 +1,4 @@
-"""What only the HTTP API says; all else it shares with the live socket (:mod:`shotstream.serving.protocol`)."""
+"""Types of the HTTP API that the live protocol (:mod:`shotstream.serving.protocol`) does not have."""
 
 from __future__ import annotations
 
@@ -7,8 +7,12 @@ from typing import Annotated
 from pydantic import Field
 
 from shotstream.core.config import Config
+from shotstream.core.context_budget import PolicyName
 from shotstream.core.story import MAX_CAPTION, Seed
-from shotstream.serving.wire_types import MAX_PROMPT, Prompt
+from shotstream.serving.client_messages import MAX_PROMPT, Prompt
+
+MAX_NAME = 80  # characters
+MAX_SCRIPT = 100_000  # characters of a script that is pasted
 
 
 class Problem(Config):
@@ -19,16 +23,24 @@ class Problem(Config):
 
 
 class NewFilm(Config):
-    """A film to begin."""
+    """A film to begin. ``context_policy``: what chooses condition frames; None: the model's own."""
 
     global_caption: Prompt
     seed: Seed = 0
+    context_policy: PolicyName | None = None
+
+
+class FilmName(Config):
+    """What a film is called; blank: by its story."""
+
+    name: Annotated[str, Field(max_length=MAX_NAME)]
 
 
 class CheckText(Config):
-    """A caption being typed; ``previous``: that of the shot before it."""
+    """A caption being typed; ``story``: the film's; ``previous``: that of the shot before it."""
 
     text: Annotated[str, Field(max_length=MAX_PROMPT)]
+    story: Annotated[str, Field(max_length=MAX_CAPTION)] = ""
     previous: Annotated[str, Field(max_length=MAX_CAPTION)] | None = None
 
 
@@ -50,10 +62,51 @@ class Cleaned(Config):
     bytes: int
 
 
-class Listed(Config):
-    """One film of the list; ``changed``: seconds since 1970."""
+class UnknownWord(Config):
+    """Characters ``start`` to ``stop`` of the text, and words the model knows instead."""
 
-    id: str
+    start: int
+    stop: int
+    instead: tuple[str, ...]
+
+
+class Words(Config):
+    """What is to be said of a text. ``lost``: words the model does not read, as story and caption are too long for it;
+    ``hint``: what a person should know before shooting; blank if nothing."""
+
+    unknown: tuple[UnknownWord, ...]
+    lost: tuple[str, ...]
+    hint: str
+
+
+class ScriptText(Config):
+    """A script as somebody else wrote it."""
+
+    text: Annotated[str, Field(min_length=1, max_length=MAX_SCRIPT)]
+
+
+class ScriptShot(Config):
+    """One of its shots; ``seconds``: None is the preset's usual length."""
+
+    caption: str
+    seconds: float | None
+
+
+class Script(Config):
+    """What a script says. ``told``: what it asks for that a story cannot say, in sentences."""
+
     global_caption: str
-    shots: int
-    changed: float
+    shots: tuple[ScriptShot, ...]
+    told: tuple[str, ...]
+
+
+class Placed(Config):
+    """The takes that a clip of one's own became, in order."""
+
+    takes: tuple[int, ...]
+
+
+class PinnedPicture(Config):
+    """The id of a picture that was pinned, by which it can be seen and let go."""
+
+    picture: int

@@ -1,4 +1,4 @@
-"""When frames are shown, when the next block has to be begun, and which frames come too late. Time is an argument."""
+"""Timing: when frames are shown, when the next block must begin, and which come too late. Time is an argument."""
 
 from __future__ import annotations
 
@@ -45,6 +45,23 @@ class Lead:
     @property
     def seconds(self) -> float:
         return min(max(1.4 * self.cost + 0.05, SHORTEST_LEAD), LONGEST_LEAD)
+
+
+@dataclass(slots=True)
+class Cadence:
+    """Whether a watched film keeps time. A block is due when what was shown before it has ended; late, and the picture
+    stands still (an underrun). ``stood``: seconds it stood in all."""
+
+    due: int = 0
+    missed: int = 0
+    stood: float = 0.0
+
+    def came(self, late: float) -> None:
+        """A block came ``late`` seconds after it was due; below 0: in time."""
+        self.due += 1
+        if late > 0:
+            self.missed += 1
+            self.stood += late
 
 
 @dataclass(slots=True)

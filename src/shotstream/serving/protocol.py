@@ -1,4 +1,4 @@
-"""The wire: every message between page and studio, typed and versioned. docs/protocol.md is written from this file.
+"""The messages of the live protocol, typed and versioned. docs/protocol.md describes them.
 
 Text frames are JSON, one message each; binary frames are pictures (:mod:`shotstream.serving.frames`).
 """
@@ -7,129 +7,18 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
 from shotstream.core.config import Config, first_fault
-from shotstream.serving.edit_commands import EditCommand
-from shotstream.serving.wire_types import (
-    MAX_PROMPT,
-    FilmId,
-    Index,
-    Message,
-    PictureKind,
-    PictureKinds,
-    Prompt,
-    Seconds,
-    SeedNumber,
-)
+from shotstream.core.context_budget import PolicyName
+from shotstream.serving.client_messages import MAX_PROMPT, ClientMessage, Command, Hello, Index, PictureKind, Show
 
 VERSION = 1
 MAX_MESSAGE = 16 * 1024  # characters of one message
 MAX_QUEUE = 50  # planned takes of one film
 
 
-class Hello(Message):
-    """The first message: which film, which protocol the client speaks, and which kinds of pictures it can show.
-
-    Every client can show ``jpeg``, said or not.
-    """
-
-    type: Literal["hello"] = "hello"
-    version: int
-    film: FilmId
-    pictures: PictureKinds = ("jpeg",)
-
-
-class Show(Message):
-    """From now on the client can show these kinds of pictures."""
-
-    type: Literal["show"] = "show"
-    pictures: PictureKinds
-
-
-class Shoot(Message):
-    """Plan a shot at the film's end. ``seconds``: None is the preset's usual length."""
-
-    type: Literal["shoot"] = "shoot"
-    caption: Prompt
-    seconds: Seconds | None = None
-    seed: SeedNumber | None = None
-
-
-class Cut(Message):
-    """End the running shot with the blocks it has."""
-
-    type: Literal["cut"] = "cut"
-
-
-class Extend(Message):
-    """Let the running shot go on for ``blocks`` more."""
-
-    type: Literal["extend"] = "extend"
-    blocks: Annotated[int, Field(strict=True, ge=1, le=100)] = 1
-
-
-class Change(Message):
-    """From the next block on, make the running shot under another caption."""
-
-    type: Literal["change"] = "change"
-    caption: Prompt
-
-
-class Retake(Message):
-    """Another take of a made shot."""
-
-    type: Literal["retake"] = "retake"
-    shot: Index
-    seed: SeedNumber | None = None
-
-
-class Remake(Message):
-    """The chosen take of a stale shot again: its own noise, under what the film is now."""
-
-    type: Literal["remake"] = "remake"
-    shot: Index
-
-
-class Choose(Message):
-    """Put the take with this id into the film."""
-
-    type: Literal["choose"] = "choose"
-    shot: Index
-    take: Index
-
-
-class Remove(Message):
-    """Take a planned take out of the queue."""
-
-    type: Literal["remove"] = "remove"
-    take: Index
-
-
-class Stop(Message):
-    """End the running shot now and make nothing more until ``resume``."""
-
-    type: Literal["stop"] = "stop"
-
-
-class Resume(Message):
-    """Go on with the queue."""
-
-    type: Literal["resume"] = "resume"
-
-
-class Position(Message):
-    """Where the viewer stands: frame ``frame`` of take ``take``. Kept for the next visit."""
-
-    type: Literal["position"] = "position"
-    take: Index
-    frame: Index
-
-
-Command = Shoot | Cut | Extend | Change | Retake | Remake | Choose | Remove | Stop | Resume | Position | EditCommand
-ClientMessage = Annotated[Hello | Show | Command, Field(discriminator="type")]
-AnyCommand = Annotated[Command, Field(discriminator="type")]
-
+NO_FILM: Literal["no_such_film"] = "no_such_film"
 RefusalCode = Literal[
     "malformed",
     "too_large",
@@ -158,20 +47,37 @@ class Refused(Config):
 
 
 class Accepted(Config):
-    """A command that is done and on the disk. ``take``: the take it is about."""
+    """A command that was taken in, at once; ``applied`` or ``refused`` follows, as soon as the block under work is
+    made."""
 
     type: Literal["accepted"] = "accepted"
     ref: int
+
+
+class Applied(Config):
+    """A command that is done and on the disk. ``take``: the take it is about. ``block``: of the take that is being
+    made, the first block it acts on; None while nothing is made."""
+
+    type: Literal["applied"] = "applied"
+    ref: int
     take: int | None = None
+    block: int | None = None
 
 
 class ModelView(Config):
-    """The model at work, and where it stands: while it warms up, speeds say nothing."""
+    """The model at work, and where it stands: while it warms up, speeds say nothing.
+
+    ``steps``: that blocks are made in, of at most ``most_steps``; None: they are not to be changed.
+    ``lora``: the adapters that are loaded, and the weight of each where none is said.
+    """
 
     name: str = ""
     version: str = ""
     state: Literal["loading", "warming", "ready", "stopped"] = "loading"
     fault: str = ""
+    steps: int | None = None
+    most_steps: int | None = None
+    lora: dict[str, float] = Field(default_factory=dict)
 
 
 class Point(Config):
@@ -181,15 +87,33 @@ class Point(Config):
     frame: int
 
 
+class MarkerView(Config):
+    """A note at frame ``frame`` of its take."""
+
+    frame: int
+    text: str
+
+
 class TakeView(Config):
-    """One take. ``saw``: the frames that conditioned it."""
+    """One take. ``caption``: what it begins with; ``changes``: what it was told while it ran. ``saw``: the frames that
+    conditioned it. ``seconds``: how long it is to be, or is. ``start``, ``stop``: its first frame that is in the film,
+    and the one behind the last. ``source``: the file it is from; blank if the model makes it.
+    ``lora``: the adapters it was made with; ``version``: of the model, with its steps where they were fewer."""
 
     id: int
     state: Literal["planned", "running", "finished", "cut"]
     frames: int
+    seconds: float
     seed: int
+    caption: str
     saw: tuple[Point, ...]
     changes: tuple[str, ...]
+    start: int
+    stop: int
+    markers: tuple[MarkerView, ...]
+    source: str
+    lora: dict[str, float]
+    version: str
 
 
 class ShotView(Config):
@@ -203,6 +127,14 @@ class ShotView(Config):
     locked: bool
 
 
+class ReferenceView(Config):
+    """A pinned picture: frame 0 of what ``id`` names among takes. ``name``: what prompts call it."""
+
+    id: int
+    name: str
+    caption: str
+
+
 class BranchView(Config):
     """One way the film goes. ``shared``: how many of its first shots show the same as those of the one it is on."""
 
@@ -214,14 +146,17 @@ class BranchView(Config):
 class FilmView(Config):
     """A film as it stands; sent whole at every change. ``queue``: planned takes, in order.
 
-    ``branch``: the one the film is on, among ``branches``. ``undo``, ``redo``: the kind of event these would take
-    back or bring back (``insert``, ``plan``, ``move``, ...).
+    ``name``: blank if it has none. ``context_policy``: what chooses condition frames; None: the model's own.
+    ``branch``: the one the film is on, among ``branches``. ``undo``, ``redo``: the kind of event these would take back
+    or bring back (``insert``, ``plan``, ``move``, ...). ``lora``: adapters of takes to come; None: all that are loaded.
     """
 
     type: Literal["film"] = "film"
     id: str
+    name: str
     global_caption: str
     seed: int
+    context_policy: PolicyName | None
     width: int
     height: int
     fps: int
@@ -234,6 +169,8 @@ class FilmView(Config):
     branches: tuple[BranchView, ...]
     undo: str | None
     redo: str | None
+    references: tuple[ReferenceView, ...]
+    lora: dict[str, float] | None
 
 
 class Pictures(Config):
@@ -276,7 +213,9 @@ class Meters(Config):
     that is slower, waiting for it counts.
 
     ``first_frame_seconds``: of the last shot, from its command (or the end of the shot before it, if that came
-    later) to its first picture, encoded. ``dropped``: frames this viewer did not get because they were late.
+    later) to its first picture, encoded. ``dropped``: frames this viewer did not get because they were late. ``due``:
+    blocks that were to follow others in time while somebody watched; ``underruns``: of these, those that came late, and
+    ``stood_seconds``: how long the picture stood still for them.
     """
 
     type: Literal["meters"] = "meters"
@@ -284,6 +223,9 @@ class Meters(Config):
     first_frame_seconds: float | None = None
     queue: int = 0
     dropped: int = 0
+    due: int = 0
+    underruns: int = 0
+    stood_seconds: float = 0.0
 
 
 class Notice(Config):
@@ -295,8 +237,14 @@ class Notice(Config):
     position: int | None = None
 
 
-ServerMessage = Welcome | Shown | FilmView | ModelChanged | Meters | Accepted | Refused | Notice
+ServerMessage = Welcome | Shown | FilmView | ModelChanged | Meters | Accepted | Applied | Refused | Notice
 _CLIENT: TypeAdapter[Hello | Show | Command] = TypeAdapter(ClientMessage)
+
+
+class _Numbered(BaseModel):
+    """The one field every client message has, whatever else is wrong with it."""
+
+    ref: Index = 0
 
 
 def parse(text: str) -> Hello | Show | Command | Refused:
@@ -306,7 +254,15 @@ def parse(text: str) -> Hello | Show | Command | Refused:
     try:
         return _CLIENT.validate_json(text)
     except ValidationError as fault:
-        return Refused(code="malformed", text=first_fault(fault, "message")[:300])
+        return Refused(ref=_ref_of(text), code="malformed", text=first_fault(fault, "message")[:300])
+
+
+def _ref_of(text: str) -> int:
+    """The number a message that cannot be read wants to be answered by; 0 if it has none."""
+    try:
+        return _Numbered.model_validate_json(text).ref
+    except ValidationError:
+        return 0
 
 
 def schema() -> dict[str, Any]:

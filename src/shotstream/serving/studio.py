@@ -1,36 +1,51 @@
-"""All films at work with one model. Everything here runs in the worker's thread, one thing after the other."""
+"""All open films of one model. Everything here runs in the worker's thread."""
 
 from __future__ import annotations
 
 import logging
-import shutil
 from contextlib import suppress
-from pathlib import Path
 from typing import Protocol
 
+import torch
+
+from shotstream.core.context_budget import PolicyName
 from shotstream.core.errors import InputError, ShotStreamError
 from shotstream.core.story import Story
-from shotstream.film.engine import Engine
+from shotstream.film.disk.folder import FilmFolder
 from shotstream.film.film import Film
-from shotstream.serving.library import Library
+from shotstream.film.takes.engine import Engine
+from shotstream.serving.client_messages import Command, Steps
+from shotstream.serving.command_handlers import carry_out
+from shotstream.serving.library import FilmSummary, Library
 from shotstream.serving.metrics import Occupied
-from shotstream.serving.protocol import MAX_QUEUE, Notice
+from shotstream.serving.protocol import NO_FILM, Applied, Notice, Refused
 from shotstream.serving.session import Audience, Clock, RefusedError, Session
 
 MOST_OPEN = 32  # films in memory at once
+MOST_OF_CLIENT = 16  # films of one client that are being made at once
 DRAFTS_APART = 0.1  # seconds between captions that are read while they are typed, whoever types
 MOST_FAILURES = 2  # of one take in a row before its film waits for a person
 _log = logging.getLogger(__name__)
 
 
 class StudioEngine(Engine, Protocol):
-    """A model that can be warmed up and asked about words, and what its caches hold."""
+    """A model that can be warmed up and told how many steps to take, and asked about words and what its caches hold."""
 
     def warm_up(self) -> None: ...
 
     def known_words(self) -> frozenset[str]: ...
 
+    def lost_words(self, prompt: str) -> list[str]: ...
+
     def cache_bytes(self) -> int: ...
+
+    @property
+    def steps(self) -> int | None: ...
+
+    @property
+    def most_steps(self) -> int | None: ...
+
+    def sample_in(self, steps: int) -> None: ...
 
 
 class Studio:
@@ -41,43 +56,85 @@ class Studio:
         self._audience, self._clock = audience, clock
         self._sessions: dict[str, Session] = {}
         self._read_at = -DRAFTS_APART
+        self.made_a_take = False
 
-    def create(self, global_caption: str, seed: int) -> Session:
-        """A new film. Raises :class:`InputError`."""
+    def create(self, global_caption: str, seed: int, context_policy: PolicyName | None = None) -> Session:
+        """A new film. Raises :class:`InputError`, :class:`RefusedError`."""
+        self._make_room()
         self.library.refuse_if_full()
         id = self.library.new_id()
-        return self._opened(id, Film.new(self.engine, global_caption, seed, self.library.folder(id)))
+        film = Film.new(self.engine, global_caption, seed, self.library.folder(id), context_policy=context_policy)
+        return self._opened(id, film)
 
-    def open_file(self, path: Path) -> Session:
-        """A film of its own from a film file. Raises :class:`InputError`."""
-        self.library.refuse_if_full()
-        id = self.library.new_id()
-        try:
-            return self._opened(id, Film.reopen(self.engine, path, self.library.folder(id)))
-        except ShotStreamError:
-            shutil.rmtree(self.library.folder(id), ignore_errors=True)
-            raise
+    def adopt(self, kept: FilmFolder) -> Session:
+        """A film that was brought into the library. Raises :class:`RefusedError`; then it is still ``kept``'s."""
+        self._make_room()
+        session = self._opened(kept.folder.name, Film.kept(self.engine, kept))
+        self.library.measure(session.id)
+        return session
 
     def open_story(self, story: Story) -> Session:
-        """A film with every shot of ``story`` planned. Raises :class:`InputError`, :class:`RefusedError`."""
-        if len(story.shots) > MAX_QUEUE:
-            raise RefusedError("queue_full", f"a story opened here has at most {MAX_QUEUE} shots")
-        session = self.create(story.global_caption, story.seed)
+        """A film with every shot of ``story`` queued. Raises :class:`InputError`, :class:`RefusedError`."""
+        session = self.create(story.global_caption, story.seed, story.context_policy)
+        session.film.follow(story)
         for shot in story.shots:
-            session.film.shot(shot.caption, shot.seconds, shot.seed)
+            session.film.add(shot)
         return session
+
+    def command(self, id: str, command: Command, client: str = "") -> Applied:
+        """Let ``client`` change the film ``id``.
+
+        Raises :class:`RefusedError`, :class:`InputError` or :class:`StorageError`; then nothing has changed.
+        """
+        session = self.session(id)
+        if isinstance(command, Steps):
+            self.engine.sample_in(command.steps)
+            return Applied(ref=command.ref)
+        if not session.busy:
+            mine = sum(one.busy and one.asked_by == client for one in self._sessions.values())
+            if mine >= MOST_OF_CLIENT:
+                raise RefusedError("busy", f"{mine} of your films are being made; wait until one is done")
+            session.asked_by = client
+        take, running = carry_out(session, command), session.film.running
+        block = None if running is None else running.blocks_made
+        return Applied(ref=command.ref, take=take, block=block)
 
     def session(self, id: str) -> Session:
         """The film ``id``, opened if it is not. Raises :class:`RefusedError` if there is none."""
         if id not in self._sessions:
             if not self.library.has(id):
                 raise RefusedError("no_such_film", "there is no such film")
+            self._make_room()
             film = Film.reopen(self.engine, self.library.folder(id))
             self._opened(id, film)
             for said in film.repairs:
                 _log.warning("film %s: %s", id, said)
                 self._audience.tell(id, Notice(code="repaired", text=said))
         return self._sessions[id]
+
+    def rename(self, id: str, name: str) -> None:
+        """Call film ``id`` so. Raises :class:`RefusedError`, :class:`InputError`."""
+        self._refuse_unknown(id)
+        self.library.rename(id, name)
+        if id in self._sessions:
+            self._audience.tell(id, self._sessions[id].view())
+
+    def copy(self, id: str) -> FilmSummary:
+        """A copy of film ``id``. Raises :class:`RefusedError`, :class:`StorageError`."""
+        self._refuse_unknown(id)
+        return self.library.copy(id)
+
+    def delete(self, id: str) -> None:
+        """Film ``id`` goes for good; whoever watches it is told. Raises :class:`RefusedError`."""
+        self._refuse_unknown(id)
+        if id in self._sessions:
+            self._close(id)
+        self.library.delete(id)
+        self._audience.tell(id, Refused(code=NO_FILM, text="the film was deleted"))
+
+    def _refuse_unknown(self, id: str) -> None:
+        if not self.library.has(id):
+            raise RefusedError(NO_FILM, "there is no such film")
 
     def read_ahead(self, id: str, caption: str) -> None:
         """Read a draft of the film's next caption, unless there is something to make, or one was read just now.
@@ -105,7 +162,7 @@ class Studio:
             return  # it was, but somebody began to watch
         urgent = min(due, key=lambda session: session.turn)
         try:
-            urgent.step()
+            self.made_a_take |= urgent.step()
         except ShotStreamError as fault:
             self._pause(urgent, str(fault))
         except Exception:
@@ -121,6 +178,7 @@ class Studio:
             queued=sum(len(session.film.queue) for session in sessions),
             cache_bytes=self.engine.cache_bytes(),
             disk_bytes=self.library.used(),
+            threads=torch.get_num_threads(),
         )
 
     def failures(self) -> dict[str, int]:
@@ -156,6 +214,7 @@ class Studio:
         """Let go of all films as they are on the disk."""
         for session in self._sessions.values():
             session.film.close()
+        self.library.published.clear()
 
     def _pause(self, session: Session, said: str) -> None:
         session.held = True
@@ -163,9 +222,20 @@ class Studio:
         self._audience.tell(session.id, Notice(code="take_failed", text=said))
         self._audience.tell(session.id, session.view())
 
-    def _opened(self, id: str, film: Film) -> Session:
+    def _close(self, id: str) -> None:
+        self._sessions.pop(id).film.close()
+        self.library.published.pop(id, None)
+
+    def _make_room(self) -> None:
+        """Close films that nobody needs, if another one could not be opened. Raises :class:`RefusedError`."""
         idle = [one for one in self._sessions if not self._sessions[one].busy and not self._audience.watched(one)]
-        for old in idle[: max(0, len(self._sessions) - MOST_OPEN + 1)]:
-            self._sessions.pop(old).film.close()
+        excess = len(self._sessions) - MOST_OPEN + 1
+        if excess > len(idle):
+            said = f"{MOST_OPEN} films are watched or being made; wait until one is done"
+            raise RefusedError("busy", said)
+        for old in idle[: max(0, excess)]:
+            self._close(old)
+
+    def _opened(self, id: str, film: Film) -> Session:
         self._sessions[id] = Session(id, film, self.library, self._audience, self._clock)
         return self._sessions[id]

@@ -1,23 +1,24 @@
-"""A film as the page sees it."""
+"""A film as the live protocol describes it."""
 
 from __future__ import annotations
 
 from itertools import takewhile
 
 from shotstream.film.film import Film
-from shotstream.film.record import BranchRecord, FilmRecord, ShotRecord, TakeRecord
-from shotstream.serving.protocol import BranchView, FilmView, Point, ShotView, TakeView
+from shotstream.film.record.film_record import BranchRecord, FilmRecord, ShotRecord, TakeRecord
+from shotstream.film.record.script import said_lora
+from shotstream.serving.protocol import BranchView, FilmView, MarkerView, Point, ReferenceView, ShotView, TakeView
 
 
-def film_view(id: str, film: Film, *, paused: bool, position: Point | None) -> FilmView:
+def film_view(id: str, film: Film, *, name: str, paused: bool, position: Point | None) -> FilmView:
     """``film`` as it stands."""
     stale, record = film.stale, film.record
     running = None if film.running is None else film.running.id
     shots = tuple(
         ShotView(
-            caption=shot.caption,
-            seconds=film.geometry.shot_seconds(shot.blocks),
-            takes=tuple(_take_view(film, take, running) for take in shot.takes),
+            caption=shot.current_caption,
+            seconds=film.geometry.shot_seconds(shot.blocks_of(shot.takes[-1])),
+            takes=tuple(_take_view(film, shot, take, running) for take in shot.takes),
             chosen=shot.chosen,
             stale=index in stale,
             locked=shot.locked,
@@ -26,8 +27,10 @@ def film_view(id: str, film: Film, *, paused: bool, position: Point | None) -> F
     )
     return FilmView(
         id=id,
+        name=name,
         global_caption=record.global_caption,
         seed=record.seed,
+        context_policy=record.context_policy,
         width=record.width,
         height=record.height,
         fps=record.fps,
@@ -42,6 +45,10 @@ def film_view(id: str, film: Film, *, paused: bool, position: Point | None) -> F
         ),
         undo=film.undoable,
         redo=film.redoable,
+        lora=said_lora(record.lora),
+        references=tuple(
+            ReferenceView(id=one.picture.id, name=one.name, caption=one.caption) for one in record.references
+        ),
     )
 
 
@@ -55,13 +62,23 @@ def _shown(shot: ShotRecord) -> int:
     return shot.takes[0].id if shot.chosen is None else shot.chosen
 
 
-def _take_view(film: Film, take: TakeRecord, running: int | None) -> TakeView:
+def _take_view(film: Film, shot: ShotRecord, take: TakeRecord, running: int | None) -> TakeView:
     live = take.id == running
+    geometry = film.geometry
+    frames = film.take(take.id).frame_count if live else take.frames
     return TakeView(
         id=take.id,
         state="running" if live else take.state,
-        frames=film.take(take.id).frame_count if live else take.frames,
+        frames=frames,
+        seconds=take.frames / geometry.fps if take.made else geometry.shot_seconds(shot.blocks_of(take)),
         seed=take.seed,
+        caption=shot.caption_at(take, 0),
         saw=tuple(Point(take=seen.take, frame=seen.frame) for seen in take.saw),
-        changes=tuple(change.caption for change in take.changes),
+        changes=tuple(change.caption for change in take.changes if change.block),
+        start=take.shown.start if take.made else 0,
+        stop=take.shown.stop if take.made else frames,
+        markers=tuple(MarkerView(frame=one.frame, text=one.text) for one in take.markers),
+        source=take.source,
+        lora=said_lora(take.lora) or {},
+        version=take.model_version,
     )

@@ -9,7 +9,8 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from itertools import count
+from typing import Any, Literal, TypeVar
 
 from shotstream.serving.library import Library
 from shotstream.serving.protocol import ModelView
@@ -18,16 +19,29 @@ from shotstream.serving.studio import Studio, StudioEngine
 
 T = TypeVar("T")
 MOST_JOBS = 256
-MOST_RESTARTS = 5
+MOST_RESTARTS = 5  # in a row: within RESTARTS_WITHIN, and no take made in between
+RESTARTS_WITHIN = 600.0  # seconds
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Left:
-    """What a studio that died leaves: how often each film's next take has failed, and which films were open."""
+    """What a studio that died leaves: how often each film's next take has failed, which films were open, and whether
+    it made a take."""
 
     failures: dict[str, int] = field(default_factory=dict)
     at_work: list[str] = field(default_factory=list)
+    made_a_take: bool = False
+
+
+@dataclass(frozen=True, order=True, slots=True)
+class _Job:
+    """What is asked for: in the order of ``later`` and ``number``, which no two share."""
+
+    later: bool
+    number: int
+    act: Callable[[Studio], Any]
+    future: Future[Any]
 
 
 class Worker:
@@ -43,7 +57,8 @@ class Worker:
     ) -> None:
         self._load, self._library, self._audience, self._clock = load, library, audience, clock
         self._on_model = on_model
-        self._jobs: queue.Queue[tuple[Callable[[Studio], Any], Future[Any]]] = queue.Queue(MOST_JOBS)
+        self._jobs: queue.PriorityQueue[_Job] = queue.PriorityQueue(MOST_JOBS)
+        self._numbers = count()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="shotstream-worker", daemon=True)
         self.model = ModelView()
@@ -61,22 +76,24 @@ class Worker:
     def alive(self) -> bool:
         return self._thread.is_alive()
 
-    def submit(self, job: Callable[[Studio], T]) -> Future[T]:
-        """Run ``job`` in the worker's thread, between blocks. Raises :class:`RefusedError` if it cannot be taken."""
+    def submit(self, job: Callable[[Studio], T], *, urgent: bool = False) -> Future[T]:
+        """Run ``job`` in the worker's thread, between blocks; all there are between the same two, in the order in which
+        they came, what is ``urgent`` first. Raises :class:`RefusedError` if it cannot be taken."""
         if not self.alive or self._stopping.is_set():
             raise RefusedError("closed", self.model.fault or "the studio is closing")
         if self.model.state != "ready":
             raise RefusedError("not_ready", "the model is still being loaded; try again in a moment")
         future: Future[T] = Future()
         try:
-            self._jobs.put_nowait((job, future))
+            self._jobs.put_nowait(_Job(not urgent, next(self._numbers), job, future))
         except queue.Full:
             raise RefusedError("busy", "the studio has too much to do; try again in a moment") from None
         return future
 
     def _run(self) -> None:
         left = Left()
-        for _ in range(MOST_RESTARTS + 1):
+        deaths: list[float] = []  # when it died, without having made a take since
+        while len(deaths) <= MOST_RESTARTS:
             try:
                 studio = self._begin()
             except Exception as fault:  # noqa: BLE001  whatever it is, people are told
@@ -87,8 +104,11 @@ class Worker:
                 return self._serve(studio)
             except Exception:  # noqa: BLE001  a studio outlives its model
                 _log.exception("the worker died; it is started again")
-                left = Left(studio.failures(), studio.at_work())
+                left = Left(studio.failures(), studio.at_work(), studio.made_a_take)
                 studio.release()
+            now = self._clock()
+            deaths = [] if left.made_a_take else [one for one in deaths if now - one < RESTARTS_WITHIN]
+            deaths.append(now)
             # What died goes before the next is loaded: if it died for want of memory, two would not fit at all.
             del studio
             self.engine = None
@@ -98,10 +118,9 @@ class Worker:
     def _begin(self) -> Studio:
         self._become(ModelView(state="loading"))
         self.engine = self._load()
-        named = {"name": self.engine.model_name, "version": self.engine.model_version}
-        self._become(ModelView(state="warming", **named))
+        self._become(_view(self.engine, "warming"))
         self.engine.warm_up()
-        self._become(ModelView(state="ready", **named))
+        self._become(_view(self.engine, "ready"))
         return Studio(self.engine, self._library, self._audience, self._clock)
 
     def _serve(self, studio: Studio) -> None:
@@ -109,6 +128,8 @@ class Worker:
             due = studio.due()
             wait = 0.05 if due is None else min(0.05, due - self._clock())
             self._one_job(studio, wait)
+            if studio.engine.steps != self.model.steps:
+                self._become(_view(studio.engine, "ready"))
             due = studio.due()
             if due is not None and due <= self._clock():
                 studio.step()
@@ -119,14 +140,14 @@ class Worker:
     def _one_job(self, studio: Studio, wait: float) -> None:
         """Do every job there is; wait at most ``wait`` seconds for the first."""
         try:
-            job, future = self._jobs.get(timeout=wait) if wait > 0 else self._jobs.get_nowait()
+            job = self._jobs.get(timeout=wait) if wait > 0 else self._jobs.get_nowait()
             while True:
-                if future.set_running_or_notify_cancel():
+                if job.future.set_running_or_notify_cancel():
                     try:
-                        future.set_result(job(studio))
+                        job.future.set_result(job.act(studio))
                     except Exception as fault:  # noqa: BLE001  it is the asker's to hear
-                        future.set_exception(fault)
-                job, future = self._jobs.get_nowait()
+                        job.future.set_exception(fault)
+                job = self._jobs.get_nowait()
         except queue.Empty:
             return
 
@@ -137,7 +158,7 @@ class Worker:
     def _drain(self, said: str) -> None:
         while True:
             try:
-                _, future = self._jobs.get_nowait()
+                future = self._jobs.get_nowait().future
             except queue.Empty:
                 return
             if future.set_running_or_notify_cancel():
@@ -146,3 +167,14 @@ class Worker:
     def _become(self, model: ModelView) -> None:
         self.model = model
         self._on_model(model)
+
+
+def _view(engine: StudioEngine, state: Literal["warming", "ready"]) -> ModelView:
+    return ModelView(
+        name=engine.model_name,
+        version=engine.model_version,
+        state=state,
+        steps=engine.steps,
+        most_steps=engine.most_steps,
+        lora={name: one.weight for name, one in engine.loras().items()},
+    )

@@ -1,4 +1,4 @@
-"""Replay recorded tensors of the reference model through our own code and measure the difference.
+"""Replay recorded tensors and prompts of the reference model through our own code and measure the difference.
 
 Axes: B batch, F latent frames, K condition frames, C channels, h, w latent cells, S captions.
 """
@@ -15,16 +15,18 @@ from typing import Any
 
 import torch
 from pydantic import BaseModel, Field, ValidationError
-from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from shotstream.checkpoints.safetensors_file import read_header, read_safetensors
+from shotstream.checkpoints.transformer_weights import build
 from shotstream.core.devices import pick_device
 from shotstream.core.errors import InputError, WeightsError
 from shotstream.core.flow import FlowSchedule
+from shotstream.families.preset import Preset
+from shotstream.families.registry import preset
 from shotstream.models.config import TransformerConfig
 from shotstream.models.transformer import Transformer
 from shotstream.models.visibility import Layout, block_causal
-from shotstream.models.weights import build, without_prefix
 from shotstream.sampling.context import ContextFrames
 from shotstream.sampling.noise import RecordedNoise
 from shotstream.sampling.rollout import rollout
@@ -32,7 +34,7 @@ from shotstream.sampling.solvers import few_step
 from shotstream.sampling.streaming import StreamingShot
 
 TOLERANCES = {"float32": 1e-5, "bfloat16": 2e-2}
-LISTED = (1000, 740, 500, 260)  # the reference's few-step timesteps
+TIMESTEPS = (1000, 740, 500, 260)  # the reference's few-step timesteps
 Section = tuple[str, Tensor]
 
 
@@ -62,12 +64,17 @@ class RecordingConfig(BaseModel):
         )
 
 
+class PromptsConfig(BaseModel):
+    """Whose ``preset`` puts the recorded prompts together."""
+
+    preset: str
+
+
 @dataclass(frozen=True, slots=True)
 class Recording:
     """One opened file, and which of its tensors were asked for."""
 
     path: Path
-    config: RecordingConfig
     tensors: Mapping[str, Tensor]
     used: set[str] = field(default_factory=set)
 
@@ -78,10 +85,14 @@ class Recording:
         self.used.add(name)
         return self.tensors[name]
 
+    def text(self, name: str) -> str:
+        """The letters of the tensor called ``name``, UTF-8."""
+        return bytes(self.get(name).tolist()).decode()
+
     def weights(self) -> dict[str, Tensor]:
-        """The recorded model's state dict in the reference's names."""
+        """The recorded model's state dict, without the reference's wrapper before its names."""
         names = [name for name in self.tensors if name.startswith("weights/")]
-        return {name.removeprefix("weights/"): self.get(name) for name in names}
+        return {name.removeprefix("weights/").removeprefix("model."): self.get(name) for name in names}
 
     def check_all_used(self) -> None:
         """Raise InputError if a recorded tensor was left out: nothing may pass unverified."""
@@ -93,7 +104,7 @@ class Recording:
 def verify(
     paths: Sequence[Path], *, device: str = "cpu", dtype: str = "float32", tolerance: float | None = None
 ) -> dict[str, Any]:
-    """Relative error ||ours - recorded|| / ||recorded|| of every section of every file.
+    """Relative error ||ours - recorded|| / ||recorded|| of every section of every file; of a prompt 0 or infinite.
 
     Returns ``files{path{section: relative_error}}, max_relative_error, tolerance, ok``. ``tolerance`` defaults to
     1e-5 in float32 and 2e-2 in bfloat16. Raises InputError for a file that is not such a recording, a
@@ -122,42 +133,60 @@ def relative_error(ours: Tensor, recorded: Tensor) -> float:
 
 @torch.no_grad()
 def _verify_file(path: Path, device: torch.device, dtype: torch.dtype) -> dict[str, float]:
-    recording = _open(path)
+    recording, told = _open(path)
     try:
-        model = build(recording.config.transformer(), without_prefix(recording.weights()), str(path))
-        model.narrow_(dtype).to(device)
-        errors = {name: relative_error(ours, recording.get(name)) for name, ours in _sections(model, recording)}
+        if isinstance(told, PromptsConfig):
+            errors = _prompt_errors(recording, preset(told.preset))
+        else:
+            model = build(told.transformer(), recording.weights(), str(path))
+            model.narrow_(dtype).to(device)
+            sections = _sections(model, recording, told)
+            errors = {name: relative_error(ours, recording.get(name)) for name, ours in sections}
     except (WeightsError, ValidationError, RuntimeError, IndexError, ValueError) as fault:
         raise InputError(f"{path}: its tensors do not fit together ({str(fault).splitlines()[0]})") from fault
     recording.check_all_used()
     return errors
 
 
-def _open(path: Path) -> Recording:
+def _open(path: Path) -> tuple[Recording, RecordingConfig | PromptsConfig]:
     try:
-        with safe_open(path, "pt") as file:
-            config = RecordingConfig.model_validate(json.loads((file.metadata() or {})["config"]))
-            return Recording(path, config, {name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118
-    except (SafetensorError, OSError) as fault:
-        raise InputError(f"{path}: not a readable safetensors file ({str(fault).splitlines()[0]})") from fault
-    except (KeyError, ValueError) as fault:
+        tensors = {name: tensor.read() for name, tensor in read_safetensors(path).items()}
+        told = json.loads(read_header(path).metadata["config"])
+        kind = PromptsConfig if "preset" in told else RecordingConfig
+        return Recording(path, tensors), kind.model_validate(told)
+    except WeightsError as fault:
+        raise InputError(str(fault)) from fault
+    except (KeyError, TypeError, ValueError) as fault:
         raise InputError(
             f"{path}: its metadata lacks a recording's 'config'; give a recorded reference file"
         ) from fault
 
 
-def _sections(model: Transformer, recording: Recording) -> Iterator[Section]:
+def _prompt_errors(recording: Recording, chosen: Preset) -> dict[str, float]:
+    """Of every prompt that the reference put together: 0 where ours is the same letter for letter, else infinite."""
+    errors = {}
+    for name in [name for name in recording.tensors if name.endswith("/prompt")]:
+        story, shot, _ = name.split("/")
+        told = (recording.text(f"{story}/global_caption"), recording.text(f"{story}/{shot}/caption"))
+        ours = chosen.prompt(*told, int(shot.removeprefix("shot")))
+        errors[name] = 0.0 if ours == recording.text(name) else math.inf
+    if not errors:
+        raise ValueError("there is no prompt among them")
+    return errors
+
+
+def _sections(model: Transformer, recording: Recording, config: RecordingConfig) -> Iterator[Section]:
     """Every recorded output's name and what we make of its inputs."""
-    timesteps = FlowSchedule(shift=recording.config.timestep_shift).few_step(LISTED)
+    timesteps = FlowSchedule(shift=config.timestep_shift).few_step(TIMESTEPS)
     yield "denoising_timesteps", torch.tensor(timesteps)
     yield "plain/flow", _forward(model, recording, "plain", "timestep")
     yield "bidirectional/flow", _forward(model, recording, "bidirectional", "timestep")
-    kept = recording.config.context_frames
+    kept = config.context_frames
     frames = recording.get("block_causal/latents").shape[1] - kept
-    layout = block_causal(kept, frames, recording.config.chunk)
+    layout = block_causal(kept, frames, config.chunk)
     yield "block_causal/flow", _forward(model, recording, "block_causal", "timesteps", layout)
     for shot in range(len(recording.get("rollout/captions"))):
-        yield from _rollout(model, recording, shot, timesteps)
+        yield from _rollout(model, recording, shot, config.chunk, timesteps)
 
 
 def _forward(
@@ -176,12 +205,14 @@ def _forward(
     )
 
 
-def _rollout(model: Transformer, recording: Recording, shot: int, timesteps: Sequence[float]) -> Iterator[Section]:
-    """Stream shot ``shot`` with the recorded noise; it sees captions 0..shot."""
+def _rollout(
+    model: Transformer, recording: Recording, shot: int, frames: int, timesteps: Sequence[float]
+) -> Iterator[Section]:
+    """Stream shot ``shot`` in blocks of ``frames`` with the recorded noise; it sees captions 0..shot."""
     name = f"rollout/shot{shot}"
     latents, noise = recording.get(f"{name}/context_latents"), recording.get(f"{name}/noise")
     captions = recording.get("rollout/captions")[: shot + 1].to(model.device)
-    kept, frames = latents.shape[1], recording.config.chunk
+    kept = latents.shape[1]
     index, own = recording.get(f"{name}/shot_index").long().split([kept, noise.shape[1]])
     context = ContextFrames(
         latents=latents.to(model.device), shot_index=index, captions=captions[None], caption_index=index

@@ -1,4 +1,4 @@
-"""Presets as recipes name them: the shipped ones, the nano one that only the pipeline trains, or a file."""
+"""Presets that recipes may name: the shipped ones, the nano one, or a file."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from shotstream.core.config import Config
 from shotstream.core.errors import InputError
 from shotstream.core.flow import FlowSchedule
 from shotstream.core.geometry import Geometry
+from shotstream.families.preset import Preset, SamplerSettings, read_preset
+from shotstream.families.registry import preset
 from shotstream.models.config import TransformerConfig
-from shotstream.models.presets import Preset, SamplerSettings, preset, read_preset
 
 NANO = Preset(
     name="nano",
@@ -28,9 +29,9 @@ NANO = Preset(
 FOUR_STEPS = (1000, 750, 500, 250)
 
 
-def few_steps(preset: Preset, listed: tuple[int, ...], guidance: float = 1.0) -> Preset:
-    """``preset`` with a student of the ``listed`` few steps; distillation makes one that needs no ``guidance``."""
-    sampled = {"kind": "few_step", "listed": listed, "guidance": guidance}
+def few_steps(preset: Preset, timesteps: tuple[int, ...], guidance: float = 1.0) -> Preset:
+    """``preset`` with a student of the ``timesteps`` few steps; distillation makes one that needs no ``guidance``."""
+    sampled = {"kind": "few_step", "timesteps": timesteps, "guidance": guidance}
     return preset.model_copy(update={"student": preset.student.model_copy(update=sampled)})
 
 
@@ -60,8 +61,10 @@ def training_preset(choice: PresetRecipe) -> Preset:
         first = fault.errors()[0]
         place = ".".join(("changes", *map(str, first["loc"])))
         raise InputError(f"{place}: {first['msg'].removeprefix('Value error, ')}; mend it, or leave it out") from fault
-    if chosen.context.policy == "caption":
-        raise InputError("context.policy: 'caption' compares words, and training has embeddings alone; choose another")
+    if chosen.context.policy == "retrieval":
+        raise InputError(
+            "context.policy: 'retrieval' compares words, and training has embeddings alone; choose another"
+        )
     return chosen
 
 

@@ -1,59 +1,128 @@
-"""Recipes: YAML files that ship with the package, found by name or path, with dotted overrides; strict and typed."""
+"""Recipes: the base of every stage's, the registry of stages, and YAML files found by name or path; strict and typed.
+
+A recipe class decorated with :func:`register` is all the rest of training knows of a stage: reading recipes, running
+them and planning their cost follow from it. ``docs/training.md`` and CONTRIBUTING show how to add one.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import importlib
+import pkgutil
+from abc import abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Literal, TypeVar
 
 import yaml
 from pydantic import ValidationError
+from torch import nn
 
+from shotstream.checkpoints.quantisation import LEVELS
 from shotstream.core.config import Config, first_fault
 from shotstream.core.errors import InputError
-from shotstream.training.pipeline import PipelineRecipe
-from shotstream.training.stages.autoencoder import AutoencoderRecipe
-from shotstream.training.stages.causal_flow import CausalFlowRecipe
-from shotstream.training.stages.causal_init import CausalInitRecipe
-from shotstream.training.stages.guidance import GuidanceRecipe
-from shotstream.training.stages.inter_shot import InterShotRecipe
-from shotstream.training.stages.intra_shot import IntraShotRecipe
-from shotstream.training.stages.light_decoder import LightDecoderRecipe
-from shotstream.training.stages.recognisers import RecognisersRecipe
-from shotstream.training.stages.teacher import TeacherRecipe
-from shotstream.training.stages.text_encoder import TextEncoderRecipe
-from shotstream.training.stages.trajectories import TrajectoriesRecipe
+from shotstream.families.preset import Preset
+from shotstream.models.flops import forward_flops
+from shotstream.training import stages
+from shotstream.training.distributed import Processes
+from shotstream.training.engine.stage import LoopSettings, OptimiserSettings, Stage
 
-StageRecipe = (
-    AutoencoderRecipe
-    | TextEncoderRecipe
-    | TeacherRecipe
-    | CausalFlowRecipe
-    | CausalInitRecipe
-    | GuidanceRecipe
-    | IntraShotRecipe
-    | InterShotRecipe
-    | RecognisersRecipe
-    | LightDecoderRecipe
-)
-Recipe = StageRecipe | TrajectoriesRecipe | PipelineRecipe
+Report = Callable[[int, int], None]  # told how much of the data is ready, and how much there will be
+Networks = Mapping[str, tuple[nn.Module, OptimiserSettings | None]]  # by role; without an optimiser it is frozen
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cost:
+    """What a stage of transformers costs, estimated from sizes alone.
+
+    batch, frames: samples and latent frames of the largest pass. flops: of a mean update (or other ``unit``), of which
+    there are ``times``. cached: a rollout's KV cache is kept for the backward pass as well.
+    """
+
+    preset: Preset
+    batch: int
+    frames: int
+    flops: float
+    times: int
+    unit: str = "update"
+    cached: bool = False
+
+
+def pass_flops(preset: Preset, kept: float, frames: float, seen: float) -> float:
+    """One pass of ``kept`` condition frames and ``frames`` frames, all seeing the condition frames and ``seen``."""
+    geometry = preset.geometry
+    tokens = (kept + frames) * geometry.tokens_per_frame
+    keys = (geometry.context_frames + seen) * geometry.tokens_per_frame
+    return forward_flops(preset.transformer, round(tokens), round(keys))
+
+
+class StageRecipe(Config):
+    """Settings of a stage. Subclasses give ``stage`` its name: ``stage: Literal["teacher"] = "teacher"``."""
+
+    stage: str
+    seed: int = 1
+    cpu_only: ClassVar[bool] = False  # its random numbers come from the CPU, and it was only ever trained there
+
+    @abstractmethod
+    def networks(self) -> Networks:
+        """Every network of the stage. Called with ``meta`` as torch's default device: nothing is allocated."""
+
+    def cost(self) -> Cost | None:
+        """An estimate; None for networks so small that nobody asks."""
+        return None
+
+
+class TrainedRecipe(StageRecipe):
+    """A stage that the training loop runs."""
+
+    loop: LoopSettings
+
+    @abstractmethod
+    def build(self, store: Path, progress: Report) -> Stage:
+        """The stage, its data made in (or found in) the folder ``store``."""
+
+
+class SampledRecipe(StageRecipe):
+    """A stage in which nothing learns: it makes files, and makes only missing ones when it is run again."""
+
+    @abstractmethod
+    def make(self, store: Path, folder: Path, progress: Report, processes: Processes) -> None:
+        """Make the files in ``folder`` from data in ``store``; the ``processes`` share the work."""
+
+
+Kind = TypeVar("Kind", bound=StageRecipe)
+_KINDS: dict[str, type[StageRecipe]] = {}
+
+
+def register(kind: type[Kind]) -> type[Kind]:
+    """Class decorator: recipes whose ``stage`` is this class's are read as it."""
+    name = kind.model_fields["stage"].default
+    if _KINDS.setdefault(name, kind) is not kind:
+        raise ValueError(f"stage {name!r} is registered twice: {_KINDS[name].__module__} and {kind.__module__}")
+    return kind
+
+
+def stage_kinds() -> Mapping[str, type[StageRecipe]]:
+    """Name to recipe of every stage in the folder ``stages/``."""
+    for module in pkgutil.iter_modules(stages.__path__, f"{stages.__name__}."):
+        importlib.import_module(module.name)
+    return _KINDS
+
+
+class PipelineRecipe(Config):
+    """Which recipes, in order, and which of their files make the model (``model``: file name to path)."""
+
+    stage: Literal["pipeline"] = "pipeline"
+    preset: str
+    steps: tuple[str, ...]
+    model: dict[str, str]
+
+
+Recipe = StageRecipe | PipelineRecipe
+_OLD_KEYS = {"figure_weight": "character_weight", "levels": "quantised"}
+_FORMS = {levels: form for form, levels in LEVELS.items()}  # of ``levels``
 RUN = "run:"  # begins a setting that is a path in the folder of runs: run:storyworld/teacher/teacher.safetensors
-
-_KINDS: dict[str, type[Recipe]] = {
-    "autoencoder": AutoencoderRecipe,
-    "text-encoder": TextEncoderRecipe,
-    "teacher": TeacherRecipe,
-    "causal-flow": CausalFlowRecipe,
-    "trajectories": TrajectoriesRecipe,
-    "causal-init": CausalInitRecipe,
-    "guidance": GuidanceRecipe,
-    "intra-shot": IntraShotRecipe,
-    "inter-shot": InterShotRecipe,
-    "recognisers": RecognisersRecipe,
-    "light-decoder": LightDecoderRecipe,
-    "pipeline": PipelineRecipe,
-}
 
 
 def recipe_names() -> list[str]:
@@ -79,13 +148,14 @@ def read_recipe(name: str, overrides: Sequence[str] = (), runs: Path = Path("bui
         if not equals or not key:
             raise InputError(f"{override}: not an override; write key=value, for example loop.updates=100")
         _put(settings, key.split("."), yaml.safe_load(value), override)
-    kind = _KINDS.get(str(settings.get("stage")))
+    kinds: dict[str, type[Recipe]] = {"pipeline": PipelineRecipe, **stage_kinds()}
+    kind = kinds.get(str(settings.get("stage")))
     if kind is None:
-        raise InputError(f"{name}: stage {settings.get('stage')!r} is unknown; use one of {', '.join(_KINDS)}")
+        raise InputError(f"{name}: stage {settings.get('stage')!r} is unknown; use one of {', '.join(sorted(kinds))}")
     try:
-        return kind.model_validate(_placed(settings, runs))
+        return kind.model_validate(_placed(_renamed(settings), runs))
     except ValidationError as fault:
-        raise InputError(f"{name}: {first_fault(fault)}") from fault
+        raise InputError(f"{name}: {first_fault(fault, kind=kind)}") from fault
 
 
 def _load(name: str) -> dict[str, Any]:
@@ -105,6 +175,16 @@ def _load(name: str) -> dict[str, Any]:
     if not isinstance(settings, dict):
         raise InputError(f"{name}: a recipe is a mapping of settings")
     return settings
+
+
+def _renamed(settings: Any) -> Any:
+    """``settings`` with keys that recipes of earlier runs had made those of today."""
+    if not isinstance(settings, dict):
+        return settings
+    renamed = {_OLD_KEYS.get(key, key): _renamed(value) for key, value in settings.items()}
+    if isinstance(levels := settings.get("levels"), int) and levels in _FORMS:
+        renamed["quantised"] = _FORMS[levels]
+    return renamed
 
 
 def _placed(settings: Any, runs: Path) -> Any:

@@ -1,41 +1,48 @@
-"""Run a recipe: resolve it, build its stage, resume what is there, train, and show how it goes."""
+"""Runs a recipe: builds its stage, resumes, trains, reports progress; or estimates what that costs.
+
+Of the costs: FLOPs count the transformer's matmuls (2 per multiply-add; backward twice the forward), not the norms, and
+not the caption's keys and values. Activations are a rule of thumb. What a device must hold besides (latents, codec) is
+small beside these.
+"""
 
 from __future__ import annotations
 
 import logging
+import shutil
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from rich.console import Console
 from rich.logging import RichHandler
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from torch import nn
 
-from shotstream.core.allocator import keep_freed_pages
 from shotstream.core.errors import InputError
-from shotstream.core.files import write_text
-from shotstream.training.loop import Progress as Update
-from shotstream.training.loop import Run
-from shotstream.training.pipeline import PipelineRecipe, run_pipeline
-from shotstream.training.plan import plan
-from shotstream.training.processes import Processes, joined
-from shotstream.training.recipes import Recipe, StageRecipe, describe, read_recipe
-from shotstream.training.stage import Stage
-from shotstream.training.stages.autoencoder import AutoencoderRecipe, AutoencoderStage
-from shotstream.training.stages.causal_flow import CausalFlowRecipe, CausalFlowStage
-from shotstream.training.stages.causal_init import CausalInitRecipe, CausalInitStage
-from shotstream.training.stages.guidance import GuidanceRecipe, GuidanceStage
-from shotstream.training.stages.inter_shot import InterShotRecipe, InterShotStage
-from shotstream.training.stages.intra_shot import IntraShotRecipe, IntraShotStage
-from shotstream.training.stages.light_decoder import LightDecoderRecipe, LightDecoderStage
-from shotstream.training.stages.recognisers import RecognisersRecipe, RecognisersStage
-from shotstream.training.stages.teacher import TeacherRecipe, TeacherStage
-from shotstream.training.stages.text_encoder import TextEncoderRecipe, TextEncoderStage
-from shotstream.training.stages.trajectories import TrajectoriesRecipe, make_trajectories
+from shotstream.core.files import whole_file, write_text
+from shotstream.core.process import keep_freed_pages
+from shotstream.families.preset import write_preset
+from shotstream.models.flops import key_value_bytes
+from shotstream.models.transformer import Transformer
+from shotstream.training.distributed import Processes, check_parts, joined
+from shotstream.training.engine.loop import Progress as Update
+from shotstream.training.engine.loop import Run
+from shotstream.training.engine.optimisers import is_matrix
+from shotstream.training.engine.stage import OptimiserSettings
+from shotstream.training.presets import named_preset
+from shotstream.training.recipes import (
+    Cost,
+    PipelineRecipe,
+    Recipe,
+    SampledRecipe,
+    TrainedRecipe,
+    describe,
+    read_recipe,
+)
 
 log = logging.getLogger(__name__)
-Report = Callable[[int, int], None]
 
 
 def main(
@@ -62,9 +69,8 @@ def main(
         level=logging.INFO, format="%(message)s", handlers=[RichHandler(console=console, show_path=False)]
     )
     keep_freed_pages(all_of_it=True)
-    # The small codecs and the recognisers were only ever trained on CPUs, and draw their noise there.
-    on_cpu = PipelineRecipe | AutoencoderRecipe | TextEncoderRecipe | RecognisersRecipe | LightDecoderRecipe
-    with joined(gpu=not isinstance(settings, on_cpu)) as processes:
+    cpu_only = isinstance(settings, PipelineRecipe) or settings.cpu_only
+    with joined(gpu=not cpu_only) as processes:
         if not processes.first:
             logging.disable(logging.INFO)
             console = Console(quiet=True)
@@ -95,14 +101,15 @@ def run(name: str, settings: Recipe, out: Path, console: Console, processes: Pro
         def made(done: int, total: int) -> None:
             bars.update(making, completed=done, total=total, visible=done < total)
 
-        if isinstance(settings, TrajectoriesRecipe):
-            make_trajectories(settings, store, folder, made, processes)
-            log.info("%s: trajectories in %s", name, folder)
+        if isinstance(settings, SampledRecipe):
+            settings.make(store, folder, made, processes)
+            log.info("%s: made in %s", name, folder)
             return
-        if isinstance(settings, PipelineRecipe):
+        if not isinstance(settings, TrainedRecipe):
             raise InputError(f"{name}: a pipeline cannot be a step of another; name its recipes instead")
+        torch.set_float32_matmul_precision("high")
         with processes.first_before_others():
-            stage = build_stage(settings, store, made)
+            stage = settings.build(store, made)
         trained = Run(stage, folder, processes)
         if trained.resume():
             log.info("%s: resumed at update %d", name, trained.update)
@@ -120,27 +127,127 @@ def run(name: str, settings: Recipe, out: Path, console: Console, processes: Pro
     log.info("%s: released into %s", name, folder)
 
 
-def build_stage(settings: StageRecipe, store: Path, made: Report) -> Stage:
-    """The stage a recipe describes; ``store`` holds the data it makes or finds."""
-    torch.set_float32_matmul_precision("high")
-    match settings:
-        case AutoencoderRecipe():
-            return AutoencoderStage(settings, store, made)
-        case TextEncoderRecipe():
-            return TextEncoderStage(settings, made)
-        case TeacherRecipe():
-            return TeacherStage(settings, store, made)
-        case CausalFlowRecipe():
-            return CausalFlowStage(settings, store, made)
-        case GuidanceRecipe():
-            return GuidanceStage(settings, store, made)
-        case CausalInitRecipe():
-            return CausalInitStage(settings, store, made)
-        case IntraShotRecipe():
-            return IntraShotStage(settings, store, made)
-        case InterShotRecipe():
-            return InterShotStage(settings, store, made)
-        case RecognisersRecipe():
-            return RecognisersStage(settings, store, made)
-        case LightDecoderRecipe():
-            return LightDecoderStage(settings, store, made)
+def run_pipeline(recipe: PipelineRecipe, out: Path, run: Callable[[str], None]) -> Path:
+    """Run every step; return the folder ``out``/model, which ``shotstream.load`` takes.
+
+    Steps that are done are passed over quickly: rerunning goes on where it stopped. Raises :class:`InputError` if a
+    step has not left what the model needs.
+    """
+    for step in recipe.steps:
+        run(step)
+    folder = out / "model"
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, source in recipe.model.items():
+        if not Path(source).is_file():
+            raise InputError(f"{source}: not there; no step of the pipeline has left it")
+        with whole_file(folder / name) as temporary:
+            shutil.copyfile(source, temporary)
+    write_preset(named_preset(recipe.preset), folder)
+    return folder
+
+
+FLOAT, NARROW = 4, 2  # bytes
+
+
+@dataclass(frozen=True)
+class RolePlan:
+    """Parameters of one network, how many of them learn, and the bytes it takes."""
+
+    parameters: int
+    learning: int
+    bytes: int
+
+
+def plan(recipe: Recipe, devices: int | None = None) -> Iterator[str]:
+    """Lines for a person. Nothing is loaded, drawn or allocated.
+
+    devices: how many processes, one device each; None is 8 for a recipe that shards (as published), else 1. Raises
+    :class:`InputError` if the recipe's parts cannot be shared by so many.
+    """
+    if isinstance(recipe, PipelineRecipe):
+        yield from (f"step {place}: {step}" for place, step in enumerate(recipe.steps))
+        return
+    loop = recipe.loop if isinstance(recipe, TrainedRecipe) else None
+    sharded = loop is not None and loop.sharded
+    devices = devices or (8 if sharded else 1)
+    if loop is not None:
+        check_parts(loop.accumulate, devices)
+    with torch.device("meta"):
+        networks = recipe.networks()
+    total = 0
+    for name, (module, optimiser) in networks.items():
+        role = role_plan(module, optimiser, devices if sharded else 1)
+        total += role.bytes
+        yield f"{name}: {role.parameters:,} parameters, {role.learning:,} learn; {_size(role.bytes)}"
+    where = "one device" if devices == 1 else f"each of {devices} devices{', in shards' if sharded else ''}"
+    yield f"memory of {where} without activations: {_size(total)} (weights, gradients, optimiser, average)"
+    cost = recipe.cost()
+    if cost is None:
+        return
+    kept = _activations(cost, checkpointed=loop is not None and loop.checkpoint_activations)
+    yield f"activations at most about {_size(kept)} (batch {cost.batch}, {cost.frames} frames)"
+    yield f"together at most about {_size(total + kept)} on a device"
+    yield f"compute: {cost.flops:.3g} FLOPs per {cost.unit}, {cost.flops * cost.times:.3g} in all " + (
+        f"({cost.times} {cost.unit}s)"
+    )
+
+
+def role_plan(module: nn.Module, optimiser: OptimiserSettings | None, shards: int = 1) -> RolePlan:
+    """Bytes of weights, and for a learning role of gradients, optimiser state and average; None is frozen.
+
+    In ``shards``, a device holds its share of these, and during an update besides all weights as they are used (the
+    products in half precision) and the sum of its gradients, which meet those of the others at the end.
+    """
+    sizes = {name: parameter.numel() for name, parameter in module.named_parameters()}
+    parameters = sum(sizes.values())
+    if optimiser is None:
+        return RolePlan(parameters, 0, FLOAT * parameters)
+    learning = {name: size for name, size in sizes.items() if module.get_parameter(name).requires_grad}
+    if optimiser.lora:
+        rank = optimiser.lora.rank
+        adapted = {
+            name: rank * (part.in_features + part.out_features)
+            for name, part in module.named_modules()
+            if isinstance(part, nn.Linear) and "blocks." in name
+        }
+        learning, parameters = adapted, parameters + sum(adapted.values())
+    moments = sum(size * _moments(module, name, optimiser) for name, size in learning.items())
+    learns = sum(learning.values())
+    bytes_ = FLOAT * (parameters + 2 * learns + moments)
+    if shards > 1:
+        bytes_ = bytes_ // shards + _gathered(module, parameters) + FLOAT * learns
+    return RolePlan(parameters, learns, bytes_)
+
+
+def _gathered(module: nn.Module, parameters: int) -> int:
+    """Bytes of all weights as an update uses them: products in half precision, the rest in float32."""
+    assert isinstance(module, Transformer)
+    products = module.matmul_names()
+    wide = sum(parameter.numel() for name, parameter in module.named_parameters() if name not in products)
+    return NARROW * (parameters - wide) + FLOAT * wide
+
+
+def _moments(module: nn.Module, name: str, optimiser: OptimiserSettings) -> int:
+    """Numbers the optimiser keeps per parameter: Muon one, AdamW two."""
+    if optimiser.kind == "adamw":
+        return 2
+    return 1 if optimiser.lora or is_matrix(name, module.get_parameter(name)) else 2
+
+
+def _activations(cost: Cost, *, checkpointed: bool) -> int:
+    """Bytes kept for one backward pass: some ten widths and two hidden widths per token and layer, half precision;
+    checkpointed, that of one layer, and of every other what enters it, in float32."""
+    config, geometry = cost.preset.transformer, cost.preset.geometry
+    tokens = cost.batch * (geometry.context_frames + cost.frames) * geometry.tokens_per_frame
+    layer = NARROW * tokens * (10 * config.dim + 2 * config.ffn_dim)
+    kept = layer + config.layers * FLOAT * tokens * config.dim if checkpointed else config.layers * layer
+    return kept + (key_value_bytes(config, tokens, 2) if cost.cached else 0)
+
+
+def _size(count: float) -> str:
+    """Bytes in words."""
+    for unit in ("B", "KB", "MB"):
+        if count < 1000:
+            return f"{count:.3g} {unit}"
+        count /= 1000
+    return f"{count:.3g} GB"

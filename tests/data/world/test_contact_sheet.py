@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 
 from shotstream.core.geometry import Geometry
-from shotstream.data.world.contact_sheet import FONT_SIZE, GAP, MARGIN, PAPER, contact_sheet
 from shotstream.data.world.render import render_shot
+from shotstream.data.world.stills import FONT_SIZE, GAP, MARGIN, PAPER, contact_sheet
 from shotstream.data.world.stories import make_story
 
 GEOMETRY = Geometry(width=96, height=64, spatial=16, latent_channels=4)
@@ -19,13 +19,6 @@ def test_a_sheet_shows_every_shot_of_every_story() -> None:
             middle = round((length - 1) / 2)
             frame = render_shot(story, shot, frames=range(middle, middle + 1), width=96, height=64, fps=16)[0][0]
             assert _contains(sheet, frame)
-
-
-def test_more_frames_make_the_sheet_wider() -> None:
-    stories = [make_story(1, shots=2)]
-    one, three = (contact_sheet(stories, GEOMETRY, frames_per_shot=count) for count in (1, 3))
-    assert three.width - one.width == 2 * 2 * GEOMETRY.width
-    assert three.height == one.height
 
 
 def test_the_number_stands_clear_of_the_caption() -> None:

@@ -4,7 +4,7 @@ from random import Random
 
 import pytest
 
-from shotstream.data.world.english import indefinite, likely, phrase, sentence, series
+from shotstream.data.world.wording import indefinite, likely, phrase, sentence, series
 
 
 @pytest.mark.parametrize(("noun", "told"), [("owl", "an owl"), ("fox", "a fox"), ("orange hat", "an orange hat")])

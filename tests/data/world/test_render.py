@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import itertools
 import random
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from shotstream.data.world.camera import SIDE, Camera, camera_at, place_of
 from shotstream.data.world.motion import SPEEDS, pose_at
-from shotstream.data.world.render import clip_box, render_shot
+from shotstream.data.world.render import ShotPainter, clip_box, render_shot
 from shotstream.data.world.spec import (
     ACCESSORIES,
     ACTIONS,
@@ -29,6 +30,7 @@ from shotstream.data.world.spec import (
     Framing,
     Place,
     Role,
+    ShotChange,
     Time,
     Weather,
     WorldShot,
@@ -128,8 +130,8 @@ def test_heights_follow_the_framing() -> None:
             _, truths = render_shot(story, 0, frames=1, width=256, height=160, fps=16)
             box = truths[0].characters[0].box
             heights[framing] = box[3] - box[1]
-        assert 0.34 < heights["wide"] < 0.47
-        assert 0.54 < heights["medium"] < 0.75
+        assert 0.47 < heights["wide"] < 0.64
+        assert heights["medium"] == pytest.approx(1.4 * heights["wide"], rel=0.02)
 
 
 def test_box_is_where_the_character_is() -> None:
@@ -164,6 +166,59 @@ def test_each_side_is_kept_and_directions_move() -> None:
         shot = walking.shots[0]
         steps = [place_of(walking, shot, shot.roles[0], time, 1.6) for time in (0.0, 1.0, 2.0)]
         assert np.diff(steps) == pytest.approx([SPEEDS["walk"] * way] * 2)
+
+
+def test_two_in_a_wide_picture_are_both_seen_and_hardly_overlap() -> None:
+    for one, two in itertools.product(ACTIONS, ACTIONS):
+        if one in SPEEDS and two in SPEEDS and one != two:
+            continue  # two that move go together
+        for directions in itertools.product(("left", "right"), repeat=2):
+            if one in SPEEDS and two in SPEEDS and directions[0] != directions[1]:
+                continue
+            story = make_story(1, cast=2, accessories=False)
+            roles = tuple(
+                Role(character=index, action=action, direction=direction)  # type: ignore[arg-type]
+                for index, (action, direction) in enumerate(zip((one, two), directions, strict=True))
+            )
+            story = replace(story, shots=(replace(story.shots[0], roles=roles),))
+            painter = ShotPainter(story, 0, 256, 160)
+            for time in (0.0, 1.0, 2.0):
+                first, second = painter.seen_at(time)
+                assert min(first.visible, second.visible) > 0.6, roles
+                shared = min(first.box[2], second.box[2]) - max(first.box[0], second.box[0])
+                narrower = min(one.box[2] - one.box[0] for one in (first, second))
+                assert shared < 0.4 * narrower, (roles, time)
+
+
+def test_rain_and_snow_fall_alike_in_every_shot() -> None:
+    for weather in ("rain", "snow"):
+        falls = []
+        for seed in (4, 5):
+            painter = ShotPainter(make_story(seed, weather=weather, framing="medium"), 0, 128, 80)  # type: ignore[arg-type]
+            painter.pixels[:] = 0
+            painter.weather.draw(painter.surface.getCanvas(), 1.3)
+            falls.append(painter.pixels.copy())
+        assert np.array_equal(*falls) and falls[0].any()
+
+
+def test_a_spin_is_never_a_sliver_and_shows_the_back_half_of_the_time() -> None:
+    turns = np.array([pose_at("spin", frame / 16).turn for frame in range(400)])
+    assert abs(turns).min() >= 0.5
+    assert 0.45 < (turns < 0).mean() < 0.55
+
+
+def test_a_change_is_drawn_from_its_first_frame_on_and_nobody_jumps_there() -> None:
+    story = make_story(2, action="walk", accessories=False)
+    shot = story.shots[0]
+    change = ShotChange(seconds=1.3125, roles=(replace(shot.roles[0], action="dance"),), caption="Now it dances.")
+    changed = replace(story, shots=(replace(shot, change=change),))
+    _, truths = render_shot(changed, 0, frames=33, **SIZE)
+    assert [truth.characters[0].action for truth in truths] == ["walk"] * 21 + ["dance"] * 12
+    plain, _ = render_shot(story, 0, frames=21, **SIZE)
+    assert np.array_equal(render_shot(changed, 0, frames=21, **SIZE)[0], plain)
+    spec = changed.shots[0]
+    places = [place_of(changed, spec, spec.roles[0], frame / 16, 1.6) for frame in range(33)]
+    assert np.diff(places) == pytest.approx([SPEEDS["walk"] / 16] * 21 + [0.0] * 11)
 
 
 def test_cameras_move_at_constant_rates() -> None:

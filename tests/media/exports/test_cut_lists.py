@@ -15,7 +15,7 @@ from shotstream.core.errors import InputError
 from shotstream.media.exports.edl import timecode, timecode_rate
 from shotstream.media.exports.formats import write_export
 from shotstream.media.exports.timeline import Timeline
-from shotstream.media.h264 import Picture
+from shotstream.media.h264 import VideoFormat
 from shotstream.media.video import read_info
 
 
@@ -74,7 +74,7 @@ def test_an_edl_is_plain_letters_on_short_lines(timeline: Timeline, tmp_path: Pa
     fps=st.sampled_from([8, 10, 12, 16, 24, 25]),
 )
 def test_they_agree_whatever_the_cut(lengths: tuple[int, ...], fps: int, tmp_path_factory) -> None:
-    timeline = make_timeline(lengths, Picture(width=16, height=16, fps=fps))
+    timeline = make_timeline(lengths, VideoFormat(width=16, height=16, fps=fps))
     folder = tmp_path_factory.mktemp("cut")
     for name in ("a.otio", "a.edl"):
         write_export(timeline, folder / name)
@@ -92,7 +92,7 @@ def test_what_no_edl_can_hold(timeline: Timeline, tmp_path: Path) -> None:
     assert [timecode_rate(fps) for fps in (16, 24, 25, 15, 12, 20, 60)] == [48, 24, 25, 30, 24, 60, 60]
     with pytest.raises(InputError, match=r"no rate of timecode divides by 7 frames/s; export the timeline as \.otio"):
         timecode_rate(7)
-    many = make_timeline((1,) * 1000, Picture(width=16, height=16, fps=16))
+    many = make_timeline((1,) * 1000, VideoFormat(width=16, height=16, fps=16))
     with pytest.raises(InputError, match=r"an EDL holds 999 shots, the film has 1000; export \.otio"):
         write_export(many, tmp_path / "many.edl")
     assert not list(tmp_path.iterdir())

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import tracemalloc
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import av
@@ -11,7 +14,7 @@ from PIL import Image, ImageSequence
 
 from shotstream.media.exports.animation import shown_for
 from shotstream.media.exports.formats import write_export
-from shotstream.media.exports.timeline import Timeline
+from shotstream.media.exports.timeline import AT_ONCE, Timeline
 from shotstream.media.provenance import SOURCE_TYPE
 from shotstream.media.video import read_info
 
@@ -99,3 +102,41 @@ def test_the_same_film_is_the_same_file(timeline: Timeline, tmp_path: Path) -> N
 def test_rounded_times_never_drift(fps: int, step: int) -> None:
     starts = np.cumsum([0, *shown_for(200, fps, step)])
     assert np.abs(starts - np.arange(201) * 1000 / fps).max() <= step / 2
+
+
+@pytest.mark.parametrize("suffix", ["webp", "gif"])
+def test_a_long_film_needs_no_more_memory_than_a_short_one(timeline: Timeline, tmp_path: Path, suffix: str) -> None:
+    """Frames are read a few at a time, and none is kept."""
+    shot = timeline.shots[0]
+    still = shot.read(None)[0]
+    asked: list[int] = []
+
+    def read(frames: Sequence[int] | None) -> np.ndarray:
+        assert frames is not None
+        asked.append(len(frames))
+        return np.stack([np.roll(still, frame, axis=1) for frame in frames])
+
+    peaks = []
+    for length in (64, 640):
+        long = replace(timeline, shots=(replace(shot, frames=length, read=read),))
+        tracemalloc.start()
+        write_export(long, tmp_path / f"{length}.{suffix}")
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+        assert len(animation(tmp_path / f"{length}.{suffix}")[0]) == length
+    assert max(asked) <= AT_ONCE
+    assert peaks[1] < peaks[0] + 100 * still.nbytes  # of 576 frames more
+
+
+def test_a_gif_shows_what_stands_still_once(timeline: Timeline, tmp_path: Path) -> None:
+    shot = timeline.shots[0]
+    still = shot.read(None)[0]
+    moments = [0, 0, 0, 3, 3, 5]
+
+    def read(frames: Sequence[int] | None) -> np.ndarray:
+        return np.stack([np.roll(still, moments[frame], axis=1) for frame in frames or range(6)])
+
+    write_export(replace(timeline, shots=(replace(shot, frames=6, read=read),) * 2), tmp_path / "a.gif")
+    frames, shown = animation(tmp_path / "a.gif")
+    assert len(frames) == 6 and shown == [190, 120, 70, 180, 130, 60]
+    assert np.abs(frames[0].astype(int) - frames[3]).max() == 0

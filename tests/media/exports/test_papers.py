@@ -22,7 +22,7 @@ from shotstream.media.exports.contact_sheet import COLUMNS, DPI, contact_sheet
 from shotstream.media.exports.formats import FORMATS, format_of, write_export
 from shotstream.media.exports.script import write_script
 from shotstream.media.exports.timeline import Prompt, Timeline
-from shotstream.media.h264 import Picture
+from shotstream.media.h264 import VideoFormat
 from shotstream.media.story_file import read_story
 
 CUES = [
@@ -74,13 +74,13 @@ def test_contact_sheet_is_paper_to_print(tmp_path: Path) -> None:
 @pytest.mark.parametrize("size", [(96, 64), (64, 96), (96, 16)])
 def test_every_shot_is_on_the_contact_sheet_once(size: tuple[int, int]) -> None:
     """Every shot has a colour of its own: its frames are there, four times, and inside the margins."""
-    timeline = make_timeline((9,) * 9, Picture(width=size[0], height=size[1], fps=16))
+    timeline = make_timeline((9,) * 9, VideoFormat(width=size[0], height=size[1], fps=16))
     colours = [(20 + 25 * number, 200 - 20 * number, 40) for number in range(9)]
     shots = tuple(
         _painted(shot, np.full((9, size[1], size[0], 3), colour, np.uint8))
         for shot, colour in zip(timeline.shots, colours, strict=True)
     )
-    drawn = contact_sheet(Timeline(tags=timeline.tags, picture=timeline.picture, shots=shots))
+    drawn = contact_sheet(Timeline(tags=timeline.tags, video=timeline.video, shots=shots))
     pages = [np.asarray(page.convert("RGBX")).view("<u4")[:, :, 0] & 0xFFFFFF for page in drawn]
     for red, green, blue in colours:
         places = [np.argwhere(page == red + (green << 8) + (blue << 16)) for page in pages]
@@ -122,7 +122,7 @@ def test_any_story_survives(captions: list[str], seed: int, tmp_path_factory) ->
     tags = timeline.tags.model_copy(update={"story": story})
     for name in ("s.yaml", "s.json"):
         path = tmp_path_factory.getbasetemp() / name
-        write_script(Timeline(tags=tags, picture=timeline.picture, shots=timeline.shots), path)
+        write_script(Timeline(tags=tags, video=timeline.video, shots=timeline.shots), path)
         assert read_story(path) == story
 
 
@@ -131,7 +131,7 @@ def test_any_story_survives(captions: list[str], seed: int, tmp_path_factory) ->
 def test_any_caption_is_one_subtitle(caption: str, tmp_path_factory) -> None:
     timeline = make_timeline((9, 9))
     shots = tuple(_said(shot, caption) for shot in timeline.shots)
-    timeline = Timeline(tags=timeline.tags, picture=timeline.picture, shots=shots)
+    timeline = Timeline(tags=timeline.tags, video=timeline.video, shots=shots)
     folder = tmp_path_factory.getbasetemp()
     write_export(timeline, folder / "a.srt")
     write_export(timeline, folder / "a.vtt")
@@ -149,14 +149,14 @@ def test_formats_are_chosen_by_suffix_or_by_name(timeline: Timeline, tmp_path: P
             assert format_of(Path(f"x{suffix.upper()}")).name == name
             assert format_of(Path(f"x{suffix}"), name).name == name
     for path, name, said in (
-        ("film.avi", None, "cannot tell what to export; a name ends in .mp4"),
+        ("film.avi", None, "cannot tell what to export; a name ends in .edl"),
         ("film", None, "cannot tell what to export"),
-        ("film.mp4", "avi", "no format is called 'avi'; known: mp4, clips"),
+        ("film.mp4", "avi", "no format is called 'avi'; known: clips, edl"),
         ("film.mp4", "gif", "a gif export's name ends in .gif"),
     ):
         with pytest.raises(InputError, match=said):
             format_of(Path(path), name)
-    with pytest.raises(InputError, match="pdf: is of the whole film; one shot can be exported as mp4, gif, webp"):
+    with pytest.raises(InputError, match="pdf: is of the whole film; one shot can be exported as gif, mp4, webp"):
         write_export(timeline, tmp_path / "a.pdf", shot=0)
     with pytest.raises(InputError, match="there is no made shot 1; made are 0, 2, 3, counted from 0"):
         write_export(timeline, tmp_path / "a.gif", shot=1)

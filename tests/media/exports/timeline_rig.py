@@ -7,10 +7,10 @@ from PIL import Image
 
 from shotstream.core.story import Shot, Story
 from shotstream.media.exports.timeline import Prompt, Timeline, TimelineShot
-from shotstream.media.h264 import Picture
+from shotstream.media.h264 import VideoFormat
 from shotstream.media.provenance import FilmTags
 
-PICTURE = Picture(width=96, height=64, fps=16)
+VIDEO = VideoFormat(width=96, height=64, fps=16)
 LENGTHS = (9, 33, 21)
 PROMPTS = (
     (Prompt(frame=0, caption="Wide shot. The fox — it walks."),),
@@ -19,16 +19,16 @@ PROMPTS = (
 )
 
 
-def clip(frames: int, seed: int, picture: Picture) -> np.ndarray:
+def clip(frames: int, seed: int, video: VideoFormat) -> np.ndarray:
     """A soft pattern that slides to the right, uint8 [frames, height, width, 3]."""
     blobs = np.random.default_rng(seed).integers(70, 190, (4, 6, 3), dtype=np.uint8)
-    still = np.asarray(Image.fromarray(blobs).resize((picture.width, picture.height), Image.Resampling.BICUBIC))
+    still = np.asarray(Image.fromarray(blobs).resize((video.width, video.height), Image.Resampling.BICUBIC))
     return np.stack([np.roll(still, frame, axis=1) for frame in range(frames)])
 
 
-def make_timeline(lengths: tuple[int, ...] = LENGTHS, picture: Picture = PICTURE) -> Timeline:
+def make_timeline(lengths: tuple[int, ...] = LENGTHS, video: VideoFormat = VIDEO) -> Timeline:
     """Shots 0, 2, 3, ... of so many frames; shot 1 is not made."""
-    pixels = [clip(length, seed, picture) for seed, length in enumerate(lengths)]
+    pixels = [clip(length, seed, video) for seed, length in enumerate(lengths)]
     starts = np.cumsum([0, *lengths]).tolist()
     shots = tuple(
         TimelineShot(
@@ -45,4 +45,4 @@ def make_timeline(lengths: tuple[int, ...] = LENGTHS, picture: Picture = PICTURE
         global_caption="A red fox in “winter” <&>.", seed=7, shots=tuple(Shot(caption=s.caption) for s in shots)
     )
     tags = FilmTags(title="my fox", story=story, seed=7, model="storyworld", model_version="1")
-    return Timeline(tags=tags, picture=picture, shots=shots)
+    return Timeline(tags=tags, video=video, shots=shots)

@@ -49,7 +49,7 @@ def figures() -> Figures:
     block = BlockTime(
         frames=12,
         timeline=(Stretch(name="step", start=0.01, end=0.04), Stretch(name="decode", start=0.05, end=0.06)),
-        operations={"matrix products": 0.02, "norms": 0.01},
+        operations={"matmuls": 0.02, "norms": 0.01},
     )
     kept = Effect(
         name="bf16",

@@ -10,15 +10,12 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from shotstream.film.director import Director
-from shotstream.sampling.director import ShotDirector, ShotPlan
 from shotstream.sampling.noise import NamedNoise
-from shotstream.tools.bench.breakdown import look
-from shotstream.tools.bench.ceilings import OwnProducts, matmul_ceiling
-from shotstream.tools.bench.operations import kind_of
-from shotstream.tools.bench.passes import PassLog
+from shotstream.sampling.shot_generator import ShotGenerator, ShotRequest
+from shotstream.tools.bench.breakdown import PassLog, Watch, kind_of, look
+from shotstream.tools.bench.roofline import OwnProducts, matmul_ceiling
 from shotstream.tools.bench.script import script
 from shotstream.tools.bench.setups import setup_of
-from shotstream.tools.bench.watch import Watch
 
 CPU = torch.device("cpu")
 
@@ -38,15 +35,15 @@ def test_a_part_within_a_part_counts_for_the_inner_one_alone() -> None:
 
 @pytest.mark.parametrize("fuse", [True, False, None])
 def test_operations_of_the_passes_are_those_the_counter_sees(director: Director, fuse: bool | None) -> None:
-    shots: ShotDirector = director.shots
+    shots: ShotGenerator = director.shots
     shots.fuse = fuse is True
-    shots.settings = shots.settings.model_copy(update={"refresh": fuse is not None})
-    plan = ShotPlan(prompt="a fox", blocks=2, noise=NamedNoise(1, shot=0))
+    shots.sample_by(shots.settings.model_copy(update={"refresh": fuse is not None}))
+    plan = ShotRequest(prompt="a fox", blocks=2, noise=NamedNoise(1, shot=0))
     with (
         PassLog(shots.model, Watch(CPU), shots.text_encoder.text_len) as log,
         FlopCounterMode(display=False) as counter,
     ):
-        list(shots.shot(plan))
+        list(shots.shot(plan, shots.context.choose((), plan.prompt)))
     counted = counter.get_flop_counts()
     layers = [f"Transformer.blocks.{layer}" for layer in range(shots.model.config.layers)]
     assert sum(log.flops.values()) == sum(sum(counted[name].values()) for name in layers)
@@ -54,7 +51,7 @@ def test_operations_of_the_passes_are_those_the_counter_sees(director: Director,
     assert set(log.flops) == {"context pass", "step"} | second
     assert log.refresh_share == (0.5 if fuse else 0.0)
     before = len(log.watch.stretches)
-    list(shots.shot(plan))
+    list(shots.shot(plan, shots.context.choose((), plan.prompt)))
     assert len(log.watch.stretches) == before  # nobody watches any more
 
 
@@ -70,7 +67,7 @@ def test_the_parts_are_the_whole(load_tiny: Callable[[str], Director]) -> None:
     names = [one.name for one in looked.block.timeline]
     assert names == ["refresh + step", "step", "step", "step", "decode", "encode"]
     assert all(one.start <= one.end for one in looked.block.timeline)
-    assert looked.block.frames == 12 and looked.block.operations["matrix products"] > 0
+    assert looked.block.frames == 12 and looked.block.operations["matmuls"] > 0
 
 
 def test_own_products_are_those_of_the_models_layers(director: Director) -> None:
@@ -91,8 +88,8 @@ def test_own_products_are_those_of_the_models_layers(director: Director) -> None
 
 def test_kinds_of_operations() -> None:
     kinds = {
-        "aten::addmm": "matrix products",
-        "aten::bmm": "matrix products",
+        "aten::addmm": "matmuls",
+        "aten::bmm": "matmuls",
         "aten::_softmax": "attention softmax",
         "aten::native_layer_norm": "norms",
         "aten::mkldnn_convolution": "convolutions",

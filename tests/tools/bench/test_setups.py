@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,9 +11,10 @@ import torch
 
 from shotstream.core.errors import InputError
 from shotstream.film.director import Director
-from shotstream.tools.bench.effects import effect
+from shotstream.tools.bench.run import effect
 from shotstream.tools.bench.setups import SPEEDUPS, setup_of
 
+DOCS = Path(__file__).parents[3] / "docs"
 CAPTIONS = ("wide shot. it walks", "it sits in the snow", "a red fox sleeps", "it walks")
 # bf16 is not exact by nature; compiling takes minutes; overlap-encode and context-ahead change nothing a director does.
 EXACT = (
@@ -25,7 +27,7 @@ EXACT = (
     "last-refresh",
     "fused-refresh",
     "overlap-decode",
-    "fused-products",
+    "fused-linear",
 )
 TO_THE_BIT = (
     "cache-views",
@@ -101,6 +103,19 @@ def test_a_window_of_two_blocks_looks_back_on_one(load_tiny: Load) -> None:
 def test_a_model_without_a_light_decoder_says_so(load_tiny: Load) -> None:
     found = effect("light-decoder", load_tiny, dtype="float32", shots=1, samples=0, repeats=1)
     assert found.failed is not None and "light_decoder" in found.failed and found.end_to_end is None
+
+
+@pytest.mark.parametrize("name", ["cudnn", "fa3", "fa4", "fp8-matmuls"])
+def test_what_this_machine_has_no_kernels_for_says_so(load_tiny: Load, name: str) -> None:
+    found = effect(name, load_tiny, dtype="float32", shots=1, samples=0, repeats=1)
+    assert found.failed is not None and name in found.failed and found.end_to_end is None
+    assert SPEEDUPS[name].gpu_only and not SPEEDUPS[name].ships_on
+
+
+def test_what_is_for_gpus_is_described_where_a_person_looks() -> None:
+    pages = [(DOCS / name).read_text(encoding="utf-8") for name in ("wan.md", "performance.md")]
+    for name in (name for name, one in SPEEDUPS.items() if one.gpu_only):
+        assert all(f"`{name}`" in page for page in pages), name
 
 
 def test_they_add_up(load_tiny: Load) -> None:

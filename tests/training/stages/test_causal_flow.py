@@ -10,11 +10,11 @@ import numpy as np
 from runs import ignore
 
 import shotstream
-from shotstream.models.presets import read_preset
-from shotstream.training.curve import read_curve
-from shotstream.training.material import MaterialSettings
-from shotstream.training.next_shot_batches import NextShotSettings
-from shotstream.training.settings import LoopSettings, OptimiserSettings
+from shotstream.families.preset import read_preset
+from shotstream.training.data.material import MaterialSettings
+from shotstream.training.data.next_shot_batches import NextShotSettings
+from shotstream.training.engine.charts import read_curve
+from shotstream.training.engine.stage import LoopSettings, OptimiserSettings
 from shotstream.training.stages.causal_flow import CausalFlowRecipe, CausalFlowStage
 
 

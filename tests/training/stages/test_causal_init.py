@@ -9,17 +9,17 @@ import pytest
 import torch
 from runs import ignore
 
+from shotstream.checkpoints.transformer_weights import load_transformer
 from shotstream.models.transformer import Transformer
-from shotstream.models.weights import load_transformer
 from shotstream.sampling.context import ContextFrames
-from shotstream.training.causal_passes import block_causal_flow
-from shotstream.training.curve import read_curve
-from shotstream.training.material import MaterialSettings
-from shotstream.training.next_shot_batches import NextShotSettings
-from shotstream.training.settings import LoopSettings, OptimiserSettings
+from shotstream.training.data.material import MaterialSettings
+from shotstream.training.data.next_shot_batches import NextShotSettings
+from shotstream.training.data.trajectory_store import Trajectories
+from shotstream.training.engine.charts import read_curve
+from shotstream.training.engine.stage import LoopSettings, OptimiserSettings
+from shotstream.training.methods.causal_passes import block_causal_flow
 from shotstream.training.stages.causal_init import CausalInitRecipe, CausalInitStage, mixed_states
 from shotstream.training.stages.trajectories import TrajectoriesRecipe, make_trajectories
-from shotstream.training.trajectory_store import Trajectories
 
 
 def pairs(count: int = 64, frames: int = 6) -> Trajectories:

@@ -10,13 +10,14 @@ from typing import cast
 import torch
 from runs import ignore
 
-from shotstream.models.presets import Preset, read_preset
+from shotstream.families.preset import Preset, read_preset
 from shotstream.models.transformer import Transformer
+from shotstream.sampling.branches import Branches
 from shotstream.sampling.streaming import StreamingShot
-from shotstream.training.curve import read_curve
-from shotstream.training.material import Material, MaterialSettings
-from shotstream.training.next_shot_batches import NextShotBatch, NextShotSampler, NextShotSettings
-from shotstream.training.settings import LoopSettings, OptimiserSettings
+from shotstream.training.data.material import Material, MaterialSettings
+from shotstream.training.data.next_shot_batches import NextShotBatch, NextShotSampler, NextShotSettings
+from shotstream.training.engine.charts import read_curve
+from shotstream.training.engine.stage import LoopSettings, OptimiserSettings
 from shotstream.training.stages.guidance import GuidanceRecipe, GuidanceStage, guidance_loss
 
 GUIDANCE = 60.0  # what captions say to a network of random weights is a whisper
@@ -36,7 +37,7 @@ def recipe(material: MaterialSettings, preset_file: str, tiny_model: Path, *, ow
 
 
 def batch_of(material: MaterialSettings, preset: Preset, store: Path) -> NextShotBatch:
-    found = Material(material, preset.geometry, store, ignore)
+    found = Material(material, preset, store, ignore)
     settings = NextShotSettings(batch=3, lengths={6: 1.0}, first_share=0, context_drop=0, caption_drop=0)
     return NextShotSampler(found.train, preset, settings).batch(random.Random(1))
 
@@ -56,11 +57,11 @@ def test_the_loss_is_the_distance_from_what_guided_streaming_says(
 ) -> None:
     stage = GuidanceStage(recipe(material, preset_file, tiny_model, own_share=0), store, ignore)
     preset, model = stage.preset, cast(Transformer, stage.roles["student"].module)
-    one_step = preset.model_copy(update={"student": preset.student.model_copy(update={"listed": (1000,)})})
+    one_step = preset.model_copy(update={"student": preset.student.model_copy(update={"timesteps": (1000,)})})
     batch, block = batch_of(material, preset, store), preset.geometry.block_frames
     # At timestep 1000 the noisy block is noise alone: give both paths the same one, in the target's place.
     generator = torch.Generator().manual_seed(5)
-    loss = guidance_loss(model, model, one_step, batch, GUIDANCE, 0.0, generator)
+    loss = guidance_loss(model, model, one_step, batch, Branches(GUIDANCE), 0.0, generator)
     generator = torch.Generator().manual_seed(5)
     torch.randint(1, (3, 2), generator=generator)
     torch.rand(3, 1, 1, 1, 1, generator=generator)

@@ -11,15 +11,15 @@ import pytest
 import torch
 from runs import ignore
 
+from shotstream.checkpoints.transformer_weights import load_transformer
 from shotstream.core.errors import InputError
-from shotstream.models.weights import load_transformer
-from shotstream.training.curve import read_curve
-from shotstream.training.loop import Run
-from shotstream.training.material import MaterialSettings
-from shotstream.training.next_shot_batches import NextShotSettings
-from shotstream.training.roles import Starts
-from shotstream.training.self_forcing import DmdSettings, Rollout, roll_out
-from shotstream.training.settings import LoopSettings, LoraSettings, OptimiserSettings
+from shotstream.training.data.material import MaterialSettings
+from shotstream.training.data.next_shot_batches import NextShotSettings
+from shotstream.training.engine.charts import read_curve
+from shotstream.training.engine.loop import Progress, Run
+from shotstream.training.engine.stage import LoopSettings, LoraSettings, OptimiserSettings
+from shotstream.training.methods.rollouts import Rollout, roll_out
+from shotstream.training.methods.self_forcing import DmdSettings, Starts
 from shotstream.training.stages.inter_shot import InterShotRecipe, InterShotStage
 from shotstream.training.stages.intra_shot import IntraShotRecipe, IntraShotStage
 
@@ -74,13 +74,13 @@ def make_inter(shared: dict[str, object], store: Path) -> Make:
 
 def test_the_critic_warms_up_and_then_five_critic_updates_follow_each_of_the_student(make_intra: Make) -> None:
     stage = make_intra(dmd=DmdSettings(critic_updates=5, critic_warmup=4))
-    turns = [stage.turn(update) for update in range(16)]
+    turns = [stage.learner(update) for update in range(16)]
     assert turns == ["critic"] * 4 + ["student", *["critic"] * 5] * 2
 
 
 def test_every_place_in_a_story_comes_to_train_the_student(make_inter: Make) -> None:
     stage = make_inter(dmd=DmdSettings(critic_updates=5, critic_warmup=0))
-    turns = [stage.turn(update) for update in range(6 * SHOTS)]
+    turns = [stage.learner(update) for update in range(6 * SHOTS)]
     assert Counter(turns) == {"student": SHOTS, "critic": 5 * SHOTS}
     assert {update % SHOTS for update, turn in enumerate(turns) if turn == "student"} == set(range(SHOTS))
 
@@ -89,7 +89,7 @@ def test_an_update_moves_the_role_whose_turn_it_is_and_no_other(make: Make, tmp_
     stage = make()
     run = Run(stage, tmp_path)
     for update in range(4):
-        turn = stage.turn(update)
+        turn = stage.learner(update)
         report = stage.loss(update, turn)
         report.loss.backward()
         for name, role in stage.roles.items():
@@ -115,8 +115,33 @@ def test_a_resumed_run_is_the_uninterrupted_run(make: Make, tmp_path: Path) -> N
     resumed.train(ignore)
     curves = [read_curve(tmp_path / name / "curve.jsonl") for name in ("whole", "broken")]
     assert curves[0] == curves[1]
-    models = [load_transformer(tmp_path / name / "critic.safetensors")[0] for name in ("whole", "broken")]
-    assert all(torch.equal(ours, theirs) for ours, theirs in zip(*(m.parameters() for m in models), strict=True))
+    for role in ("student", "critic"):
+        models = [load_transformer(tmp_path / name / f"{role}.safetensors")[0] for name in ("whole", "broken")]
+        assert all(torch.equal(ours, theirs) for ours, theirs in zip(*(m.parameters() for m in models), strict=True))
+
+
+@pytest.mark.parametrize("ema", [0.0, 0.1])
+def test_the_average_of_the_student_is_what_is_released(make: Make, tmp_path: Path, ema: float) -> None:
+    """Followed by hand over the updates in which the student learned; an early average follows by n / (n + 10)."""
+    name = "blocks.0.ffn.0.weight"
+    stage = make(
+        dmd=DmdSettings(critic_updates=1, critic_warmup=0),
+        student=OptimiserSettings(kind="adamw", rate=1e-2, ema=ema),
+    )
+    learning = stage.roles["student"].module.get_parameter(name)
+    average, steps = learning.detach().double().clone(), 0
+
+    def follow(progress: Progress) -> None:
+        nonlocal average, steps
+        if stage.learner(progress.update - 1) == "student":
+            steps += 1
+            average = average.lerp(learning.detach().double(), 1 - min(ema, steps / (steps + 10)))
+
+    Run(stage, tmp_path).train(follow)
+    assert steps > 2
+    released = load_transformer(tmp_path / "student.safetensors")[0].get_parameter(name)
+    torch.testing.assert_close(released.double(), average, rtol=1e-3, atol=1e-5)
+    assert torch.allclose(released, learning, rtol=1e-3, atol=1e-5) == (ema == 0)
 
 
 def test_bfloat16_and_adapters_train_and_release_whole_weights(make_intra: Make, tmp_path: Path) -> None:
@@ -136,6 +161,15 @@ def test_a_length_that_is_no_whole_number_of_blocks_is_refused(make_inter: Make)
         make_inter(lengths={4: 1.0})
 
 
+def test_the_real_score_is_guided_away_from_the_negative_prompt(make: Make) -> None:
+    plain, told = make(), make(changes={"negative_prompt": "a wide shot"})
+    assert plain.material.unconditional is None
+    (negative,) = told.material.text.encode(["a wide shot"])
+    assert told.material.unconditional is not None and torch.equal(told.material.unconditional, negative)
+    losses = [stage.loss(0, "student").metrics["real_distance"] for stage in (plain, told)]
+    assert losses[0] != losses[1]
+
+
 @pytest.mark.parametrize("first", [0, 2])
 def test_rollouts_end_at_the_first_exit_or_later(make: Make, first: int, monkeypatch: pytest.MonkeyPatch) -> None:
     stage = make(dmd=DmdSettings(first_exit=first))
@@ -145,7 +179,7 @@ def test_rollouts_end_at_the_first_exit_or_later(make: Make, first: int, monkeyp
         ends.add(exit_step)
         return roll_out(*arguments, exit_step=exit_step, **named)
 
-    monkeypatch.setattr(f"{type(stage).__module__}.roll_out", watched)
+    monkeypatch.setattr("shotstream.training.methods.self_forcing.roll_out", watched)
     for update in range(16):
         stage.loss(update, "critic")
     assert ends == set(range(first, 4))

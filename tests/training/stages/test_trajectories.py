@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 from runs import ignore
 
+from shotstream.checkpoints.codec_weights import load_text_encoder
+from shotstream.checkpoints.transformer_weights import load_transformer
 from shotstream.core.errors import InputError
-from shotstream.models.presets import WAN_1_3B
+from shotstream.families.wan import WAN_1_3B
 from shotstream.models.transformer import Transformer
-from shotstream.models.weights import load_transformer
 from shotstream.sampling.solvers import euler
-from shotstream.sampling.teacher import teacher_shot
-from shotstream.training.material import MaterialSettings
-from shotstream.training.next_shot_batches import NextShotSettings
+from shotstream.sampling.teacher import next_shot_flow, teacher_shot
+from shotstream.training.data.material import MaterialSettings
+from shotstream.training.data.next_shot_batches import NextShotSettings
+from shotstream.training.data.trajectory_store import TrajectoryStore
 from shotstream.training.presets import FOUR_STEPS, NANO, few_steps, training_preset
 from shotstream.training.stages.trajectories import TrajectoriesRecipe, make_trajectories, student_places
-from shotstream.training.trajectory_store import TrajectoryStore
 
 
 @pytest.fixture
@@ -61,6 +63,31 @@ def test_states_are_the_teachers_and_end_where_its_sampler_ends(
     again = euler(shot.flow, lambda step: pairs.states[:, 0], timesteps=preset.schedule.euler(4))
     torch.testing.assert_close(pairs.states[:, -1], again, atol=2e-2, rtol=2e-2)  # stored in half precision
     assert TrajectoryStore(tmp_path).batch(random.Random(1), 5).states.shape[:2] == (5, 5)
+
+
+@torch.no_grad()
+def test_guidance_leads_away_from_the_negative_prompt(
+    recipe: TrajectoriesRecipe, store: Path, tmp_path: Path, tiny_model: Path
+) -> None:
+    changed = recipe.model_copy(update={"guidance": 30.0, "changes": {"negative_prompt": "a wide shot"}})
+    make_trajectories(changed, store, tmp_path, ignore)
+    pairs = TrajectoryStore(tmp_path).shard(0)
+    teacher: Transformer = load_transformer(tiny_model / "teacher.safetensors")[0]
+    negative = load_text_encoder(tiny_model / "text_encoder.safetensors").encode(["a wide shot"])[0]
+    silent = replace(pairs.context, captions=negative.expand_as(pairs.context.captions))
+
+    def guided(x: torch.Tensor, timestep: float) -> torch.Tensor:
+        """As diffusers' pipelines do it: two passes, the second reading the negative prompt throughout."""
+        times = torch.full((len(x),), timestep)
+        told = next_shot_flow(teacher, pairs.context, pairs.caption, x, times, "zero")
+        untold = next_shot_flow(teacher, silent, negative.expand_as(pairs.caption), x, times, "zero")
+        return untold + 30 * (told - untold)
+
+    again = euler(guided, lambda step: pairs.states[:, 0], timesteps=training_preset(changed).schedule.euler(4))
+    make_trajectories(recipe.model_copy(update={"guidance": 30.0}), store, tmp_path / "zeros", ignore)
+    zeros = TrajectoryStore(tmp_path / "zeros").shard(0)
+    apart = [float((made.states[:, -1] - again).square().mean()) for made in (pairs, zeros)]
+    assert apart[0] < 1e-2 * apart[1]  # stored in half precision
 
 
 def test_a_damaged_and_a_missing_file_are_made_again_and_the_rest_is_kept(

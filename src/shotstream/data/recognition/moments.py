@@ -1,4 +1,4 @@
-"""Moments of true films on disk, with the answers to every question: what the recognisers learn from.
+"""Moments of true films with the answers to every question: training data of the recognisers.
 
 Axes: N moments · M frames of one · H, W pixels · S slots
 """
@@ -19,14 +19,21 @@ from numpy.typing import NDArray
 from shotstream.core.files import write_text
 from shotstream.core.geometry import Geometry
 from shotstream.core.randomness import derive
-from shotstream.data.recognition.network import RecogniserConfig, moment_frames, shrink
-from shotstream.data.recognition.questions import SLOTS, person_labels, picture_labels, slot_order
+from shotstream.data.recognition.network import (
+    FRAMES,
+    SLOTS,
+    RecogniserConfig,
+    moment_frames,
+    person_labels,
+    picture_labels,
+    shrink,
+    slot_order,
+)
 from shotstream.data.world.render import render_shot
-from shotstream.data.world.spec import WORLD_VERSION
-from shotstream.data.world.splits import Split
-from shotstream.data.world.stories import make_story
+from shotstream.data.world.spec import WORLD_VERSION, WorldStory
+from shotstream.data.world.stories import Split, make_story
 
-PER_SHOT = 3
+PER_SHOT = 2
 Pictures = NDArray[np.uint8]
 Pass = Callable[[Pictures], Pictures]  # a clip uint8 [T, H, W, 3] through a codec
 
@@ -64,20 +71,32 @@ def open_moments(
     wanted = {
         "world": WORLD_VERSION, "stories": stories, "seed": seed, "split": split, "size": size, "codec": codec_name
     }  # fmt: skip
-    description, data = folder / "moments.json", folder / "moments.npz"
+    description, data, pictures = folder / "moments.json", folder / "moments.npz", folder / "frames.npy"
     if not description.exists() or json.loads(description.read_text()) != wanted:
         folder.mkdir(parents=True, exist_ok=True)
         description.unlink(missing_ok=True)
         draw = partial(draw_story, seed=seed, split=split, geometry=geometry, config=config)
-        parts = []
+        shots = sum(len(_story(seed, split, number).shots) for number in range(stories))
+        count = shots * (1 if codec else PER_SHOT)
+        frames = np.lib.format.open_memmap(
+            pictures, mode="w+", dtype=np.uint8, shape=(count, FRAMES, config.height, config.width, 3)
+        )
+        rest, filled = [], 0
         for done, part in enumerate(_drawn(draw, stories, codec), start=1):
-            parts.append(part)
+            drawn = part.pop("frames")
+            frames[filled : filled + len(drawn)] = drawn
+            filled += len(drawn)
+            rest.append(part)
             progress(done, stories)
-        whole = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-        np.savez(data, allow_pickle=False, **whole)
+        frames.flush()
+        np.savez(data, allow_pickle=False, **{name: np.concatenate([part[name] for part in rest]) for name in rest[0]})
         write_text(description, json.dumps(wanted))
     with np.load(data) as arrays:
-        return Moments(**arrays)
+        return Moments(frames=np.load(pictures, mmap_mode="r"), **arrays)
+
+
+def _story(seed: int, split: Split, number: int) -> WorldStory:
+    return make_story(derive(seed, "moments", split, number), split=split)
 
 
 def _drawn(
@@ -94,7 +113,7 @@ def draw_story(
     number: int, *, seed: int, split: Split, geometry: Geometry, config: RecogniserConfig, codec: Pass | None = None
 ) -> dict[str, NDArray[np.generic]]:
     """A few random moments of every shot of story ``number``; one per shot with a ``codec``."""
-    story = make_story(derive(seed, "moments", split, number), split=split)
+    story = _story(seed, split, number)
     draw = random.Random(derive(seed, "when", split, number))
     rows: dict[str, list[object]] = {name: [] for name in Moments.__slots__}
     length = geometry.shot_frames(geometry.max_blocks)
@@ -112,7 +131,10 @@ def draw_story(
             boxes = [truths[1].characters[role].box for role in order]
             rows["frames"].append(shrink(pictures, config))
             rows["picture"].append(picture_labels(story, shot))
-            rows["person"].append(person_labels(story, shot, order))
+            # A moment across a change of action shows neither: as of the whole shot, it is not asked for.
+            changes = spec.at(wanted[0] / geometry.fps) != spec.at(wanted[-1] / geometry.fps)
+            time = None if changes else wanted[0] / geometry.fps
+            rows["person"].append(person_labels(story, shot, order, time))
             rows["boxes"].append(boxes + [(0.0,) * 4] * (SLOTS - len(boxes)))
             rows["story"].append(number)
             rows["place"].append(spec.place)

@@ -1,4 +1,4 @@
-"""Writing stories of the world to disk in the reference's form, with exact truth beside it.
+"""Writes stories of the world to disk in the reference's form, with exact annotations.
 
 A folder holds ``videos/NAME.mp4`` (all shots in a row), ``captions/NAME.json`` (``global_caption``,
 ``shot1`` ...), ``truth/NAME.json`` (what :mod:`truth` knows, and boxes per frame) and ``manifest.csv``
@@ -13,6 +13,7 @@ import io
 import json
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict
 from functools import partial
 from itertools import accumulate
 from multiprocessing import get_context
@@ -28,12 +29,53 @@ from shotstream.core.randomness import derive
 from shotstream.core.story import Shot, Story
 from shotstream.data.world.render import render_shot
 from shotstream.data.world.spec import WORLD_VERSION, FrameTruth, WorldShot, WorldStory
-from shotstream.data.world.splits import Split
-from shotstream.data.world.stories import StoryStyle, make_story
-from shotstream.data.world.truth_json import truth_of
-from shotstream.media.h264 import Picture
+from shotstream.data.world.stories import Split, StoryStyle, make_story
+from shotstream.data.world.truth import asked_attributes, stated_attributes, unstated_details
+from shotstream.media.h264 import VideoFormat
 from shotstream.media.mp4 import FilmWriter
 from shotstream.media.provenance import FilmTags
+
+DIGITS = 4  # of fractions of the picture: a tenth of a pixel at a thousand pixels
+
+
+def truth_of(
+    story: WorldStory, split: Split, ranges: Sequence[tuple[int, int]], seen: Sequence[Sequence[FrameTruth]]
+) -> dict[str, object]:
+    """Everything that is true of a rendered story.
+
+    ``ranges``: [first, last) frames of each shot in the video. ``seen``: the frame truths of each shot.
+    Cuts are the first frames of all shots but the first. Labels are those of :mod:`truth`.
+    """
+    shots = []
+    for index, (frames, truths) in enumerate(zip(ranges, seen, strict=True)):
+        shots.append(
+            {
+                "first_frame": frames[0],
+                "asked": asked_attributes(story, index),
+                "stated": stated_attributes(story, index),
+                "unstated": unstated_details(story, index),
+                "identities": [role.character for role in story.shots[index].roles],
+                "frames": [_frame(truth) for truth in truths],
+            }
+        )
+    return {
+        "world_version": WORLD_VERSION,
+        "split": split,
+        "story": asdict(story),
+        "frame_ranges": [list(frames) for frames in ranges],
+        "cuts": [first for first, _ in ranges[1:]],
+        "shots": shots,
+    }
+
+
+def _frame(truth: FrameTruth) -> dict[str, object]:
+    return {
+        "camera_x": round(truth.camera_x, DIGITS),
+        "camera_zoom": round(truth.camera_zoom, DIGITS),
+        "boxes": [[round(edge, DIGITS) for edge in one.box] for one in truth.characters],
+        "visible": [round(one.visible, DIGITS) for one in truth.characters],
+    }
+
 
 COLUMNS = ("shot_num_from_caption", "json_path", "video_path", "frame_number")
 MANIFEST = "manifest.csv"
@@ -55,7 +97,7 @@ class DatasetPlan(Config):
     seed: int
     split: Split
     style: StoryStyle
-    picture: Picture
+    picture: VideoFormat
     shot_frames: tuple[int, ...]  # frames of a shot of 1, 2, ... blocks
 
     def frames_for(self, seconds: float) -> int:
@@ -73,12 +115,17 @@ class DatasetPlan(Config):
 
 
 def plan_dataset(*, seed: int, split: Split, geometry: Geometry, style: StoryStyle | None = None) -> DatasetPlan:
-    """The plan of a dataset for a model of ``geometry``: its picture, and shots of whole blocks."""
+    """The plan of a dataset for a model of ``geometry``: its picture, and shots of whole blocks.
+
+    Raises :class:`InputError` for a style whose shots change: the reference's form holds one caption a shot.
+    """
+    if style is not None and style.changes:
+        raise InputError(f"changes={style.changes}: a shot of a dataset has one caption; give changes=0")
     return DatasetPlan(
         seed=seed,
         split=split,
         style=style or StoryStyle(),
-        picture=Picture(width=geometry.width, height=geometry.height, fps=geometry.fps),
+        picture=VideoFormat(width=geometry.width, height=geometry.height, fps=geometry.fps),
         shot_frames=tuple(geometry.shot_frames(blocks) for blocks in range(1, geometry.max_blocks + 1)),
     )
 
@@ -166,7 +213,7 @@ def _write_story(out: Path, plan: DatasetPlan, number: int) -> int:
 
 
 def _write_video(
-    path: Path, story: WorldStory, ranges: list[tuple[int, int]], picture: Picture
+    path: Path, story: WorldStory, ranges: list[tuple[int, int]], picture: VideoFormat
 ) -> list[tuple[FrameTruth, ...]]:
     script = Story(
         global_caption=story.global_caption,

@@ -9,17 +9,22 @@ Puppet units: a character is 1.0 high without ears, its feet at y = 0, y grows d
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 from shotstream.data.world.spec import Action
 
-SPEEDS: dict[Action, float] = {"walk": 0.09, "run": 0.16}  # world units per second
+SPEEDS: dict[Action, float] = {"walk": 0.10, "run": 0.17}  # world units per second
+TURNS = 0.4  # of a spin per second
+NARROWEST = 0.55  # share of a spinning character's width that is always left: less is a sliver without a face
 CLOSE_UP_VIGOUR = 0.6  # share of a movement's amplitude that is left in a close-up
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Pose:
-    """Angles in degrees, lengths in puppet units. ``near``/``far`` limbs: towards and away from +x."""
+    """Angles in degrees, lengths in puppet units. ``near``/``far`` limbs: towards and away from +x.
+
+    ``turn``: share of the full width, negative while the back is seen.
+    """
 
     lift: float = 0.0
     sway: float = 0.0
@@ -81,7 +86,7 @@ def _jump(time: float) -> Pose:
     air = (phase - crouch) / flight
     height = 4 * air * (1 - air)
     return Pose(
-        lift=0.27 * height,
+        lift=0.25 * height,
         stretch=1.0 + 0.07 * height,
         near_arm=-30 - 70 * height,
         far_arm=30 + 70 * height,
@@ -95,7 +100,7 @@ def _jump(time: float) -> Pose:
 def _wave(time: float) -> Pose:
     beat = math.sin(2 * math.pi * 1.0 * time)
     pose = _stand(time)
-    return replace(pose, near_arm=-122 + 24 * beat, head_sway=-0.02 + 0.008 * beat, tail=9 * beat, joyful=True)
+    return replace(pose, near_arm=-132 + 24 * beat, head_sway=-0.02 + 0.008 * beat, tail=9 * beat, joyful=True)
 
 
 def _dance(time: float) -> Pose:
@@ -115,10 +120,10 @@ def _dance(time: float) -> Pose:
 
 
 def _spin(time: float) -> Pose:
-    turn = math.cos(2 * math.pi * 0.4 * time)
+    turn = math.cos(2 * math.pi * TURNS * time)
     return Pose(
-        turn=math.copysign(max(abs(turn), 0.28), turn),
-        lift=0.03 * abs(math.sin(2 * math.pi * 0.8 * time)),
+        turn=math.copysign(max(abs(turn), NARROWEST), turn),
+        lift=0.03 * abs(math.sin(2 * math.pi * 2 * TURNS * time)),
         near_arm=-80,
         far_arm=80,
         near_leg=8,
@@ -132,12 +137,24 @@ def _sleep(time: float) -> Pose:
     return Pose(asleep=True, eyes_open=False, stretch=1.0 + 0.035 * breath, head_shift=0.012 * breath, tail=3 * breath)
 
 
+def blended(before: Pose, after: Pose, share: float) -> Pose:
+    """``before`` with ``share`` (0..1) of it replaced by ``after``; who lies down or turns over does so at once."""
+    if before.asleep or after.asleep or before.turn * after.turn < 0:
+        return after
+    mixed = {
+        field.name: getattr(before, field.name) + share * (getattr(after, field.name) - getattr(before, field.name))
+        for field in fields(Pose)
+        if isinstance(getattr(after, field.name), float)
+    }
+    return replace(after, **mixed)
+
+
 def pose_at(action: Action, time: float, phase: float = 0.0, vigour: float = 1.0) -> Pose:
     """The pose ``time`` seconds into a shot. ``phase`` (seconds) keeps two characters out of step; ``vigour`` in
     (0, 1] scales how far the body travels."""
     clock = time + phase
     if action == "walk":
-        pose = _stride(clock, rate=1.0, swing=30, hop=0.04, lean=0)
+        pose = _stride(clock, rate=1.0, swing=36, hop=0.05, lean=4)
     elif action == "run":
         pose = _stride(clock, rate=1.5, swing=48, hop=0.08, lean=13)
     else:

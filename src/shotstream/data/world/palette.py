@@ -1,4 +1,4 @@
-"""Colours and light: the eight named colours, and how time and weather tint everything that is drawn.
+"""Colours and light: the eight named colours, and how time of day and weather tint the scene.
 
 Colours are (red, green, blue) in 0..255. Drawing code names daylight colours; a ``Light`` turns them
 into what the hour and the weather make of them, deeper layers fading into the sky's haze.

@@ -1,4 +1,4 @@
-"""The words of the procedural world: what a story, a place, a character and a shot are made of.
+"""The data types of the procedural world: story, place, character, shot.
 
 Everything drawn or captioned is stated here once. Drawing (``render``) turns a spec into frames,
 ``captions`` turns it into English, ``truth`` reads the exact answers off it.
@@ -10,11 +10,12 @@ speeds in units per second: nothing depends on how long a shot will last.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Literal, get_args
 
-WORLD_VERSION = 3
+WORLD_VERSION = 4
 GROUND = 0.80
+LAYOUTS = 4  # ways in which the scenery of each kind of place is laid out
 
 Kind = Literal["fox", "rabbit", "bear", "cat", "penguin", "owl", "frog", "robot"]
 Colour = Literal["red", "orange", "yellow", "green", "blue", "purple", "pink", "white"]
@@ -68,8 +69,8 @@ class Character:
 class Place:
     """One location of a story. Only ``kind`` is ever named; the rest is for memory to keep.
 
-    ``layout`` seeds the scenery (where trees stand, how hills run); the landmark is one large
-    object of the middle ground, in one third of the wide picture.
+    ``layout`` (0 to ``LAYOUTS`` - 1) and ``kind`` seed the scenery: where trees stand, how hills run. The
+    landmark is one large object of the middle ground, in one third of the wide picture.
     """
 
     kind: PlaceKind
@@ -89,11 +90,25 @@ class Role:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class ShotChange:
+    """What a shot's characters do from ``seconds`` on, its camera and setting staying what they are.
+
+    ``seconds`` is where a block of frames begins: a caption can change there while a shot is made. ``roles``: as
+    in :class:`WorldShot`, the same characters facing the same ways. ``caption``: of the frames from there on.
+    """
+
+    seconds: float
+    roles: tuple[Role, ...]
+    caption: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class WorldShot:
     """One shot: a place, a light, a framing and one or two roles, of which the camera frames ``focus``.
 
     ``pan`` is set exactly for framing "pan", ``zoom`` exactly for framing "zoom".
     In close-ups and medium shots of a pair (shot/reverse-shot) only the focused role is listed.
+    ``change``: set where the action changes in mid-shot; ``roles`` and ``caption`` hold until then.
     """
 
     place: int
@@ -105,6 +120,21 @@ class WorldShot:
     roles: tuple[Role, ...]
     seconds: float
     caption: str
+    change: ShotChange | None = None
+
+    def at(self, time: float) -> WorldShot:
+        """The same shot without a change, as it is ``time`` seconds after its start: those roles, that caption."""
+        if self.change is None:
+            return self
+        if time < self.change.seconds:
+            return replace(self, change=None)
+        return replace(self, roles=self.change.roles, caption=self.change.caption, change=None)
+
+    @property
+    def actions(self) -> frozenset[Action]:
+        """Every action of the shot, before and after its change."""
+        after = self.change.roles if self.change else ()
+        return frozenset(role.action for role in (*self.roles, *after))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -141,3 +171,35 @@ class FrameTruth:
     camera_x: float
     camera_zoom: float
     characters: tuple[SeenCharacter, ...]
+
+
+Aspect = Literal["kind", "colour", "action", "direction", "hat", "scarf", "crown", "bow", "backpack", "balloon"]
+RoleFacts = frozenset[tuple[int, Aspect]]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Told:
+    """The facts in one caption, noted by the composer that writes them: nothing is parsed back out of English.
+
+    ``framing`` includes the side of a pan and the way of a zoom. ``cast``: pairs of a character's index
+    and what is told of it.
+    """
+
+    places: tuple[PlaceKind, ...] = ()
+    time: Time | None = None
+    weather: Weather | None = None
+    framing: bool = False
+    cast: RoleFacts = field(default_factory=frozenset)
+
+    @property
+    def place(self) -> PlaceKind | None:
+        """The place, if exactly one is named."""
+        return self.places[0] if len(self.places) == 1 else None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Caption:
+    """A caption and exactly what it tells."""
+
+    text: str
+    told: Told

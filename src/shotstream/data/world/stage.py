@@ -17,14 +17,14 @@ import skia
 from shotstream.core.randomness import derive
 from shotstream.data.world.camera import SCENERY_MARGIN, Camera
 from shotstream.data.world.palette import RGB, Light
-from shotstream.data.world.pen import Pen, record
-from shotstream.data.world.puppets.sprite import SMOOTH, Drawing, Sprite, draw_part, make_sprite
+from shotstream.data.world.pen import SMOOTH, Drawing, Pen, Sprite, draw_part, make_sprite, record
 from shotstream.data.world.scenery.places import bands_of
 from shotstream.data.world.scenery.scene import Band, Scene
 from shotstream.data.world.sky import CLOUD_SPEED, HORIZON, draw_cloud, draw_sky
 from shotstream.data.world.spec import Place
 
 SKY_TRAVEL, SKY_GROWTH = 0.06, 0.15
+SKY_TOP = -0.5  # world units: a close-up looks above the wide picture's upper edge
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +60,9 @@ def seen_through(layer_travel: float, layer_growth: float, camera: Camera, width
 @lru_cache(maxsize=16)
 def record_layers(scene: Scene) -> tuple[Layer, ...]:
     """Sky, bands and foreground from back to front; kept, since stories return to their places."""
-    rng = np.random.default_rng(derive(scene.place.layout, "sky"))
+    rng = np.random.default_rng(derive(scene.place.layout, scene.place.kind, "sky"))
     sky = record(lambda canvas: draw_sky(Pen(canvas, scene.light.tone), scene.light, scene.half, rng))
-    layers = [Layer(sky, SKY_TRAVEL, SKY_GROWTH, -0.2, HORIZON + 0.1)]
+    layers = [Layer(sky, SKY_TRAVEL, SKY_GROWTH, SKY_TOP, HORIZON + 0.1)]
     for band in bands_of(scene):
         tone = partial(scene.light.tone, haze=band.haze)
         picture = record(partial(_draw_band, band=band, scene=scene, tone=tone))
@@ -77,7 +77,7 @@ def _draw_band(canvas: skia.Canvas, band: Band, scene: Scene, tone: Callable[[RG
 @lru_cache(maxsize=16)
 def draw_clouds(place: Place, light: Light) -> tuple[tuple[Drawing, float, float, float], ...]:
     """The clouds of a place, where they are at the start of a shot and how fast they drift; kept as the layers are."""
-    rng = np.random.default_rng(derive(place.layout, "clouds"))
+    rng = np.random.default_rng(derive(place.layout, place.kind, "clouds"))
     clouds: list[tuple[Drawing, float, float, float]] = []
     heavy = light.weather != "clear"
     for index in range(4):
@@ -85,7 +85,7 @@ def draw_clouds(place: Place, light: Light) -> tuple[tuple[Drawing, float, float
         x = (index - 1.5) * 0.62 + float(rng.uniform(-0.15, 0.15))
         y = float(rng.uniform(0.08, 0.30))
         if index % 2 == 0 or heavy or light.time != "night":
-            grown = np.random.default_rng(derive(place.layout, "cloud", index))
+            grown = np.random.default_rng(derive(place.layout, place.kind, "cloud", index))
             drawing = draw_part(partial(draw_cloud, light=light, size=size, rng=grown), light.tone, 0.0)
             clouds.append((drawing, x, y, CLOUD_SPEED * float(rng.uniform(0.7, 1.4))))
     return tuple(clouds)
@@ -115,7 +115,7 @@ class Stage:
             Cloud(make_sprite(drawing, scale), x, y, speed) for drawing, x, y, speed in draw_clouds(place, light)
         ]
         if self.still:
-            self.sky_image = self._flatten([sky], skia.kOpaque_AlphaType)
+            self.sky_image, _ = self._flatten([sky], skia.kOpaque_AlphaType)
             self.scenery_image = self._flatten(self.layers)
             self.front_image = self._flatten([self.front])
         else:
@@ -123,15 +123,21 @@ class Stage:
             self.moving += [(layer, *self._rasterise(layer)) for layer in [*self.layers, self.front]]
             self.solid = solid_rows(self.moving[-2][1])
 
-    def _flatten(self, layers: list[Layer], kind: skia.AlphaType = skia.kPremul_AlphaType) -> skia.Image:
-        """The layers as the still camera sees them. ``kind``: nothing need be blended with an opaque one."""
-        surface = skia.Surface.MakeRaster(skia.ImageInfo.Make(self.width, self.height, skia.kBGRA_8888_ColorType, kind))
+    def _flatten(self, layers: list[Layer], kind: skia.AlphaType = skia.kPremul_AlphaType) -> tuple[skia.Image, int]:
+        """The layers as the still camera sees them, without the empty rows above, and how many those are.
+
+        ``kind``: nothing need be blended with an opaque one.
+        """
+        pixels = np.zeros((self.height, self.width, 4), np.uint8)
+        info = skia.ImageInfo.Make(self.width, self.height, skia.kBGRA_8888_ColorType, kind)
+        surface = skia.Surface.MakeRasterDirect(info, pixels)
         canvas = surface.getCanvas()
-        canvas.clear(0)
         for layer in layers:
             canvas.setMatrix(seen_through(layer.travel, layer.growth, self.reference, self.width, self.height))
             canvas.drawPicture(layer.picture)
-        return surface.makeImageSnapshot()
+        drawn = pixels[:, :, 3].any(axis=1)
+        empty = int(drawn.argmax()) if drawn.any() else self.height - 1
+        return surface.makeImageSnapshot(skia.IRect(0, empty, self.width, self.height)), empty
 
     def _rasterise(
         self, layer: Layer, kind: skia.AlphaType = skia.kPremul_AlphaType
@@ -177,7 +183,7 @@ class Stage:
         if self.still:
             canvas.drawImage(self.sky_image, 0, 0)
             self._draw_clouds(canvas, camera, time)
-            canvas.drawImage(self.scenery_image, 0, 0)
+            canvas.drawImage(self.scenery_image[0], 0, self.scenery_image[1])
             return
         sky, *between, ground = self.moving[:-1]
         canvas.save()
@@ -200,6 +206,6 @@ class Stage:
     def draw_front(self, canvas: skia.Canvas, camera: Camera) -> None:
         """The foreground, in front of the cast."""
         if self.still:
-            canvas.drawImage(self.front_image, 0, 0)
+            canvas.drawImage(self.front_image[0], 0, self.front_image[1])
         else:
             self._draw_moving(canvas, camera, *self.moving[-1])

@@ -1,4 +1,4 @@
-"""The exact answers: what a story's shots show, what their captions say, and what only memory can keep.
+"""Exact annotations: what a story's shots show, what captions state, and what only context can tell.
 
 Answers are integer labels of named attributes. Per-character attributes come twice: ``focus.*`` for the
 first role of a shot, ``other.*`` for the second, -1 when there is none. In a shot of two, ``focus`` is the
@@ -25,6 +25,7 @@ from shotstream.data.world.spec import (
     WEATHERS,
     Direction,
     Role,
+    Told,
     WorldShot,
     WorldStory,
     ZoomDirection,
@@ -85,12 +86,14 @@ UNSTATED: tuple[Attribute, ...] = (
 _CLASSES = {attribute.name: attribute.classes for attribute in (*ASKED, *UNSTATED)}
 
 
-def asked_attributes(story: WorldStory, shot: int) -> dict[str, int]:
+def asked_attributes(story: WorldStory, shot: int, time: float | None = None) -> dict[str, int]:
     """What shot number ``shot`` shows: a label for every attribute of :data:`ASKED`, -1 where it does not apply.
 
-    Accessories count whether or not captions name them: this is what is to be seen.
+    Accessories count whether or not captions name them: this is what is to be seen. ``time``: seconds into the
+    shot. Without it, of the shot as a whole, of which an action that changes in it is no attribute: -1.
     """
     spec = story.shots[shot]
+    then = spec if time is None else spec.at(time)
     answers: dict[str, str | None] = {
         "place": story.places[spec.place].kind,
         "time": spec.time,
@@ -100,27 +103,27 @@ def asked_attributes(story: WorldStory, shot: int) -> dict[str, int]:
         "zoom": spec.zoom,
         "count": ("one", "two")[len(spec.roles) - 1],
     }
-    for person, role in _persons(spec):
+    for (person, role), later in zip(_persons(then), then.change.roles if then.change else then.roles, strict=True):
         worn = {one.kind: one.colour for one in story.characters[role.character].accessories}
         answers |= {f"{person}.{kind}": worn.get(kind, NONE) for kind in ACCESSORIES}
         answers |= {
             f"{person}.kind": story.characters[role.character].kind,
             f"{person}.colour": story.characters[role.character].colour,
-            f"{person}.action": role.action,
+            f"{person}.action": role.action if role.action == later.action else None,
             f"{person}.direction": role.direction,
         }
     return _labels(ASKED, answers)
 
 
-def stated_attributes(story: WorldStory, shot: int) -> dict[str, bool]:
+def stated_attributes(story: WorldStory, shot: int, time: float | None = None) -> dict[str, bool]:
     """For every attribute of :data:`ASKED`: do the global caption and this shot's own caption say it in words?
 
     A place or light that the global caption says but this shot is not in is not stated. That a character
-    has no accessory of some kind is never stated. Expects the captions :func:`make_story` wrote.
+    has no accessory of some kind is never stated. ``time``: as in :func:`asked_attributes`; from a change on the
+    change's caption counts. Expects the captions :func:`make_story` wrote.
     """
-    captions = caption_story(story)
-    whole, told = captions.whole.told, captions.shots[shot].told
     spec = story.shots[shot]
+    whole, told = _told(story, shot, time)
     mask = {attribute.name: False for attribute in ASKED}
     mask["place"] = (told.place or whole.place) == story.places[spec.place].kind
     mask["time"] = (told.time or whole.time) == spec.time
@@ -133,31 +136,39 @@ def stated_attributes(story: WorldStory, shot: int) -> dict[str, bool]:
             if character == role.character:
                 mask[f"{person}.{aspect}"] = True
     mask["count"] = any(mask[f"{person}.{aspect}"] for person, _ in _persons(spec) for aspect in ("kind", "action"))
-    return mask
+    asked = asked_attributes(story, shot, time)
+    return {name: stated and asked[name] != NOT_APPLICABLE for name, stated in mask.items()}
 
 
-def read_attributes(story: WorldStory, shot: int) -> dict[str, int]:
+def read_attributes(story: WorldStory, shot: int, time: float | None = None) -> dict[str, int]:
     """What a perfect reader of the two captions alone would answer; -1 where they leave it open.
 
     Stated attributes get their label. Beyond them a reader assumes: a clear day unless told otherwise,
     standing unless an action is told, and no accessories on a character described without them.
     Never disagrees with what the captions say; differs from :func:`asked_attributes` only where they are silent.
+    ``time``: as in :func:`stated_attributes`.
     """
-    captions = caption_story(story)
-    asked, mask = asked_attributes(story, shot), stated_attributes(story, shot)
+    asked, mask = asked_attributes(story, shot, time), stated_attributes(story, shot, time)
     answers = {name: label if mask[name] else NOT_APPLICABLE for name, label in asked.items()}
-    whole, told = captions.whole.told, captions.shots[shot].told
+    whole, told = _told(story, shot, time)
     if told.time is None and whole.time is None:
         answers["time"] = TIMES.index("day")
     if told.weather is None and whole.weather is None:
         answers["weather"] = WEATHERS.index("clear")
-    for person, _ in _persons(story.shots[shot]):
-        if not mask[f"{person}.action"]:
+    for person, role in _persons(story.shots[shot]):
+        if (role.character, "action") not in told.cast:
             answers[f"{person}.action"] = ACTIONS.index("stand")
         if mask[f"{person}.colour"]:
             for kind in ACCESSORIES:
                 answers[f"{person}.{kind}"] = max(answers[f"{person}.{kind}"], 0)
     return answers
+
+
+def _told(story: WorldStory, shot: int, time: float | None) -> tuple[Told, Told]:
+    """What the global caption tells, and the caption of the shot at a time."""
+    captions, change = caption_story(story), story.shots[shot].change
+    after = change is not None and time is not None and time >= change.seconds
+    return captions.whole.told, captions.at(shot, after).told
 
 
 def unstated_details(story: WorldStory, shot: int) -> dict[str, int]:

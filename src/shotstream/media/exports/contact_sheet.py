@@ -1,4 +1,4 @@
-"""A contact sheet to print: A4 pages as PDF, four frames of every shot in a row above its caption."""
+"""Export as a PDF to print: four frames of every shot in a row above its caption."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ from pathlib import Path
 from PIL import Image, ImageDraw
 
 from shotstream.core.files import write_bytes
+from shotstream.media.exports.format import Format
 from shotstream.media.exports.storyboard import footer_of, panel_of
 from shotstream.media.exports.timeline import Timeline, TimelineShot
-from shotstream.media.storyboard import FAINT, INK, RULE, font_of, wrap
+from shotstream.media.fonts import font_for, font_of
+from shotstream.media.storyboard import FAINT, INK, RULE, wrap
 
 DPI = 200
 PAGE_MM = (210, 297)  # A4; what is printed fits US letter too
@@ -55,11 +57,12 @@ def write_contact_sheet(timeline: Timeline, path: Path) -> None:
 
 def contact_sheet(timeline: Timeline) -> list[Image.Image]:
     """The pages, at :data:`DPI` dots per inch."""
-    picture = timeline.picture
+    video = timeline.video
     frame = ((WIDTH - (COLUMNS - 1) * GAP) // COLUMNS, 0)
-    frame = (frame[0], min(round(frame[0] * picture.height / picture.width), HEIGHT // 2))
+    frame = (frame[0], min(round(frame[0] * video.height / video.width), HEIGHT // 2))
     row_height = LINE + frame[1] + CAPTION_LINES * LINE + 2 * GAP
-    title = wrap(timeline.tags.story.global_caption, font_of(HEADING), WIDTH, most=HEADING_LINES)
+    heading = font_for(timeline.tags.story.global_caption, HEADING)
+    title = wrap(timeline.tags.story.global_caption, heading, WIDTH, most=HEADING_LINES)
     head = HEADING_LINE * len(title) + 2 * GAP
     first = max(1, (HEIGHT - head) // row_height)
     each = max(1, HEIGHT // row_height)
@@ -72,10 +75,10 @@ def contact_sheet(timeline: Timeline) -> list[Image.Image]:
         page = Image.new("RGB", (px(PAGE_MM[0]), px(PAGE_MM[1])), WHITE)
         draw = ImageDraw.Draw(page)
         if number == 0:
-            draw.multiline_text((MARGIN, MARGIN), "\n".join(title), fill=INK, font=font_of(HEADING), spacing=px(1.8))
+            draw.multiline_text((MARGIN, MARGIN), "\n".join(title), fill=INK, font=heading, spacing=px(1.8))
         for row, shot in enumerate(shots):
             top = MARGIN + (head if number == 0 else 0) + row * row_height
-            _draw_row(page, draw, shot, picture.fps, top, frame)
+            _draw_row(page, draw, shot, video.fps, top, frame)
         foot = f"{timeline.tags.as_metadata()['comment']}   Page {number + 1} of {len(groups)}"
         draw.text((MARGIN, px(PAGE_MM[1]) - FOOT + GAP), foot, fill=FAINT, font=font_of(SMALL))
         pages.append(page)
@@ -91,8 +94,12 @@ def _draw_row(
     facts = f"shot {shot.index}  ·  {panel.start:.1f} s  ·  {panel.seconds:.2f} s long  ·  seed {shot.seed}"
     draw.text((MARGIN, top + GAP // 2), facts, fill=FAINT, font=font_of(SMALL))
     for column, pixels in enumerate(panel.frames):
-        picture = Image.fromarray(pixels).resize(frame, Image.Resampling.LANCZOS)
-        page.paste(picture, (MARGIN + column * (frame[0] + GAP), top + LINE))
-    lines = wrap(shot.caption, font_of(BODY), WIDTH, most=CAPTION_LINES)
+        image = Image.fromarray(pixels).resize(frame, Image.Resampling.LANCZOS)
+        page.paste(image, (MARGIN + column * (frame[0] + GAP), top + LINE))
+    body = font_for(shot.caption, BODY)
+    lines = wrap(shot.caption, body, WIDTH, most=CAPTION_LINES)
     place = (MARGIN, top + LINE + frame[1] + GAP)
-    draw.multiline_text(place, "\n".join(lines), fill=INK, font=font_of(BODY), spacing=px(1.2))
+    draw.multiline_text(place, "\n".join(lines), fill=INK, font=body, spacing=px(1.2))
+
+
+FORMATS = (Format(name="pdf", suffixes=(".pdf",), kind="application/pdf", write=write_contact_sheet),)

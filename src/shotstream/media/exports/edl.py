@@ -1,4 +1,4 @@
-"""The cut as a CMX3600 edit decision list, the oldest form every editor reads; it refers to the exported clips.
+"""Export as a CMX3600 edit decision list that refers to the exported clips.
 
 Timecode exists at a few rates only. A film's rate is often none of them (16), so the list counts in the lowest rate
 that divides evenly (48): every cut is exact. Set the editor's timeline to that rate.
@@ -11,8 +11,8 @@ from pathlib import Path
 
 from shotstream.core.errors import InputError
 from shotstream.core.files import write_text
-from shotstream.media.exports.clips import write_clips
-from shotstream.media.exports.media_folder import media_folder
+from shotstream.media.exports.clips import media_folder, with_clips, write_clips
+from shotstream.media.exports.format import Format
 from shotstream.media.exports.timeline import Timeline, TimelineShot
 
 RATES = (24, 25, 30, 48, 50, 60)  # SMPTE ST 12's whole rates and their doubles
@@ -41,9 +41,9 @@ def write_edl(timeline: Timeline, path: Path) -> None:
     :class:`StorageError` when the disk refuses."""
     if len(timeline.shots) > MAX_EVENTS:
         raise InputError(f"{path}: an EDL holds {MAX_EVENTS} shots, the film has {len(timeline.shots)}; export .otio")
-    rate = timecode_rate(timeline.picture.fps)
+    rate = timecode_rate(timeline.video.fps)
     folder = media_folder(path)
-    events = [_event(number, shot, timeline.picture.fps, folder) for number, shot in enumerate(timeline.shots, 1)]
+    events = [_event(number, shot, timeline.video.fps, folder) for number, shot in enumerate(timeline.shots, 1)]
     head = [f"TITLE: {_ascii(timeline.tags.title)[:70]}", "FCM: NON-DROP FRAME", ""]
     events[0] += f"* COMMENT: timecode of this list counts {rate} to the second\n"  # no reader takes one further up
     write_clips(timeline, folder)
@@ -61,6 +61,10 @@ def _event(number: int, shot: TimelineShot, fps: int, folder: Path) -> str:
         f"* FROM CLIP NAME: {shot.clip}",
         f"* FROM CLIP: {folder.name}/{shot.clip}",
         f"* COMMENT: {_ascii(shot.caption)[:200]}",
+        *(
+            f"* LOC: {timecode((shot.start + note.frame) * each, rate)} GREEN   {_ascii(note.text)}"
+            for note in shot.notes
+        ),
     ]
     return "\n".join([*lines, ""])
 
@@ -69,3 +73,6 @@ def _ascii(text: str) -> str:
     """``text`` on one line, in the letters a list from 1980 has: accents fall, the rest becomes ``?``."""
     plain = unicodedata.normalize("NFKD", " ".join(text.split()))
     return "".join(sign for sign in plain if not unicodedata.combining(sign)).encode("ascii", "replace").decode()
+
+
+FORMATS = (Format(name="edl", suffixes=(".edl",), kind="text/plain", write=write_edl, files=with_clips),)

@@ -1,64 +1,27 @@
-"""What a film can be exported as: one table of formats, chosen by name or by the suffix of a file."""
+"""Finds export formats by name or by the suffix of a file."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import pkgutil
+from importlib import import_module
 from pathlib import Path
 
 from shotstream.core.errors import InputError
-from shotstream.media.exports.animation import write_gif, write_webp
-from shotstream.media.exports.clips import clip_paths, write_clips, write_mp4
-from shotstream.media.exports.contact_sheet import write_contact_sheet
-from shotstream.media.exports.edl import write_edl
-from shotstream.media.exports.media_folder import media_folder
-from shotstream.media.exports.otio import write_otio
-from shotstream.media.exports.script import write_script
-from shotstream.media.exports.storyboard import write_board
-from shotstream.media.exports.subtitles import write_srt, write_vtt
+from shotstream.media import exports
+from shotstream.media.exports.format import Format
 from shotstream.media.exports.timeline import Timeline
 
 
-def _it_alone(timeline: Timeline, path: Path) -> list[Path]:
-    return [path]
+def _found() -> dict[str, Format]:
+    """By name, in alphabetical order, what the modules of this folder list in ``FORMATS``."""
+    names = [f"{exports.__name__}.{found.name}" for found in pkgutil.iter_modules(exports.__path__)]
+    modules = [vars(import_module(name)) for name in names if name != __name__]
+    found = {one.name: one for module in modules for one in module.get("FORMATS", ())}
+    return dict(sorted(found.items()))
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Format:
-    """One way out. ``per_shot``: it can be of one shot alone. ``files``: everything it writes."""
-
-    name: str
-    suffixes: tuple[str, ...]  # none: a folder
-    kind: str  # MIME type of the file at the path asked for
-    write: Callable[[Timeline, Path], None]
-    per_shot: bool = False
-    files: Callable[[Timeline, Path], list[Path]] = _it_alone
-
-    @property
-    def several(self) -> bool:
-        """Does it write more than the file at the path asked for?"""
-        return self.files is not _it_alone
-
-
-def _with_clips(timeline: Timeline, path: Path) -> list[Path]:
-    return [path, *clip_paths(timeline, media_folder(path))]
-
-
-_TABLE = (
-    Format(name="mp4", suffixes=(".mp4",), kind="video/mp4", write=write_mp4, per_shot=True),
-    Format(name="clips", suffixes=(), kind="inode/directory", write=write_clips, files=clip_paths),
-    Format(name="gif", suffixes=(".gif",), kind="image/gif", write=write_gif, per_shot=True),
-    Format(name="webp", suffixes=(".webp",), kind="image/webp", write=write_webp, per_shot=True),
-    Format(name="storyboard", suffixes=(".png",), kind="image/png", write=write_board),
-    Format(name="pdf", suffixes=(".pdf",), kind="application/pdf", write=write_contact_sheet),
-    Format(name="srt", suffixes=(".srt",), kind="application/x-subrip", write=write_srt),
-    Format(name="vtt", suffixes=(".vtt",), kind="text/vtt", write=write_vtt),
-    Format(name="otio", suffixes=(".otio",), kind="application/json", write=write_otio, files=_with_clips),
-    Format(name="edl", suffixes=(".edl",), kind="text/plain", write=write_edl, files=_with_clips),
-    Format(name="story", suffixes=(".yaml", ".yml", ".json"), kind="application/yaml", write=write_script),
-)
-FORMATS = {one.name: one for one in _TABLE}
-_BY_SUFFIX = {suffix: one for one in _TABLE for suffix in one.suffixes}
+FORMATS = _found()
+_BY_SUFFIX = {suffix: one for one in FORMATS.values() for suffix in one.suffixes}
 
 
 def format_named(name: str) -> Format:
@@ -89,7 +52,7 @@ def cut_down(timeline: Timeline, chosen: Format, shot: int | None) -> Timeline:
     if shot is None:
         return timeline
     if not chosen.per_shot:
-        able = ", ".join(one.name for one in _TABLE if one.per_shot)
+        able = ", ".join(one.name for one in FORMATS.values() if one.per_shot)
         raise InputError(f"{chosen.name}: is of the whole film; one shot can be exported as {able}")
     return timeline.only(shot)
 

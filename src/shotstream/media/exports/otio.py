@@ -1,4 +1,4 @@
-"""The cut as OpenTimelineIO, which editors and pipelines of today read; it refers to the exported clips."""
+"""Export as OpenTimelineIO that refers to the exported clips."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from urllib.parse import quote
 
 from shotstream.core.errors import InputError
 from shotstream.core.files import write_text
-from shotstream.media.exports.clips import write_clips
-from shotstream.media.exports.media_folder import media_folder
+from shotstream.media.exports.clips import media_folder, with_clips, write_clips
+from shotstream.media.exports.format import Format
 from shotstream.media.exports.timeline import Timeline, TimelineShot
 from shotstream.media.provenance import SOURCE_TYPE
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def write_otio(timeline: Timeline, path: Path) -> None:
-    """Write the clips beside ``path``, then the timeline: times in the film's own frames, a marker per prompt.
+    """Write the clips beside ``path``, then the timeline: times in the film's frames, markers of prompts and notes.
 
     Raises :class:`InputError` if opentimelineio is not installed, :class:`StorageError` when the disk refuses.
     """
@@ -31,7 +31,7 @@ def write_otio(timeline: Timeline, path: Path) -> None:
     told = schema.Timeline(timeline.tags.title)
     told.metadata["shotstream"] = _about(timeline)
     track = schema.Track("V1", kind="Video")
-    track.extend([_clip(shot, timeline.picture.fps, folder) for shot in timeline.shots])
+    track.extend([_clip(shot, timeline.video.fps, folder) for shot in timeline.shots])
     told.tracks.append(track)
     write_clips(timeline, folder)
     write_text(path, told.to_json_string(indent=2))
@@ -64,5 +64,9 @@ def _clip(shot: TimelineShot, fps: int, folder: Path) -> otio.schema.Clip:
         for prompt in shot.prompts
         if prompt.frame < shot.frames
     ]
+    markers += [Marker(note.text, TimeRange(time(note.frame), time(1)), "GREEN") for note in shot.notes]
     about = {"shotstream": {"shot": shot.index, "caption": shot.caption, "seed": str(shot.seed)}}
     return Clip(Path(shot.clip).stem, media, whole, about, markers=markers)
+
+
+FORMATS = (Format(name="otio", suffixes=(".otio",), kind="application/json", write=write_otio, files=with_clips),)

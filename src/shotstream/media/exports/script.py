@@ -1,4 +1,4 @@
-"""The film's script, to make it again or go on writing: a story as YAML or JSON."""
+"""Export as a story, YAML or JSON, to make the film again or to go on writing."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 import yaml
 
 from shotstream.core.files import write_text
+from shotstream.media.exports.format import Format
 from shotstream.media.exports.timeline import Timeline
 
 
@@ -21,3 +22,6 @@ def write_script(timeline: Timeline, path: Path) -> None:
         write_text(path, json.dumps(story, indent=2, ensure_ascii=False) + "\n")
     else:
         write_text(path, yaml.safe_dump(story, allow_unicode=True, sort_keys=False, width=110))
+
+
+FORMATS = (Format(name="story", suffixes=(".yaml", ".yml", ".json"), kind="application/yaml", write=write_script),)

@@ -1,4 +1,4 @@
-"""Prompts as subtitles: what every stretch of the film was made under, as SRT (SubRip) or VTT (W3C WebVTT)."""
+"""Export of captions as subtitles, SRT (SubRip) or VTT (W3C WebVTT)."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from shotstream.core.files import write_text
+from shotstream.media.exports.format import Format
 from shotstream.media.exports.timeline import Timeline
 
 
@@ -30,7 +31,7 @@ def cues(timeline: Timeline) -> Iterator[Cue]:
 
 def write_srt(timeline: Timeline, path: Path) -> None:
     """Raises :class:`StorageError`."""
-    fps = timeline.picture.fps
+    fps = timeline.video.fps
     blocks = [
         f"{number}\n{_clock(cue.start, fps, ',')} --> {_clock(cue.end, fps, ',')}\n{cue.text}\n"
         for number, cue in enumerate(cues(timeline), 1)
@@ -40,7 +41,7 @@ def write_srt(timeline: Timeline, path: Path) -> None:
 
 def write_vtt(timeline: Timeline, path: Path) -> None:
     """The global caption stands in a note. Raises :class:`StorageError`."""
-    fps = timeline.picture.fps
+    fps = timeline.video.fps
     note = f"{timeline.tags.story.global_caption}\n\n{timeline.tags.as_metadata()['comment']}"
     blocks = [f"NOTE\n{_vtt_text(line)}\n" for line in note.split("\n\n")]
     for cue in cues(timeline):
@@ -58,3 +59,9 @@ def _clock(frame: int, fps: int, point: str) -> str:
     """When ``frame`` begins, to the nearest millisecond: hours:minutes:seconds and ``point`` before the rest."""
     seconds, milliseconds = divmod(round(1000 * frame / fps), 1000)
     return f"{seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}{point}{milliseconds:03d}"
+
+
+FORMATS = (
+    Format(name="srt", suffixes=(".srt",), kind="application/x-subrip", write=write_srt),
+    Format(name="vtt", suffixes=(".vtt",), kind="text/vtt", write=write_vtt),
+)

@@ -1,17 +1,21 @@
-"""A timeline: a film as exports see it. Its chosen takes in order, what each was made under, its pixels on demand."""
+"""A timeline: the chosen takes of a film in order, with captions, and frames on demand."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from PIL import Image
 
 from shotstream.core.errors import InputError
-from shotstream.media.h264 import Picture
+from shotstream.media.h264 import VideoFormat
 from shotstream.media.provenance import FilmTags
 
+AT_ONCE = 16  # frames that are read together
 Read = Callable[[Sequence[int] | None], np.ndarray]  # frames by number (None: all) as uint8 [n, height, width, 3]
+MIN_HEIGHT, MAX_HEIGHT = 16, 1080  # pixels
+MOST_BYTES = 2_000_000_000  # of one shot's frames, which are in memory at once
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -20,6 +24,14 @@ class Prompt:
 
     frame: int
     caption: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Note:
+    """A person's marker at ``frame`` (of its shot, from 0)."""
+
+    frame: int
+    text: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -32,6 +44,12 @@ class TimelineShot:
     prompts: tuple[Prompt, ...]
     seed: int
     read: Read
+    notes: tuple[Note, ...] = ()
+
+    def pictures(self) -> Iterator[np.ndarray]:
+        """Its frames one after the other, uint8 [height, width, 3]; a few are in memory at a time."""
+        for start in range(0, self.frames, AT_ONCE):
+            yield from self.read(range(start, min(start + AT_ONCE, self.frames)))
 
     @property
     def caption(self) -> str:
@@ -49,7 +67,7 @@ class Timeline:
     """A film's made shots, at least one, without gaps between them."""
 
     tags: FilmTags
-    picture: Picture
+    video: VideoFormat
     shots: tuple[TimelineShot, ...]
 
     @property
@@ -64,3 +82,28 @@ class Timeline:
             raise InputError(f"there is no made shot {shot}; made are {made}, counted from 0")
         tags = self.tags.model_copy(update={"title": f"{self.tags.title}, shot {shot}"})
         return replace(self, tags=tags, shots=(replace(found, start=0),))
+
+
+def scaled(timeline: Timeline, height: int) -> Timeline:
+    """``timeline`` with frames ``height`` pixels high (even, 16 to 1080), scaled by Lanczos' filter.
+
+    Raises :class:`InputError` if a shot is too long to be held at that size.
+    """
+    before = timeline.video
+    width = max(2, round(before.width * height / before.height / 2) * 2)
+    longest = max(timeline.shots, key=lambda shot: shot.frames)
+    if longest.frames * width * height * 3 > MOST_BYTES:
+        raise InputError(f"shot {longest.index} is too long to be exported {width}x{height}; choose a smaller size")
+    shots = tuple(replace(shot, read=_scaled(shot.read, (width, height))) for shot in timeline.shots)
+    return replace(timeline, video=VideoFormat(width=width, height=height, fps=before.fps), shots=shots)
+
+
+def _scaled(read: Read, size: tuple[int, int]) -> Read:
+    def read_scaled(frames: Sequence[int] | None) -> np.ndarray:
+        made = read(frames)
+        out = np.empty((len(made), size[1], size[0], 3), np.uint8)
+        for index, frame in enumerate(made):
+            out[index] = np.asarray(Image.fromarray(frame).resize(size, Image.Resampling.LANCZOS))
+        return out
+
+    return read_scaled

@@ -9,10 +9,8 @@ import re
 from pathlib import Path
 
 from shotstream.core.errors import InputError, StorageError
-from shotstream.media.located import Located, refuse_unknown
-from shotstream.media.located_json import parse_json
+from shotstream.media.located import Located, parse_json, read_text, refuse_unknown
 from shotstream.media.prompt_formats.rewriting import ReadShot, Tell, as_story
-from shotstream.media.text_file import read_text
 
 MAX_SHOTS = 10_000
 # A chunk of LongLive 2 is 8 latent frames, 4 pixel frames each, at the 24 frames/s of Wan2.2-TI2V-5B.

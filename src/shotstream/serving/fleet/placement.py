@@ -1,4 +1,4 @@
-"""Which replica holds which film, who has a seat, and who waits at which place. Pure: nothing here waits or asks.
+"""Which replica holds which film, who has a seat, and who waits. Pure.
 
 A film stays with the replica that holds its caches until that replica dies. A film that is watched takes a seat there;
 any number of viewers share it. Who finds none waits, first come first served, and is told the truth about it.
@@ -42,6 +42,10 @@ class Placement:
     def settle(self, film: str, replica: str) -> None:
         """``film`` has been opened at ``replica``."""
         self.homes[film] = replica
+
+    def forget(self, film: str) -> None:
+        """There is no such film."""
+        self.homes.pop(film, None)
 
     def home(self, film: str) -> str | None:
         """Where ``film`` is; if nowhere, it goes to the emptiest replica. None: no replica is ready."""

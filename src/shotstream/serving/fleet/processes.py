@@ -1,4 +1,7 @@
-"""Replicas as processes of this machine."""
+"""Replicas as processes of this machine: what runs in one, and how they are started.
+
+A replica is a studio without page and login, which answers the front.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +9,75 @@ import json
 import os
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Callable
-from typing import Protocol
+from pathlib import Path
+from typing import Any, Protocol
 
+import uvicorn
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from shotstream.core.config import Config
 from shotstream.core.errors import InputError
-from shotstream.serving.fleet.replica import ReplicaSettings
+from shotstream.serving.access import Access
+from shotstream.serving.app import make_studio
+from shotstream.serving.listener import Places, file_limit, most_connections
+from shotstream.serving.server import free_socket, listening_config
+from shotstream.serving.studio import StudioEngine
 
+
+class ReplicaSettings(Config):
+    """What a replica is told on its standard input, one line of JSON. ``loading``: as for ``shotstream.load``."""
+
+    films: str
+    token: str
+    host: str = "127.0.0.1"
+    disk_budget: int | None = None
+    loading: dict[str, Any]
+
+
+class TokenOnly:
+    """ASGI middleware: only the front, which knows the token, is let in. It has looked at everything else."""
+
+    def __init__(self, app: ASGIApp, access: Access) -> None:
+        self.app, self.access = app, access
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        known = scope["type"] == "lifespan" or self.access.entry(Headers(scope=scope), "") == "yes"
+        if known:
+            await self.app(scope, receive, send)
+        elif scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1008, "reason": "no_token"})
+        else:
+            await send({"type": "http.response.start", "status": 401, "headers": []})
+            await send({"type": "http.response.body", "body": b""})
+
+
+def serve_replica(settings: ReplicaSettings, load: Callable[[], StudioEngine]) -> None:
+    """Serve until standard input ends: whoever started this has gone, and its films may go on elsewhere.
+
+    Says its address on standard output.
+    """
+    most = most_connections(file_limit())
+    listening = free_socket(settings.host, 0, Places(most, most_of_client=most))  # its one client is the router
+    app = make_studio(load, Path(settings.films), disk_budget=settings.disk_budget)
+    server = uvicorn.Server(listening_config(TokenOnly(app, Access(settings.token, time.monotonic))))
+    threading.Thread(target=_end_with_input, daemon=True).start()
+    listening.listen()
+    sys.stdout.write(json.dumps({"url": f"http://{settings.host}:{listening.getsockname()[1]}"}) + "\n")
+    sys.stdout.flush()
+    server.run(sockets=[listening])
+
+
+def _end_with_input() -> None:
+    """No time is taken to save: the journal has everything, and a take that is cut short here would be cut there."""
+    sys.stdin.read()
+    os._exit(1)
+
+
+STARTS_WITHIN = 300.0  # seconds until a process says where it answers; the model is loaded later
 PATIENCE = 30.0  # seconds a replica may take to finish its block and save
 COMMAND = (sys.executable, "-c", "from shotstream.cli.main import run; run()", "replica")
 
@@ -50,10 +116,21 @@ class ProcessReplica:
         try:
             self._process.stdin.write(settings.model_dump_json() + "\n")
             self._process.stdin.flush()
-            self.url: str = json.loads(self._process.stdout.readline())["url"]
+            self.url: str = json.loads(self._first_line())["url"]
         except (OSError, ValueError) as fault:
             self.end()
             raise InputError("a replica of the studio did not start; what it said is above") from fault
+
+    def _first_line(self) -> str:
+        """What it says first. Raises OSError if it says nothing for too long."""
+        stdout = self._process.stdout
+        assert stdout is not None
+        silence = threading.Timer(STARTS_WITHIN, self._process.kill)  # its output ends then
+        silence.start()
+        try:
+            return stdout.readline()
+        finally:
+            silence.cancel()
 
     @property
     def pid(self) -> int:

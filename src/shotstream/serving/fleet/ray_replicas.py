@@ -1,4 +1,4 @@
-"""Replicas placed by Ray, on any machine of a cluster that sees the films' folder.
+"""Replicas placed by Ray, on any machine of a cluster that can read the films' folder.
 
 Ray places, watches and ends them; what viewers send and see goes past it, over HTTP and the live socket. Ray Serve is
 not used: its router only prefers the replica that holds a film's caches, and a film must be at exactly one.
@@ -10,12 +10,8 @@ import os
 from contextlib import suppress
 from typing import Any
 
-import ray
-from ray.util import get_node_ip_address
-
-from shotstream.film.batch_ray import start_ray
-from shotstream.serving.fleet.processes import PATIENCE, Launcher, ProcessReplica, Replica
-from shotstream.serving.fleet.replica import ReplicaSettings
+from shotstream.film.ray_cluster import ray, start_ray
+from shotstream.serving.fleet.processes import PATIENCE, Launcher, ProcessReplica, Replica, ReplicaSettings
 
 ANSWER = 10.0  # seconds after which a replica that does not answer is dead
 START = 600.0
@@ -28,7 +24,7 @@ class Holder:
         own = ReplicaSettings.model_validate_json(settings)
         self._local = own.host == "127.0.0.1"
         self._process = ProcessReplica(
-            own if self._local else own.model_copy(update={"host": get_node_ip_address()}), {}
+            own if self._local else own.model_copy(update={"host": ray.util.get_node_ip_address()}), {}
         )
 
     def url(self) -> str:

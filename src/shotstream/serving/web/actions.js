@@ -3,16 +3,18 @@
 import { askBranch } from "./branches.js";
 
 /** Every action takes the index of a shot, but for the last one. */
-export function shotActions(studio, composer, compare, player) {
+export function shotActions(studio, { composer, compare, editor, player, trim }) {
   const on = (shot) => `shot ${shot + 1}`;
   return {
     retake: async (shot) => (await studio.command("retake", { shot }, `Another take of ${on(shot)} is planned.`)) && player.follow(),
+    again: (shot) => studio.command("remake", { shot }, `Shot ${shot + 1} is made again with its seed.`),
     remake: (shot) => studio.command("remake", { shot }, `A remake of ${on(shot)} is planned.`),
     choose: (shot, take, number) => studio.command("choose", { shot, take }, `Take ${number + 1} of ${on(shot)} is in the film.`),
     remove: (take) => studio.command("remove", { take }, "Removed from the queue."),
+    edit: (shot) => editor.open(shot),
     compare: (shot) => compare.open(shot),
     insert: (shot) => composer.insertBefore(shot),
-    duplicate: (shot) => studio.command("duplicate", { shot }, `A copy of ${on(shot)} is behind it.`),
+    duplicate: (shot) => studio.command("duplicate", { shot }, `A copy of ${on(shot)} comes after it.`),
     move: (shot, to) => {
       if (to < 0 || to >= studio.film.shots.length) return;
       studio.command("move", { shot, to }, `Shot ${shot + 1} is now ${on(to)}.`);
@@ -21,9 +23,10 @@ export function shotActions(studio, composer, compare, player) {
       const { locked } = studio.film.shots[shot];
       studio.command("lock", { shot, locked: !locked }, `Shot ${shot + 1} is ${locked ? "unlocked" : "locked"}.`);
     },
+    ...trim,
     branch: (shot) => askBranch(studio.film, shot),
-    delete: (shot) => studio.command("delete", { shot }, `Shot ${shot + 1} is deleted. Undo brings it back.`),
-    remakeStale: () => studio.command("remake_stale", {}, "Stale shots are made again."),
+    delete: (shot) => studio.command("delete", { shot }, `Shot ${shot + 1} is deleted.`),
+    remakeStale: () => studio.command("remake_stale", {}, "Outdated shots are made again."),
   };
 }
 

@@ -1,6 +1,6 @@
 // The ways the film goes: a lane per branch, with what it shares with the one the film is on; begin, switch, drop.
 
-import { $, button, fill, many, node } from "./dom.js";
+import { $, button, fill, many, node, plain } from "./dom.js";
 
 const MOST = 40; // shots drawn in a lane
 
@@ -8,6 +8,7 @@ export function showBranches(studio) {
   studio.on("film", (film) => {
     const branches = film?.branches ?? [];
     $("branches").hidden = branches.length < 2;
+    document.body.classList.toggle("has-branches", branches.length > 1);
     fill($("branches"), branches.map((branch) => lane(studio, film, branch)));
   });
   $("branch-form").addEventListener("submit", async (event) => {
@@ -26,12 +27,13 @@ function lane(studio, film, branch) {
   for (let index = 0; index < Math.min(branch.shots, MOST); index += 1) {
     cells.append(node("i", { className: !current && index < branch.shared ? "shared" : "own" }));
   }
-  const label = `Branch ${branch.name}: ${many(branch.shots, "shot")}${current ? "" : `, ${branch.shared} in common with this one`}`;
+  const name = plain(branch.name);
+  const label = `Branch ${name}: ${many(branch.shots, "shot")}${current ? "" : `, ${branch.shared} in common with this one`}`;
   const choose = node("button", { type: "button", className: "lane", ariaPressed: String(current), ariaLabel: label, data: { key: `lane-${branch.name}` } },
-    node("span", { className: "lane-name" }, branch.name), cells, node("small", {}, many(branch.shots, "shot")));
-  choose.addEventListener("click", () => current || studio.command("switch", { branch: branch.name }, `You are on branch ${branch.name}.`));
+    node("span", { className: "lane-name" }, name), cells, node("small", {}, many(branch.shots, "shot")));
+  choose.addEventListener("click", () => current || studio.command("switch", { branch: branch.name }, `You are on branch ${name}.`));
   const row = node("li", {}, choose);
-  if (!current) row.append(button("✕", () => studio.command("drop", { branch: branch.name }, `Branch ${branch.name} is gone.`), { className: "quiet", ariaLabel: `Remove branch ${branch.name}`, title: "Remove this branch; undo brings it back" }));
+  if (!current) row.append(button("✕", () => studio.command("drop", { branch: branch.name }, `Branch ${name} is gone.`), { className: "quiet", ariaLabel: `Remove branch ${name}`, title: "Remove this branch; undo brings it back" }));
   return row;
 }
 
@@ -43,7 +45,7 @@ export function askBranch(film, after) {
   $("branch-form").dataset.after = after;
   $("branch-name").value = `version ${number}`;
   const kept = after ? `shots 1 to ${after + 1}` : "shot 1";
-  $("branch-note").textContent = `It begins with ${kept}, and goes its own way from there. “${film.branch}” stays as it is; the lanes above the shots lead back.`;
+  $("branch-note").textContent = `It begins with ${kept}, and goes its own way from there. “${plain(film.branch)}” stays as it is; the lanes above the shots lead back.`;
   $("branch-dialog").showModal();
   $("branch-name").select();
 }

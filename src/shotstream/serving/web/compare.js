@@ -1,6 +1,6 @@
 // Two takes of a shot side by side, playing together; the shorter one stays on its last frame.
 
-import { $, node, seconds } from "./dom.js";
+import { $, node, plain, seconds } from "./dom.js";
 import { Painter } from "./frames.js";
 
 export class Compare {
@@ -39,8 +39,8 @@ export class Compare {
     const other = chosen > 0 ? chosen - 1 : 1;
     [this.sides[0].take, this.sides[1].take] = [made[other].id, made[chosen].id].sort((a, b) => a - b);
     $("compare-title").textContent = `Shot ${index + 1}: two takes`;
-    $("compare-caption").textContent = shot.caption;
-    $("compare-save").href = `/api/films/${this.studio.film.id}/shots/${index}/compare.mp4`;
+    $("compare-caption").textContent = plain(shot.caption);
+    $("compare-save").href = `api/films/${this.studio.film.id}/shots/${index}/compare.mp4`;
     for (const side of this.sides) side.painter.size(this.studio.film.width, this.studio.film.height);
     $("compare-dialog").showModal();
     this.frame = 0;

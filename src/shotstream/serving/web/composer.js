@@ -1,11 +1,18 @@
-// Writing the next shot: at the film's end, or before a shot; or another caption for the one that is being made.
+// Writing the next shots: at the film's end, or before a shot; or another caption for the one that is being made.
 
-import { $, node, seconds } from "./dom.js";
+import { Drafts } from "./drafts.js";
+import { $, many, node, seconds } from "./dom.js";
+import { watchScripts } from "./script.js";
 import { beginFilm } from "./story.js";
+import { paragraphs, write } from "./text.js";
 import { watchWords } from "./words.js";
+
+const LONGEST = 2000; // characters of one shot's words
 
 export class Composer {
   before = null; // some take of the shot before which the new one goes; null: at the end
+  lengths = new Map(); // seconds of captions that came with theirs
+  sending = Promise.resolve(); // shots go to the studio in the order in which they were written
 
   constructor(studio, player) {
     Object.assign(this, { studio, player });
@@ -13,12 +20,17 @@ export class Composer {
       studio.readAhead(text.trim());
       return studio.check(text, this.previous());
     });
+    this.drafts = new Drafts(studio);
+    watchScripts(studio, this.lengths);
     studio.on("welcome", (welcome) => showLengths(welcome.lengths, welcome.usual_length));
     studio.on("opened", () => this.insertBefore(null));
     studio.on("film", (film) => {
-      $("change").hidden = film === null || film.running === null;
+      $("change").disabled = film === null || film.running === null;
+      $("change-row").hidden = $("change").disabled;
+      if ($("change").disabled) $("change-frame").value = "";
       this.show();
     });
+    $("prompt").addEventListener("input", () => this.show());
     $("composer").addEventListener("submit", (event) => { event.preventDefault(); this.shoot(); });
     $("change").addEventListener("click", () => this.change());
     $("at-end").addEventListener("click", () => { this.insertBefore(null); $("prompt").focus(); });
@@ -26,8 +38,12 @@ export class Composer {
 
   /** Where the new shot goes: its index. */
   get at() {
+    return this.placeBefore(this.before);
+  }
+
+  placeBefore(take) {
     const shots = this.studio.film?.shots ?? [];
-    const index = this.before === null ? -1 : shots.findIndex((shot) => shot.takes.some((take) => take.id === this.before));
+    const index = take === null ? -1 : shots.findIndex((shot) => shot.takes.some((one) => one.id === take));
     return index < 0 ? shots.length : index;
   }
 
@@ -45,46 +61,77 @@ export class Composer {
   show() {
     const shots = this.studio.film?.shots.length ?? 0;
     const inside = this.at < shots;
+    const written = paragraphs($("prompt").value).length;
     $("ask").textContent = inside ? `What happens before shot ${this.at + 1}?` : "What happens next?";
     $("at-end").hidden = !inside;
-    $("shoot").firstChild.textContent = inside ? "Insert " : "Shoot ";
+    $("shoot").firstChild.textContent = `${inside ? "Insert" : "Shoot"}${written > 1 ? ` ${many(written, "shot")}` : ""} `;
   }
 
-  async shoot() {
-    const { studio, player } = this;
-    const caption = $("prompt").value.trim();
-    if (!caption) return studio.say("Write what happens in the shot.");
-    const began = performance.now();
-    if (!studio.film && !(await beginFilm(studio))) return;
-    const length = $("seconds").value === "" ? null : Number($("seconds").value);
-    const at = this.at;
-    const inside = at < studio.film.shots.length;
-    if (!inside) {
-      player.follow();
-      player.tell("taken");
-      if (studio.film.running === null && !studio.film.queue.length) player.askedAt = began;
+  /** What is written becomes shots, a paragraph each. The box is free at once; what is refused comes back to it. */
+  shoot() {
+    const text = $("prompt").value.trim();
+    const { studio, before } = this;
+    if (!text) return studio.say("Write what happens in the shot.");
+    if (!studio.film && !$("caption").value.trim()) {
+      $("caption").focus();
+      return studio.say("First say who is in the film, where, and how it looks.");
     }
-    const [type, place] = inside ? ["insert", { at }] : ["shoot", {}];
-    if (!(await studio.command(type, { ...place, caption, seconds: length }, `Shot ${at + 1} is planned.`))) return;
+    const long = paragraphs(text).findIndex((one) => one.length > LONGEST);
+    if (long >= 0) return studio.say(`Paragraph ${long + 1} is longer than a shot's words may be: ${LONGEST} characters.`);
+    const length = $("seconds").value === "" ? null : Number($("seconds").value);
+    const began = performance.now();
     this.insertBefore(null);
-    this.empty();
+    this.drafts.send(text);
+    write($("prompt"), "");
+    this.sending = this.sending.then(async () => {
+      const left = await this.send(paragraphs(text), { length, before, began });
+      if (left.length) this.giveBack(left.join("\n\n"), before);
+      this.drafts.settle(text);
+    });
+    return this.sending;
+  }
+
+  /** Send the shots, one after the other; resolves to those that were not taken. */
+  async send(captions, { length, before, began }) {
+    const { studio, player } = this;
+    if (!studio.film && !(await beginFilm(studio))) return captions;
+    for (const [number, caption] of captions.entries()) {
+      const at = this.placeBefore(before);
+      const inside = before !== null && at < studio.film.shots.length;
+      if (!inside && number === 0) {
+        player.follow();
+        player.tell("taken");
+        if (studio.film.running === null && !studio.film.queue.length) player.askedAt = began;
+      }
+      const [type, place] = inside ? ["insert", { at }] : ["shoot", {}];
+      const done = captions.length > 1 ? `${many(captions.length, "shot")} are planned.` : `Shot ${at + 1} is planned.`;
+      if (!(await studio.command(type, { ...place, caption, seconds: length ?? this.lengths.get(caption) ?? null }, done))) return captions.slice(number);
+    }
+    return [];
+  }
+
+  giveBack(text, before) {
+    const since = $("prompt").value;
+    write($("prompt"), since.trim() ? `${text}\n\n${since}` : text);
+    this.before ??= before;
+    this.show();
   }
 
   async change() {
     const caption = $("prompt").value.trim();
     if (!caption) return this.studio.say("Write what the shot should become, then press Change now.");
-    if (await this.studio.command("change", { caption }, "The running shot changes.")) this.empty();
-  }
-
-  empty() {
-    $("prompt").value = "";
-    $("prompt").dispatchEvent(new Event("input"));
+    this.drafts.send(caption);
+    write($("prompt"), "");
+    const at = $("change-frame").value;
+    const [place, done] = at === "" ? [{}, "The running shot changes."] : [{ frame: Number(at) }, `The running shot changes at frame ${at}.`];
+    if (!(await this.studio.command("change", { caption, ...place }, done))) this.giveBack(caption, null);
+    this.drafts.settle(caption);
   }
 }
 
 function showLengths(lengths, usual) {
   const select = $("seconds");
   const chosen = select.value;
-  select.replaceChildren(node("option", { value: "" }, `usual (${seconds(usual)})`), ...lengths.map((one) => node("option", { value: String(one) }, seconds(one))));
+  select.replaceChildren(node("option", { value: "" }, `usual length, ${seconds(usual)}`), ...lengths.map((one) => node("option", { value: String(one) }, seconds(one))));
   select.value = chosen;
 }

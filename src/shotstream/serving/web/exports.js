@@ -1,6 +1,9 @@
 // Taking the film elsewhere: every format the studio can write, made when it is asked for.
 
-import { $, node } from "./dom.js";
+import { $, node, plain } from "./dom.js";
+
+const HEIGHTS = [2, 4, 720, 1080]; // times the film's own height, or rows
+const PICTURES = new Set(["mp4", "gif", "webp", "clips"]); // what can be in another size
 
 // name in the API, what it is called, what it is for, whether it can be of one shot
 const GROUPS = [
@@ -34,6 +37,7 @@ export function showExports(studio) {
   $("export-open").addEventListener("click", () => { prepare(studio.film); sheet.href = `sheet.html#${studio.film.id}`; $("export-dialog").showModal(); });
   $("export-close").addEventListener("click", () => $("export-dialog").close());
   $("export-shot").addEventListener("change", showAble);
+  $("export-size").addEventListener("change", showAble);
   studio.on("film", (film) => {
     $("export-open").disabled = !film?.shots.some((shot) => shot.chosen !== null);
   });
@@ -46,15 +50,25 @@ function button(studio, [name, title, what, perShot]) {
 }
 
 function prepare(film) {
-  const made = film.shots.map((shot, index) => [shot, index]).filter(([shot]) => shot.chosen !== null);
-  $("export-shot").replaceChildren(node("option", { value: "" }, "the whole film"), ...made.map(([shot, index]) => node("option", { value: String(index) }, `shot ${index + 1}: ${shot.caption.slice(0, 40)}`)));
+  const shots = film.shots.map((shot, index) => [shot, index]).filter(([shot]) => shot.chosen !== null);
+  $("export-shot").replaceChildren(node("option", { value: "" }, "the whole film"), ...shots.map(([shot, index]) => node("option", { value: String(index) }, `shot ${index + 1}: ${plain(shot.caption).slice(0, 40)}`)));
   $("export-said").textContent = "";
+  const made = (height) => `${Math.round((film.width * height) / film.height / 2) * 2}x${height}`;
+  const heights = HEIGHTS.map((one) => (one < 16 ? one * film.height : one)).filter((one) => one > film.height && one <= 1080);
+  $("export-size").replaceChildren(node("option", { value: "" }, `as made, ${made(film.height)}`), ...[...new Set(heights)].sort((a, b) => a - b).map((one) => node("option", { value: String(one) }, `${made(one)}, scaled`)));
   showAble();
 }
 
 function showAble() {
+  $("export-note").textContent = $("export-size").value === "" ? "" : "Scaled from the size the model makes: larger, not sharper. For MP4, GIF, WebP and clips.";
   const whole = $("export-shot").value === "";
   for (const one of document.querySelectorAll("button.format")) one.disabled = !whole && one.dataset.perShot !== "true";
+}
+
+/** The name of a file in a header, be it in any alphabet. */
+function named(header) {
+  const coded = /filename\*=utf-8''([^;]+)/i.exec(header)?.[1];
+  return coded ? decodeURIComponent(coded) : /filename="?([^";]+)/.exec(header)?.[1];
 }
 
 /** Fetch the file and hand it to the browser; the studio's own words if it cannot be written. */
@@ -63,10 +77,10 @@ async function save(film, name, title) {
   const shot = $("export-shot").value;
   said.textContent = `Writing ${title}…`;
   try {
-    const path = name === "film" ? "film.film" : `exports/${name}${shot === "" ? "" : `?shot=${shot}`}`;
-    const answer = await fetch(`/api/films/${film}/${path}`);
+    const asked = new URLSearchParams({ ...(shot === "" ? {} : { shot }), ...($("export-size").value && PICTURES.has(name) ? { height: $("export-size").value } : {}) });
+    const answer = await fetch(`api/films/${film}/${name === "film" ? "film.film" : `exports/${name}?${asked}`}`);
     if (!answer.ok) throw new Error((await answer.json().catch(() => ({}))).text ?? `the studio said ${answer.status}`);
-    const file = /filename="?([^";]+)/.exec(answer.headers.get("content-disposition") ?? "")?.[1] ?? name;
+    const file = named(answer.headers.get("content-disposition") ?? "") ?? name;
     const link = node("a", { href: URL.createObjectURL(await answer.blob()), download: file });
     link.click();
     setTimeout(() => URL.revokeObjectURL(link.href), 60_000);

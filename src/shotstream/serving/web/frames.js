@@ -37,7 +37,7 @@ export class Frames {
   }
 
   async fetch(take, kept) {
-    const answer = await fetch(`/api/films/${this.film}/takes/${take}/frames`);
+    const answer = await fetch(`api/films/${this.film}/takes/${take}/frames`);
     if (answer.ok) {
       for (const picture of unpack(await answer.arrayBuffer())) kept.blobs[picture.frame] = picture.blob;
       kept.whole = true;

@@ -1,14 +1,17 @@
 // The head of the page: what the model is doing, light or dark, and one line for what a person has to know.
 
-import { $ } from "./dom.js";
+import { $, plain } from "./dom.js";
 
 const PATIENCE = 12_000; // milliseconds a line stays
 
 export function showHeader(studio) {
   studio.on("model", showModel);
   const words = toast();
-  studio.on("said", words);
-  studio.on("told", (text) => { $("told").textContent = text; });
+  studio.on("said", (text) => words(text));
+  studio.on("told", ({ text, show }) => {
+    $("told").textContent = text;
+    if (show) words(text, show);
+  });
   if (localStorage.theme) document.documentElement.dataset.theme = localStorage.theme;
   $("theme").addEventListener("click", () => {
     const set = document.documentElement.dataset.theme;
@@ -23,7 +26,7 @@ function showModel(model) {
     warming: "warming up: the first seconds are slower…",
     ready: `${model.name} ${model.version}`,
     stopped: model.fault || "the studio has stopped",
-    away: "the studio is not there; trying again…",
+    away: "Reconnecting…",
   };
   $("model").textContent = words[model.state];
   $("model").dataset.state = model.state;
@@ -31,12 +34,17 @@ function showModel(model) {
 
 function toast() {
   let timer = 0;
-  const say = (text) => {
-    $("said").textContent = text ?? "";
+  const say = (text, show = "fault") => {
+    const fault = show === "fault";
+    $("said").textContent = fault ? plain(text ?? "") : "";
+    $("did").textContent = fault ? "" : plain(text);
     $("toast").hidden = !text;
+    $("toast").classList.toggle("fault", fault);
+    $("take-back").hidden = show !== "edit";
     clearTimeout(timer);
     if (text) timer = setTimeout(say, PATIENCE, "");
   };
+  $("take-back").addEventListener("click", () => { say(""); $("undo").click(); });
   $("unsay").addEventListener("click", () => say(""));
   return say;
 }

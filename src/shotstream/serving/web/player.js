@@ -1,14 +1,19 @@
 // The playhead: shows live frames as they arrive (JPEG on a canvas, or MP4 on a reel beneath it), made ones by its own
 // clock. Events: `moved`, `shown`, `taken` (by hand).
 
+import { chosenOf, lasts } from "./dom.js";
 import { Painter } from "./frames.js";
 
 export class Player extends EventTarget {
-  segments = []; // of the film: {shot, take, frames, start}
+  segments = []; // of the film: {shot, take, frames, start, skip}; `skip` frames of the take are before its in point
   length = 0;
   place = 0; // the frame of the film on the screen
   following = true; // show live frames as they come
   playing = false;
+  held = false; // the live picture stands still for a moment
+  busy = false; // there is, or will be, something live to see
+  loop = false; // play the shot again and again
+  speed = 1;
   clock = null; // where it was begun to play, and when
   shown = []; // when frames were shown, for the meter
 
@@ -20,13 +25,19 @@ export class Player extends EventTarget {
     reel.addEventListener("failed", () => this.onCanvas());
   }
 
+  /** What the screen shows: `live`, `held` (live, standing still), `playing` or `paused`. */
+  get mode() {
+    if (this.following && this.busy) return this.held ? "held" : "live";
+    return this.playing ? "playing" : "paused";
+  }
+
   tell(name) {
     this.dispatchEvent(new Event(name));
   }
 
   /** Another film, or none. */
   open(film) {
-    Object.assign(this, { segments: [], length: 0, place: 0, playing: false, running: null });
+    Object.assign(this, { segments: [], length: 0, place: 0, playing: false, held: false, busy: false, running: null });
     if (film) this.painter.size(film.width, film.height);
     else this.painter.clear();
     if (!film) this.reel.close();
@@ -39,14 +50,17 @@ export class Player extends EventTarget {
   load(film) {
     this.fps = film.fps;
     this.running = film.running;
+    this.busy = film.running !== null || (film.queue.length > 0 && !film.paused);
+    if (!this.busy) this.held = false;
     const here = this.here();
     let start = 0;
     this.segments = [];
     film.shots.forEach((shot, index) => {
-      const take = shot.takes.find((one) => one.id === film.running) ?? shot.takes.find((one) => one.id === shot.chosen);
+      const take = shot.takes.find((one) => one.id === film.running) ?? chosenOf(shot);
       if (!take || !take.frames) return;
-      this.segments.push({ shot: index, take: take.id, frames: take.frames, start });
-      start += take.frames;
+      const frames = lasts(take);
+      this.segments.push({ shot: index, take: take.id, frames, start, skip: take.start });
+      start += frames;
     });
     this.length = start;
     const stood = this.place;
@@ -62,18 +76,18 @@ export class Player extends EventTarget {
 
   here() {
     const segment = this.segments.findLast((one) => one.start <= this.place);
-    return segment && { ...segment, frame: Math.min(this.place - segment.start, segment.frames - 1) };
+    return segment && { ...segment, frame: segment.skip + Math.min(this.place - segment.start, segment.frames - 1) };
   }
 
   placeOf(take, frame) {
     const segment = this.segments.find((one) => one.take === take);
-    return segment && segment.start + Math.min(frame, segment.frames - 1);
+    return segment && segment.start + Math.max(0, Math.min(frame - segment.skip, segment.frames - 1));
   }
 
   /** A picture from the wire, kept already. */
   see(picture) {
     if (picture.data) return this.reel.put(picture);
-    if (!this.following || this.playing) return;
+    if (this.mode === "held" || !this.following || this.playing) return;
     this.paint(picture.blob);
     this.place = this.placeOf(picture.take, picture.frame) ?? this.place;
     this.tell("moved");
@@ -151,11 +165,18 @@ export class Player extends EventTarget {
     this.playing = true;
     this.leave();
     const clock = (this.clock = { from: this.place, began: performance.now() }); // who plays again has another one
+    const shot = this.here();
     while (this.playing && this.clock === clock) {
-      const wanted = clock.from + Math.floor(((performance.now() - clock.began) * this.fps) / 1000);
-      if (wanted >= this.length) break;
+      const rate = (this.fps * this.speed) / 1000;
+      const wanted = clock.from + Math.floor((performance.now() - clock.began) * rate);
+      const stretch = this.loop && this.segments.find((one) => one.take === shot.take);
+      if (wanted >= (stretch ? stretch.start + stretch.frames : this.length)) {
+        if (!stretch) break;
+        Object.assign(clock, { from: stretch.start, began: performance.now() });
+        continue;
+      }
       if (wanted !== this.place || wanted === clock.from) await this.step(wanted, clock);
-      const due = clock.began + ((this.place - clock.from + 1) * 1000) / this.fps;
+      const due = clock.began + (this.place - clock.from + 1) / rate;
       await new Promise((resolve) => setTimeout(resolve, 4 + Math.max(0, due - performance.now())));
     }
     if (this.clock !== clock) return;
@@ -173,12 +194,34 @@ export class Player extends EventTarget {
     if (performance.now() - asked > 100) Object.assign(clock, { from: this.place, began: performance.now() }); // it had to be fetched
     this.tell("moved");
     const next = this.segments.find((one) => one.start > this.place);
-    if (next && next.take !== this.running && next.start - this.place < this.fps) this.frames.get(next.take, 0);
+    if (next && next.take !== this.running && next.start - this.place < this.fps) this.frames.get(next.take, next.skip);
   }
 
+  /** Play or pause; a live picture is held, and goes on: nobody is thrown out of it. */
   toggle() {
-    if (this.playing) this.pause();
+    if (this.mode === "live") this.hold();
+    else if (this.mode === "held") this.follow();
+    else if (this.playing) this.pause();
     else this.play();
+  }
+
+  /** The live picture stands still; what is made meanwhile is made all the same. */
+  hold() {
+    this.held = true;
+    this.reel.pause();
+    this.tell("moved");
+  }
+
+  /** Stand still, `step` frames on or back. */
+  nudge(step) {
+    if (this.length) return this.seek(this.place + step);
+  }
+
+  /** Play `speed` times as fast. */
+  pace(speed) {
+    this.speed = speed;
+    if (this.clock) Object.assign(this.clock, { from: this.place, began: performance.now() });
+    this.tell("moved");
   }
 
   pause() {
@@ -197,12 +240,14 @@ export class Player extends EventTarget {
   /** Live pictures are shown from now on. */
   join() {
     this.following = true;
+    this.held = false;
     this.reel.follow(this.running !== null);
   }
 
   /** They are not. */
   leave() {
     this.following = false;
+    this.held = false;
     this.reel.pause();
   }
 }

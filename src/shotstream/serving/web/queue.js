@@ -1,6 +1,6 @@
 // What waits, and whether it is held.
 
-import { $, button, fill, many, node } from "./dom.js";
+import { $, button, fill, many, node, plain } from "./dom.js";
 
 export function showQueue(studio) {
   const toggle = () => {
@@ -9,8 +9,13 @@ export function showQueue(studio) {
     else studio.command("pause", {}, "The queue is held; the running shot goes on to its end.");
   };
   $("pause").addEventListener("click", toggle);
+  $("clear-queue").addEventListener("click", async () => {
+    const { queue } = studio.film;
+    for (const take of queue.toReversed()) await studio.command("remove", { take }, `${many(queue.length, "shot")} taken out of the queue.`);
+  });
   studio.on("film", (film) => {
     const waiting = film?.queue.length ?? 0;
+    $("pause").disabled = !film?.shots.length;
     $("pause").firstChild.textContent = film?.paused ? "Resume " : "Pause ";
     $("pause").setAttribute("aria-label", film?.paused ? "Resume the queue" : "Pause the queue");
     $("pause").classList.toggle("held", Boolean(film?.paused));
@@ -18,6 +23,7 @@ export function showQueue(studio) {
     $("making").textContent = film ? situation(film) : "";
     fill($("queue"), film ? rows(studio, film) : []);
     $("queue-empty").hidden = waiting > 0;
+    $("clear-queue").hidden = waiting < 2;
   });
   return { toggle };
 }
@@ -33,7 +39,7 @@ function situation(film) {
 }
 
 function rows(studio, film) {
-  const told = new Map(film.shots.flatMap((shot, index) => shot.takes.map((take) => [take.id, `${index + 1}. ${shot.caption}`])));
+  const told = new Map(film.shots.flatMap((shot, index) => shot.takes.map((take) => [take.id, `${index + 1}. ${plain(take.caption)}`])));
   return film.queue.map((take) => node("li", {}, node("span", { title: told.get(take) }, told.get(take)),
     button("Remove", () => studio.command("remove", { take }, "Removed from the queue."), { ariaLabel: `Remove ${told.get(take)}`, data: { key: `queue-${take}` } })));
 }

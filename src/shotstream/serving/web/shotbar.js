@@ -1,10 +1,16 @@
 // The bar under the timeline: everything that can be done with the shot at hand.
 
-import { $, button, node } from "./dom.js";
+import { $, chosenOf, lasts, node, plain, seconds } from "./dom.js";
 
 const ACTIONS = [
   ["retake", "Retake", "R", "Make this shot again, with new noise; the old take is kept"],
+  ["again", "Make again", "", "The same seed again, in as many steps as now: a draft in few steps becomes the shot itself; the old take is kept"],
+  ["edit", "Edit", "W", "Change its words, length or seed: a new take, or what waits as it shall be"],
   ["compare", "Compare", "V", "Watch two takes side by side"],
+  ["begin", "Begin here", "A", "Let the shot begin at the picture on the screen; what is before it is kept, and can be had back"],
+  ["end", "End here", "Z", "Let the shot end with the picture on the screen"],
+  ["whole", "Whole again", "", "Show all of the take"],
+  ["mark", "Mark", "Q", "Write a note at the picture on the screen"],
   ["insert", "Insert before", "I", "Write a new shot before this one"],
   ["duplicate", "Duplicate", "D", "A copy right behind it"],
   ["lock", "Lock", "K", "Let it stay as it is"],
@@ -16,7 +22,7 @@ const ACTIONS = [
 
 export function showShotbar(studio, selection, actions) {
   const buttons = ACTIONS.map(([id, text, key, title]) => {
-    const made = node("button", { type: "button", id, title }, node("span", {}, text), node("kbd", { ariaHidden: "true" }, key));
+    const made = node("button", { type: "button", id, title }, node("span", {}, text), ...(key ? [node("kbd", { ariaHidden: "true" }, key)] : []));
     made.addEventListener("click", () => act(id));
     return made;
   });
@@ -38,10 +44,19 @@ export function showShotbar(studio, selection, actions) {
     $("shotbar-title").textContent = `Shot ${index + 1}`;
     $("lock").firstChild.textContent = shot.locked ? "Unlock" : "Lock";
     $("lock").setAttribute("aria-pressed", String(shot.locked));
+    const take = chosenOf(shot) ?? shot.takes.at(-1);
+    const trimmed = shot.chosen !== null && (take.start > 0 || take.stop < take.frames);
+    $("shotbar-take").textContent = shot.locked ? "Locked: it stays as it is. Unlock it to change it." : `${take.source ? `from ${plain(take.source)}` : `seed ${take.seed}`}${Object.entries(take.lora).filter(([, weight]) => weight).map(([name, weight]) => `, ${plain(name)} ${weight}`).join("")}${/ in \d+ steps?$/.exec(take.version)?.[0] ?? ""}${trimmed ? `, trimmed: ${seconds(lasts(take) / studio.film.fps)} of ${seconds(take.frames / studio.film.fps)}` : ""}`;
+    $("edit").disabled = shot.locked || (shot.chosen === null && take.id === studio.film.running);
     $("retake").disabled = shot.chosen === null || shot.locked;
+    $("again").disabled = shot.chosen === null || shot.locked || take.source !== "";
     $("compare").disabled = made < 2;
     $("lock").disabled = shot.chosen === null;
     $("delete").disabled = shot.locked;
+    for (const id of ["begin", "end"]) $(id).disabled = shot.chosen === null || shot.locked || shot.takes.some((one) => one.id === studio.film.running);
+    $("whole").hidden = !trimmed;
+    $("whole").disabled = shot.locked;
+    $("mark").disabled = shot.chosen === null;
     $("left").disabled = index === 0;
     $("right").disabled = index === studio.film.shots.length - 1;
   }

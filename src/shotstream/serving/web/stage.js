@@ -1,16 +1,16 @@
 // The screen and what moves the playhead: play, scrub, live; and directing the shot that is being made.
 
-import { $, node } from "./dom.js";
+import { $, node, plain } from "./dom.js";
 
 export function showStage(studio, player) {
   studio.on("opened", (film) => {
     player.open(film);
-    $("empty").hidden = Boolean(film?.shots.length);
-    if (film) $("screen").style.setProperty("--ratio", film.width / film.height);
+    if (film) document.documentElement.style.setProperty("--ratio", film.width / film.height);
   });
   studio.on("film", (film) => {
     if (film) player.load(film);
     $("empty").hidden = Boolean(film?.shots.length);
+    document.body.classList.toggle("has-shots", Boolean(film?.shots.length));
     showPlace(studio.film, player);
     showDirecting(film);
   });
@@ -29,20 +29,23 @@ export function showStage(studio, player) {
 function showPlace(film, player) {
   const at = player.here();
   const empty = !film || !player.length;
-  $("scrub").disabled = $("play").disabled = empty;
+  for (const id of ["scrub", "play", "step-back", "step-on"]) $(id).disabled = empty;
   $("scrub").max = Math.max(0, player.length - 1);
   $("scrub").value = player.place;
   const [now, all] = [player.place / (player.fps ?? 16), player.length / (player.fps ?? 16)];
   $("time").textContent = empty ? "0.0 s" : `${now.toFixed(1)} / ${all.toFixed(1)} s`;
   $("scrub").setAttribute("aria-valuetext", at ? `shot ${at.shot + 1}, ${now.toFixed(1)} seconds` : "nothing yet");
-  $("play").dataset.playing = player.playing;
-  $("play").setAttribute("aria-label", player.playing ? "Pause" : "Play");
-  $("live").hidden = !film || (film.running === null && !film.queue.length);
-  $("live").setAttribute("aria-pressed", String(player.following));
+  const { mode } = player;
+  $("play").dataset.playing = mode === "live" || mode === "playing";
+  $("play").setAttribute("aria-label", { live: "Hold the live picture", held: "Go on live", playing: "Pause", paused: "Play" }[mode]);
+  $("screen").dataset.mode = mode;
+  $("live").hidden = !film || !player.busy;
+  $("live").setAttribute("aria-pressed", String(mode === "live"));
+  $("live-text").textContent = { live: "Live", held: "Held: go on live" }[mode] ?? "Go live";
   const shot = at && film?.shots[at.shot];
   const take = shot?.takes.find((one) => one.id === at.take);
   $("subtitle").hidden = !shot;
-  $("subtitle").textContent = shot ? (take?.changes.at(-1) ?? shot.caption) : "";
+  $("subtitle").textContent = shot ? plain(take?.changes.at(-1) ?? take?.caption ?? shot.caption) : "";
   showMarks(player, at?.shot);
 }
 

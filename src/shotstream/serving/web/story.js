@@ -1,50 +1,44 @@
 // The story: who and where, said once, before the first shot.
 
-import { $, button } from "./dom.js";
-import { call } from "./wire.js";
+import { $, plain } from "./dom.js";
+import { draw } from "./edit.js";
 import { watchWords } from "./words.js";
 
-export function showStory(studio) {
-  const look = watchWords($("caption"), $("caption-mirror"), $("caption-words"), null, (text) => studio.check(text, null));
+const AGAIN = 400; // milliseconds until a studio that is not ready is asked again
+
+export function showStory(studio, editor) {
+  watchWords($("caption"), $("caption-mirror"), $("caption-words"), null, (text) => studio.check(text, null));
   const leave = () => { studio.leave(); $("caption").focus(); };
 
   studio.on("opened", (film) => {
     $("story-form").hidden = Boolean(film);
     $("story-told").hidden = !film;
-    $("story-text").textContent = film?.global_caption ?? "";
-    $("story-seed").textContent = Number.isSafeInteger(film?.seed) ? film.seed : "beyond what a browser can count";
     document.body.classList.toggle("has-film", Boolean(film));
-    history.replaceState(null, "", film ? `#${film.id}` : location.pathname);
+  });
+  studio.on("film", (film) => {
+    $("story-text").textContent = plain(film?.global_caption ?? "");
+    $("story-seed").textContent = film?.seed ?? "";
   });
   $("new-film").addEventListener("click", leave);
-  $("again").addEventListener("click", leave);
-  showExamples(look);
+  $("seed-die").addEventListener("click", () => { $("seed").value = draw(); });
+  $("story-edit").addEventListener("click", () => editor.openStory());
 }
 
-async function showExamples(look) {
-  const examples = await call("examples.json").catch(() => []);
-  $("examples").replaceChildren(...examples.map((one) => button(one.name, () => {
-    $("caption").value = one.caption;
-    $("prompt").value = one.shot;
-    $("prompt").dispatchEvent(new Event("input"));
-    look();
-    $("prompt").focus();
-  })));
-}
-
-/** Begin the film the story panel describes; resolves to whether it is there. */
+/** Begin the film the story panel describes, once the model is ready; resolves to whether it is there. */
 export async function beginFilm(studio) {
-  const caption = $("caption").value.trim();
-  if (!caption) {
-    $("caption").focus();
-    studio.say("First say who is in the film, where, and how it looks.");
-    return false;
-  }
-  try {
-    await studio.begin(caption, Number($("seed").value || 0));
-    return true;
-  } catch (fault) {
-    studio.say(fault.message);
-    return false;
+  const [caption, seed] = [$("caption").value.trim(), Number($("seed").value || 0)];
+  studio.say("");
+  for (;;) {
+    try {
+      await studio.begin(caption, seed);
+      return true;
+    } catch (fault) {
+      studio.emit("waiting", fault.code === "not_ready");
+      if (fault.code !== "not_ready") {
+        studio.say(fault.message);
+        return false;
+      }
+    }
+    await new Promise((resolve) => setTimeout(resolve, AGAIN));
   }
 }

@@ -1,12 +1,13 @@
 // What the page knows: film and model as the studio last said. Commands go out here, and news comes in as events:
 // `opened` (another film, or none), `film`, `model`, `welcome`, `meters`, `picture`, `said`, `told`.
 
-import { call, Wire } from "./wire.js";
-
-const posted = (data) => ({ method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(data) });
+import { send, Wire } from "./wire.js";
 
 /** The studio counts shots from 0, people from 1. */
 const forPeople = (text) => text.replace(/\bshot (\d+)/g, (all, index) => `shot ${Number(index) + 1}`);
+
+/** Commands whose doing is shown with an Undo beside it: the film looks otherwise afterwards, perhaps out of sight. */
+const EDITS = new Set(["delete", "move", "duplicate", "lock", "choose", "remove", "drop", "revise", "retell", "context_policy", "remake_stale", "trim", "mark", "unpin", "lora"]);
 
 export class Studio extends EventTarget {
   film = null;
@@ -41,7 +42,9 @@ export class Studio extends EventTarget {
   }
 
   learn(model) {
+    const ready = model.state === "ready" && this.model.version !== model.version;
     this.model = model;
+    if (ready) this.emit("ready", model); // its words may be others
     this.emit("model", model);
   }
 
@@ -57,23 +60,30 @@ export class Studio extends EventTarget {
     this.emit("said", text);
   }
 
-  /** What was done, for those who do not see it. */
-  tell(text) {
-    this.emit("told", text);
+  /** What was done; `show`: for all to see, as a `note` or as an `edit`, which can be taken back. */
+  tell(text, show = "") {
+    this.emit("told", { text, show });
   }
 
-  /** Send a command; resolves to whether it was accepted. What was done is told in the words of `done`. */
+  /** Send a command; resolves to whether it was done. What was done is told in the words of `done`. */
   async command(type, fields, done) {
     this.say("");
+    const answer = await this.ask(type, fields, done);
+    if (answer.type === "refused") this.say(answer.text);
+    return answer.type === "applied";
+  }
+
+  /** The same; resolves to the studio's answer, a refusal in words for people. */
+  async ask(type, fields, done) {
     const answer = await this.wire.ask(type, fields);
-    if (answer.type === "refused") this.say(forPeople(answer.text));
-    else if (done) this.tell(done);
-    return answer.type === "accepted";
+    if (answer.type === "refused") return { ...answer, text: forPeople(answer.text) };
+    if (done) this.tell(done, EDITS.has(type) ? "edit" : "");
+    return answer;
   }
 
   /** Begin a film; throws with the studio's own words. */
   async begin(caption, seed) {
-    const film = await call("/api/films", posted({ global_caption: caption, seed }));
+    const film = await send("POST", "api/films", { global_caption: caption, seed });
     await this.attach(film.id);
   }
 
@@ -92,11 +102,16 @@ export class Studio extends EventTarget {
 
   /** Let the model read a draft of the next caption; if it does not, the shot only starts a little later. */
   readAhead(caption) {
-    if (this.film && caption) call(`/api/films/${this.film.id}/ahead`, posted({ caption })).catch(() => {});
+    if (this.film && caption) send("POST", `api/films/${this.film.id}/ahead`, { caption }).catch(() => {});
   }
 
-  /** Unknown words of `text`, and whether it reads as a cut behind `previous`. */
+  /** Words of `text` that are unknown or not read, and whether it reads as a cut after `previous`. */
   check(text, previous) {
-    return call("/api/check", posted({ text, previous })).catch(() => ({}));
+    return send("POST", "api/check", { text: text.slice(0, 2000), previous, story: this.film?.global_caption ?? "" }).catch(() => ({}));
+  }
+
+  /** The shots of a script in one of the formats that are known; null: it is in none. */
+  script(text) {
+    return send("POST", "api/script", { text }).catch(() => null);
   }
 }

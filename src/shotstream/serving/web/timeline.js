@@ -3,6 +3,7 @@
 import { cardKey, makeCard } from "./card.js";
 import { $, button, many, node } from "./dom.js";
 import { dragCards } from "./drag.js";
+import { dragEdges } from "./trim.js";
 
 export class Timeline {
   cards = new Map(); // a take of the shot -> {key, card}
@@ -12,8 +13,11 @@ export class Timeline {
     this.list = $("strip");
     this.add = node("li", { className: "add" }, button("+ Next shot", () => $("prompt").focus(), { ariaLabel: "Write the next shot" }));
     this.drag = dragCards(this.list, { drop: (from, to) => actions.move(from, to), done: () => setTimeout(() => this.draw()) }); // behind the click
+    dragEdges(this.list, studio, player);
     $("remake-stale").addEventListener("click", () => actions.remakeStale());
-    studio.on("opened", () => { this.cards.clear(); this.count = Infinity; });
+    studio.on("opened", () => { this.cards.clear(); this.known = null; });
+    $("to-scale").addEventListener("click", () => this.scale(!this.scaled));
+    this.scale(localStorage.timeline === "scale");
     studio.on("film", () => this.draw());
     studio.on("hand", () => this.showHand());
     player.addEventListener("moved", () => this.showHead());
@@ -22,14 +26,28 @@ export class Timeline {
   draw() {
     const { film } = this.studio;
     $("panels").hidden = !film?.shots.length;
-    $("line").hidden = !film || (film.shots.length === 0 && film.undo === null && film.redo === null && film.branches.length === 1);
-    if (this.drag.active) return; // once it has ended
-    this.arrange([...(film?.shots ?? []).map((shot, index) => this.card(film, shot, index)), ...(film ? [this.add] : [])]);
+    $("strip-empty").hidden = Boolean(film?.shots.length);
+    if (this.drag.active || this.list.classList.contains("trimming")) return; // once it has ended
+    this.arrange([...(film?.shots ?? []).map((shot, index) => this.card(film, shot, index)), ...(film?.shots.length ? [this.add] : [])]);
     this.showHand();
     this.showHead();
     this.showSummary(film);
-    if (film?.shots.length > this.count) this.list.scrollLeft = this.list.scrollWidth;
-    this.count = film?.shots.length;
+    this.showNew(film?.shots.map((shot) => shot.takes[0].id) ?? []);
+  }
+
+  /** A card that is new comes into sight. */
+  showNew(shots) {
+    const fresh = this.known ? shots.findIndex((one) => !this.known.has(one)) : -1;
+    this.known = new Set(shots);
+    if (fresh >= 0) this.reveal(fresh);
+  }
+
+  /** Cards as wide as their shots are long, or all alike. */
+  scale(on) {
+    this.scaled = on;
+    localStorage.timeline = on ? "scale" : "alike";
+    $("to-scale").setAttribute("aria-pressed", String(on));
+    this.list.classList.toggle("scaled", on);
   }
 
   /** Put `cards` on the strip; the keyboard stays on what it was on, or goes to the shot at hand. */
@@ -58,7 +76,8 @@ export class Timeline {
     const stale = shots.filter((shot) => shot.stale);
     $("stale").hidden = stale.length === 0;
     const waiting = stale.every((shot) => shot.locked || shot.takes.some((take) => take.state === "planned" || take.state === "running"));
-    $("stale-text").textContent = `${many(stale.length, "shot")} ${stale.length === 1 ? "remembers" : "remember"} frames that are no longer in the film.`;
+    $("stale-text").textContent = `${many(stale.length, "shot")} made before you changed earlier ones`;
+    $("stale-text").title = "They remember frames that are no longer in the film, or come from elsewhere in it. They stay as they are until you remake them.";
     $("remake-stale").disabled = waiting;
   }
 
@@ -92,7 +111,7 @@ export class Timeline {
     const at = this.player.here();
     const cards = this.list.querySelectorAll(".shot");
     cards.forEach((card, index) => card.classList.toggle("now", index === at?.shot));
-    if (at && cards[at.shot]) cards[at.shot].style.setProperty("--head", `${((at.frame + 1) / at.frames) * 100}%`);
+    if (at && cards[at.shot]) cards[at.shot].style.setProperty("--head", `${((at.frame - at.skip + 1) / at.frames) * 100}%`);
   }
 
   /** Pick the shot `step` further on, and put the keyboard there if it was on the strip. */

@@ -26,6 +26,10 @@ export function unpack(buffer) {
   return found;
 }
 
+/** JSON as objects; seeds, which are longer than a browser can count, as text. (Inside a string, quotes are escaped.) */
+const read = (text) => JSON.parse(text.replace(/"seed":(\d{16,})/g, '"seed":"$1"'));
+const written = (fields) => JSON.stringify(fields).replace(/"seed":"(\d+)"/g, '"seed":$1');
+
 export class Wire {
   /** `hear(message)` gets every message, `see(picture)` every picture, `lost()` is called when the line drops. */
   constructor({ hear, see, lost }) {
@@ -55,7 +59,7 @@ export class Wire {
   }
 
   connect(ready) {
-    const socket = new WebSocket(`${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/ws`);
+    const socket = new WebSocket(new URL("ws", location.href).href.replace(/^http/, "ws").replace(/[?#].*$/, ""));
     socket.binaryType = "arraybuffer";
     this.socket = socket;
     const hello = async () => {
@@ -65,12 +69,12 @@ export class Wire {
     socket.onopen = hello;
     socket.onmessage = ({ data }) => {
       if (data instanceof ArrayBuffer) return unpack(data).forEach(this.see);
-      const message = JSON.parse(data);
+      const message = read(data);
       if (message.type === "welcome") {
         this.pause = 250;
         this.settle(this.helloRef, message);
         ready?.();
-      } else if (["accepted", "refused", "shown"].includes(message.type)) this.settle(message.ref, message);
+      } else if (["applied", "refused", "shown"].includes(message.type)) this.settle(message.ref, message);
       this.hear(message);
     };
     socket.onclose = () => {
@@ -85,8 +89,8 @@ export class Wire {
   ask(type, fields = {}) {
     const ref = ++this.ref;
     if (type === "hello") this.helloRef = ref;
-    if (this.socket?.readyState !== WebSocket.OPEN) return Promise.resolve({ type: "refused", code: "closed", text: "The studio is not there; trying again." });
-    this.socket.send(JSON.stringify({ type, ref, ...fields }));
+    if (this.socket?.readyState !== WebSocket.OPEN) return Promise.resolve({ type: "refused", code: "closed", text: "The studio is not there; reconnecting…" });
+    this.socket.send(written({ type, ref, ...fields }));
     return new Promise((resolve) => this.waiting.set(ref, resolve));
   }
 
@@ -101,10 +105,13 @@ export class Wire {
   }
 }
 
-/** JSON from the HTTP API; throws an Error with the studio's own words. */
+/** Ask the HTTP API with JSON; throws as `call` does. */
+export const send = (method, path, data) => call(path, { method, ...(data === undefined ? {} : { headers: { "content-type": "application/json" }, body: written(data) }) });
+
+/** JSON from the HTTP API; throws an Error with the studio's own words, and its `code`. */
 export async function call(path, options) {
-  const answer = await fetch(path, options);
-  const body = await answer.json().catch(() => ({}));
-  if (!answer.ok) throw new Error(body.text ?? body.detail?.[0]?.msg ?? `the studio said ${answer.status}`);
+  const answer = await fetch(path, options).catch(() => Promise.reject(new Error("The studio is not there; reconnecting…")));
+  const body = await answer.text().then(read).catch(() => ({}));
+  if (!answer.ok) throw Object.assign(new Error(body.text ?? `the studio said ${answer.status}`), { code: body.code });
   return body;
 }

@@ -1,8 +1,9 @@
 // Unknown words are underlined as they are typed, with what the model does know instead.
 
-import { node } from "./dom.js";
+import { node, plain } from "./dom.js";
+import { write } from "./text.js";
 
-/** Watch `field`; `check(text)` resolves to {unknown: [{start, stop, instead}], hint}. */
+/** Watch `field`; `check(text)` resolves to {unknown: [{start, stop, instead}], lost: [words], hint}. */
 export function watchWords(field, mirror, list, hint, check) {
   let timer = 0;
   let asked = 0;
@@ -21,13 +22,16 @@ export function watchWords(field, mirror, list, hint, check) {
       const offers = word.instead.map((other) => node("button", { type: "button", ariaLabel: `Write ${other} instead of ${unknown}`, onclick: () => replace(word, other) }, other));
       return [node("b", {}, unknown), " is not a word the model knows", ...(offers.length ? ["; try ", ...offers] : [""]), ". "];
     });
-    list.replaceChildren(...said);
+    const known = pieces.filter((piece) => typeof piece === "string").join("") + text.slice(at);
+    const lost = text.trim() !== "" && answer.unknown.length > 0 && !/[\p{L}\p{N}]/u.test(known);
+    const long = answer.lost?.length ? [node("b", {}, "Too long for the model."), ` It does not read: ${plain(answer.lost.slice(0, 6).join(" "))}${answer.lost.length > 6 ? "…" : ""}. `] : [];
+    list.replaceChildren(...long, ...(lost ? [node("b", {}, "The model knows none of these words."), " The picture would follow the story alone. "] : []), ...said);
     if (hint) hint.textContent = answer.hint ?? "";
   }
 
   function replace(word, other) {
-    field.value = field.value.slice(0, word.start) + other + field.value.slice(word.stop);
     field.focus();
+    write(field, other, word.start, word.stop);
     look();
   }
 

@@ -1,20 +1,230 @@
-"""Where the time of a film goes, and that of one block, with nothing side by side."""
+"""Where the time of a film and of a block goes, by part and by kind of operation: a stopwatch, and what it measures.
+
+It counts what is done in one thread, one thing after the other: measure with nothing side by side.
+"""
 
 from __future__ import annotations
 
+import os
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter
+from types import TracebackType
+from typing import Any, Literal, Self
 
+import torch
+from torch import Tensor
+from torch.autograd.profiler import profile
+
+from shotstream.codecs.protocols import StreamDecoder, TextEncoder, VideoCodec
+from shotstream.core.devices import wait_for
 from shotstream.core.story import Story
 from shotstream.film.director import Director
 from shotstream.film.render import render
 from shotstream.film.report import Progress
+from shotstream.models.caches import Cache, CaptionCache, ContextCache
+from shotstream.models.flops import forward_flops
+from shotstream.models.transformer import Transformer
+from shotstream.models.visibility import Layout, segments
+from shotstream.sampling.context import BlankShot, ChosenContext
+from shotstream.sampling.noise import NamedNoise
+from shotstream.sampling.prompts import CachedTextEncoder, PromptCache
+from shotstream.sampling.shot_generator import ShotGenerator, ShotRequest
+from shotstream.sampling.streaming import StreamingShot
 from shotstream.tools.bench.figures import BlockTime, Breakdown, Stretch
-from shotstream.tools.bench.operations import operations_of_a_block
-from shotstream.tools.bench.passes import PassLog
-from shotstream.tools.bench.watch import TimedDirector, Watch
+from shotstream.tools.bench.script import GLOBAL_CAPTION, captions
+
+
+class Watch:
+    """Adds up ``seconds`` per name; a part within a part counts for the inner one alone. ``stretches``: all, in order
+    of their ends, on the clock of :func:`time.perf_counter`."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.seconds: defaultdict[str, float] = defaultdict(float)
+        self.stretches: list[Stretch] = []
+        self._device = device
+        self._inner: list[float] = []  # seconds of finished parts within each open one
+
+    @contextmanager
+    def part(self, name: str) -> Iterator[None]:
+        """Count what is done in here for ``name``."""
+        started = self._now()
+        self._inner.append(0.0)
+        try:
+            yield
+        finally:
+            ended = self._now()
+            self.seconds[name] += ended - started - self._inner.pop()
+            self.stretches.append(Stretch(name=name, start=started, end=ended))
+            if self._inner:
+                self._inner[-1] += ended - started
+
+    def _now(self) -> float:
+        wait_for(self._device)
+        return perf_counter()
+
+
+class TimedText:
+    """A text encoder under the watch."""
+
+    def __init__(self, encoder: TextEncoder, watch: Watch) -> None:
+        self.encoder, self.watch = encoder, watch
+        self.text_len, self.text_dim = encoder.text_len, encoder.text_dim
+
+    def encode(self, captions: Sequence[str]) -> Tensor:
+        with self.watch.part("text"):
+            return self.encoder.encode(captions)
+
+    def unknown_words(self, text: str) -> list[str]:
+        return self.encoder.unknown_words(text)
+
+    def lost_words(self, text: str) -> list[str]:
+        return self.encoder.lost_words(text)
+
+
+class TimedReader(PromptCache):
+    """Keys and values of prompts under the watch."""
+
+    def __init__(self, reader: PromptCache, text: TextEncoder, watch: Watch) -> None:
+        super().__init__(reader.model, text, reader.branches, reader.kept)
+        self.watch = watch
+
+    def read(self, prompts: Sequence[str]) -> CaptionCache:
+        with self.watch.part("text"):
+            return super().read(prompts)
+
+
+class TimedCodec:
+    """A video codec whose decoding is under the watch."""
+
+    def __init__(self, codec: VideoCodec, watch: Watch) -> None:
+        self.codec, self.watch, self.geometry = codec, watch, codec.geometry
+
+    def encode(self, video: Tensor) -> Tensor:
+        return self.codec.encode(video)
+
+    def encode_images(self, images: Tensor) -> Tensor:
+        return self.codec.encode_images(images)
+
+    def decode(self, latents: Tensor) -> Tensor:
+        with self.watch.part("decode"):
+            return self.codec.decode(latents)
+
+    def decoder(self) -> StreamDecoder:
+        return _TimedDecoder(self.codec.decoder(), self.watch)
+
+
+class _TimedDecoder:
+    def __init__(self, decoder: StreamDecoder, watch: Watch) -> None:
+        self.decoder, self.watch = decoder, watch
+
+    def push(self, latents: Tensor) -> Tensor:
+        with self.watch.part("decode"):
+            return self.decoder.push(latents)
+
+
+class TimedGenerator(ShotGenerator):
+    """The director ``shots`` with every part under the watch, one thing after the other."""
+
+    def __init__(self, shots: ShotGenerator, watch: Watch) -> None:
+        super().__init__(
+            shots.model,
+            shots.text_encoder.encoder,
+            TimedCodec(shots.codec, watch),
+            shots.preset,
+            role=shots.role,
+            fuse=shots.fuse,
+            shot_type=shots.shot_type,
+        )
+        self.watch = watch
+        text = CachedTextEncoder(TimedText(shots.text_encoder.encoder, watch), shots.text_encoder.kept)
+        self.text_encoder = self.context.text_encoder = text
+        self.context.encoded.kept = shots.context.encoded.kept
+        self.prompts = TimedReader(shots.prompts, text, watch)
+
+    def prepare(self, context: ChosenContext) -> StreamingShot:
+        with self.watch.part("context"):
+            return super().prepare(context)
+
+
+Kind = Literal["context pass", "step", "refresh", "refresh + step"]
+
+
+class PassLog:
+    """``with PassLog(model, watch, caption_tokens) as log``: counts passes and their operations, and times them.
+
+    ``flops``: operations per kind. ``refresh_share``: how much of a fused pass is refresh, by its queries.
+    """
+
+    def __init__(self, model: Transformer, watch: Watch, caption_tokens: int) -> None:
+        self.model = model
+        self.watch = watch
+        self.caption_tokens = caption_tokens
+        self.flops: dict[Kind, float] = {}
+        self.refresh_share = 0.0
+        self._open: list[AbstractContextManager[None]] = []
+
+    def __enter__(self) -> Self:
+        self._hooks = [
+            self.model.register_forward_pre_hook(self._begin, with_kwargs=True),
+            self.model.register_forward_hook(self._end, with_kwargs=True, always_call=True),
+        ]
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for hook in self._hooks:
+            hook.remove()
+
+    def _begin(self, model: torch.nn.Module, inputs: tuple[Any, ...], options: dict[str, Any]) -> None:
+        cache, layout = options["cache"], options.get("layout")
+        kind = _kind(cache, inputs[1], layout)
+        self.flops[kind] = self.flops.get(kind, 0.0) + self._flops(inputs[0].shape, cache, layout)
+        if kind == "refresh + step" and layout:
+            self.refresh_share = sum(tag.history for tag in layout) / len(layout)
+        part = self.watch.part(kind)
+        part.__enter__()
+        self._open.append(part)
+
+    def _end(self, *_: object) -> None:
+        self._open.pop().__exit__(None, None, None)
+
+    def _flops(self, shape: torch.Size, cache: Cache, layout: Layout | None) -> float:
+        """Operations of a pass over latents of ``shape`` [B, F, C, h, w]."""
+        config = self.model.config
+        per_frame = (shape[3] // config.patch) * (shape[4] // config.patch)
+        pairs = sum(_length(one.queries) * sum(map(_length, one.keys)) for one in segments(layout)) if layout else 0
+        seen = (pairs / shape[1] if layout else shape[1]) * per_frame
+        return shape[0] * forward_flops(config, shape[1] * per_frame, cache.end + seen, self.caption_tokens)
+
+
+def _kind(cache: Cache, timesteps: torch.Tensor, layout: Layout | None) -> Kind:
+    if isinstance(cache, ContextCache):
+        return "context pass"
+    if layout is not None:
+        return "refresh + step"
+    return "step" if bool(timesteps.any()) else "refresh"
+
+
+def _length(run: slice) -> int:
+    return int(run.stop - run.start)
+
+
+# Kinds by what an operation's name contains; the first that fits.
+KINDS = (
+    ("convolutions", ("conv",)),
+    ("attention softmax", ("softmax", "scaled_dot_product")),
+    ("matmuls", ("mm", "matmul", "linear")),
+    ("norms", ("norm",)),
+    ("activations", ("gelu", "silu")),
+    ("copies and casts", ("copy", "cat", "clone", "to", "contiguous", "index", "fill", "empty", "zeros")),
+)
+OTHER, BETWEEN = "other arithmetic", "between operations"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +239,7 @@ class Looked:
 def look(director: Director, story: Story) -> Looked:
     """Make ``story`` under a watch. What is timed is what ships, but one thing after the other."""
     watch = Watch(director.device)
-    timed = TimedDirector(director.shots, watch)
+    timed = TimedGenerator(director.shots, watch)
     watched = Director(timed, model_name=director.model_name, model_version=director.model_version)
     told: list[tuple[Progress, float]] = []
     caption_tokens = timed.text_encoder.text_len
@@ -89,3 +299,27 @@ def _block(
     share = encode * frames / geometry.shot_frames(last[0][0].blocks)
     inside.append(Stretch(name="encode", start=end - start, end=end - start + share))
     return BlockTime(frames=frames, timeline=tuple(inside), operations=operations_of_a_block(director))
+
+
+def operations_of_a_block(director: Director) -> dict[str, float]:
+    """Seconds by kind for the second block of a shot: its passes, and its decoding. Profiling costs some of them."""
+    request = ShotRequest(prompt=f"{GLOBAL_CAPTION} {captions(1)[0]}", blocks=2, noise=NamedNoise(0, shot=1))
+    blocks = director.make(request, director.choose_context([BlankShot(director.geometry)], request.prompt))
+    next(blocks)
+    os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # else the profiler talks about itself on standard error
+    with profile(use_kineto=False) as profiler:
+        started = perf_counter()
+        next(blocks)
+        whole = perf_counter() - started
+    seconds: dict[str, float] = {}
+    for event in profiler.key_averages():
+        kind = kind_of(event.key)
+        seconds[kind] = seconds.get(kind, 0.0) + event.self_cpu_time_total / 1e6
+    seconds[BETWEEN] = max(0.0, whole - sum(seconds.values()))
+    return dict(sorted(seconds.items(), key=lambda one: -one[1]))
+
+
+def kind_of(operation: str) -> str:
+    """The kind of the operation with this name."""
+    name = operation.rpartition("::")[2]
+    return next((kind for kind, parts in KINDS if any(part in name for part in parts)), OTHER)

@@ -1,4 +1,4 @@
-"""Films made to be measured: one long story as a file, and shots asked for one by one."""
+"""Films for measuring: one long story as a file, and shots asked for one by one. What is told is in ``script.py``."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from statistics import median, quantiles
 from tempfile import TemporaryDirectory
 from time import perf_counter
 
-from shotstream.core.process_memory import held_memory_bytes
+from shotstream.core.process import held_memory_bytes
 from shotstream.core.story import Story
 from shotstream.film.director import Director
 from shotstream.film.render import render
 from shotstream.film.report import Progress, RenderReport
-from shotstream.film.take import Take
+from shotstream.film.takes.take import Take
 from shotstream.tools.bench.figures import Spread
 from shotstream.tools.bench.script import GLOBAL_CAPTION, captions
 from shotstream.tools.bench.setups import Setup

@@ -1,8 +1,8 @@
-"""The naive way, to compare with: same weights, same pictures, none of what makes streaming fast.
+"""The plain implementation, to compare with: same weights, same frames, none of what makes streaming fast.
 
-Every write clones a layer's whole cache, every layer works out its own float64 angles, every block is remembered by
-a pass of its own (the last one too), products are float32, every condition frame is encoded anew, and a shot is
-decoded when all of it is denoised.
+Every write clones a layer's whole cache, every layer computes its own float64 angles, every block gets a refresh pass
+(the last one too), matmuls are float32, every condition frame is encoded anew, and a shot is decoded after its last
+block.
 
 Axes: B batch, K condition frames, f frames of one block, T tokens, H heads, D head width, W caption tokens,
 C channels, h, w latent cells.
@@ -10,28 +10,29 @@ C channels, h, w latent cells.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from shotstream.models.caches import CaptionCache, ContextCache, KeyValueMemory, ShotCache
+from shotstream.models.caches import CaptionCache, ContextCache, KeyValueStorage, ShotCache
 from shotstream.models.config import TransformerConfig
-from shotstream.models.layers import Pass, SelfAttention
+from shotstream.models.layers import SelfAttention
 from shotstream.models.rope import rotary_angles, rotation
 from shotstream.models.transformer import Transformer
+from shotstream.sampling.block import Block
 from shotstream.sampling.branches import Branches
-from shotstream.sampling.context import ContextFrames, ContextMemory, FinishedShot, to_pictures
-from shotstream.sampling.director import Block, ShotDirector, ShotPlan
+from shotstream.sampling.context import ChosenContext, ContextBuilder, ContextFrames, to_frames
 from shotstream.sampling.rollout import rollout
+from shotstream.sampling.shot_generator import ShotGenerator, ShotRequest
 from shotstream.sampling.streaming import StreamingShot
 
 
-class CloningMemory:
-    """Keys and values of which every write makes a whole new copy; see :class:`shotstream.models.caches.Storage`."""
+class CloningStorage:
+    """Keys and values that are copied whole at every write; see :class:`shotstream.models.caches.Storage`."""
 
-    def __init__(self, memory: KeyValueMemory) -> None:
+    def __init__(self, memory: KeyValueStorage) -> None:
         self.keys, self.values = (
             [layer.contiguous() for layer in all_.unbind()] for all_ in (memory.keys, memory.values)
         )
@@ -50,8 +51,10 @@ class CloningMemory:
     def read(self, start: int, stop: int) -> list[tuple[Tensor, Tensor]]:
         return [(k[:, start:stop], v[:, start:stop]) for k, v in zip(self.keys, self.values, strict=True)]
 
-    def slide(self, start: int, stop: int, drop: int, turn: Tensor) -> None:
-        raise ValueError("the naive way has no rolling window; film shots the model was trained for")
+    def slide(self, start: int, stop: int, drop: int, rotation: Tensor) -> None:
+        raise ValueError(
+            "the plain implementation has no rolling window; make shots of the length the model was trained for"
+        )
 
 
 @dataclass(slots=True)
@@ -65,16 +68,16 @@ class _Place:
 
 
 class _NaiveAttention(SelfAttention):
-    """Self-attention that works out the angles for itself."""
+    """Self-attention that computes its own rotary angles."""
 
     def __init__(self, config: TransformerConfig, place: _Place) -> None:
         super().__init__(config)
         self.config, self.place = config, place
 
-    def forward(self, x: Tensor, call: Pass, layer: int) -> Tensor:
+    def queries_keys_values(self, x: Tensor, rotations: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         place = self.place
         angles = rotary_angles(place.positions, place.shots, place.rows, place.columns, self.config)
-        return super().forward(x, replace(call, turn=rotation(angles, x.device)), layer)
+        return super().queries_keys_values(x, rotation(angles, x.device))
 
 
 class NaiveTransformer(Transformer):
@@ -89,7 +92,7 @@ class NaiveTransformer(Transformer):
         self.to(model.device).requires_grad_(False)
 
     def at(self, positions: Tensor, shots: Tensor, latents: Tensor) -> dict[str, Tensor]:
-        """Say where the frames ``latents`` of the next pass stand; returns what the pass itself must be told."""
+        """Set the positions of the next pass's frames ``latents``; returns the arguments for the pass itself."""
         patch = self.config.patch
         self.place.positions, self.place.shots = positions, shots
         self.place.rows, self.place.columns = latents.shape[3] // patch, latents.shape[4] // patch
@@ -130,7 +133,7 @@ class NaiveShot:
         return self.branches.guided(self.model(latents, times, self.caption, cache=self.cache, **where))
 
     def finish(self, clean: Tensor) -> None:
-        """Remember the block in a pass of its own."""
+        """Run the refresh pass of the block."""
         self.flow(clean, 0.0)
         self.cache.commit(self._tokens(clean))
         self.frames += clean.shape[1]
@@ -139,45 +142,44 @@ class NaiveShot:
         patch = self.model.config.patch
         return latents.shape[1] * (latents.shape[3] // patch) * (latents.shape[4] // patch)
 
-    def _memory(self, latents: Tensor, max_frames: int) -> CloningMemory:
+    def _memory(self, latents: Tensor, max_frames: int) -> CloningStorage:
         capacity = self._tokens(latents) + max_frames * self._tokens(latents[:, :1])
         batch = self.branches.count * len(latents)
-        return CloningMemory(
-            KeyValueMemory.allocate(
+        return CloningStorage(
+            KeyValueStorage.allocate(
                 self.model.config, batch=batch, capacity=capacity, device=latents.device, dtype=self.model.dtype
             )
         )
 
 
-class NaiveDirector(ShotDirector):
-    """Made from the director ``fast``. Nothing of a shot is seen before the whole of it is done, and its plan is read
-    once, at the start."""
+class NaiveGenerator(ShotGenerator):
+    """Made from the generator ``fast``. A shot is decoded as a whole, and its request is read once, at the start."""
 
-    def __init__(self, fast: ShotDirector) -> None:
+    def __init__(self, fast: ShotGenerator) -> None:
         self.naive = NaiveTransformer(fast.model)
         self.encoder = fast.text_encoder.encoder
-        super().__init__(self.naive, self.encoder, fast.codec, settings=fast.settings, schedule=fast.schedule)
-        self.memory = ContextMemory(fast.codec, self.encoder, fast.memory.policy, captions=fast.memory.captions)
+        super().__init__(self.naive, self.encoder, fast.codec, fast.preset)
+        self.context = ContextBuilder(fast.codec, self.encoder, fast.context.policy, captions=fast.context.captions)
 
     @torch.no_grad()
     def shot(
-        self, plan: ShotPlan, past: Sequence[FinishedShot] = (), prepared: StreamingShot | None = None
+        self, request: ShotRequest, context: ChosenContext, prepared: StreamingShot | None = None
     ) -> Iterator[Block]:
-        """Make the shot of ``plan`` after ``past``. ``prepared`` is of no use here and is not read."""
+        """Make the requested shot. ``prepared`` is of no use here and is not read."""
         geometry, device = self.codec.geometry, self.model.device
         shot = NaiveShot(
             self.naive,
-            self.memory.recall(past, plan.prompt).to(device),
-            self.encoder.encode([plan.prompt]).to(device),
+            self.context.encode(context).to(device),
+            self.encoder.encode([request.prompt]).to(device),
             max_frames=geometry.max_blocks * geometry.block_frames,
             guidance=self.settings.guidance,
         )
         shape = (geometry.block_frames, *geometry.latent_shape)
-        blocks = rollout(shot, self.sampler, plan.noise, blocks=plan.blocks, block_shape=shape, device=device)
+        blocks = rollout(shot, self.sampler, request.noise, blocks=request.blocks, block_shape=shape, device=device)
         latents = torch.cat(list(blocks), dim=1)
-        pictures = to_pictures(self.codec.decode(latents)[0])
+        frames = to_frames(self.codec.decode(latents)[0])
         start = 0
-        for index, block in enumerate(latents[0].split(geometry.block_frames)):
+        for index in range(request.blocks):
             end = geometry.shot_frames(index + 1)
-            yield Block(index=index, frames=pictures[start:end], latents=block)
+            yield Block(index, frames[start:end])
             start = end

@@ -1,22 +1,32 @@
-"""What a GPU could do at most with ``wan-1.3b``: frames per second and memory, calculated, not measured.
+"""Upper bounds: of ``wan-1.3b`` on a GPU, calculated (frames per second, memory); of this machine's matmuls, measured.
 
-Counted per block of a longest shot: every denoising step and one refresh, each over the condition frames and all
+Calculated per block of a longest shot: every denoising step and one refresh, each over the condition frames and all
 blocks so far (as the reference runs it; the context pass we add about outweighs the last refresh we leave out).
 Text encoder and video codec come on top.
+
+Measured with one large matmul, and with the model's own matmuls alone.
+Axes: T tokens of a block, K keys, W caption tokens, C width, H heads, D head width.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cache
+from time import perf_counter
 
 import torch
+import torch.nn.functional as F
+from torch import Tensor
 
 from shotstream.core.config import Config
+from shotstream.core.devices import wait_for
 from shotstream.core.errors import InputError
 from shotstream.core.geometry import Geometry
+from shotstream.families.preset import Preset
+from shotstream.families.wan import WAN_1_3B
 from shotstream.models.config import TransformerConfig
 from shotstream.models.flops import forward_flops, key_value_bytes
-from shotstream.models.presets import WAN_1_3B, Preset
 from shotstream.models.transformer import Transformer
 
 TERA, GIGA = 1e12, 1e9
@@ -48,6 +58,7 @@ class Roof(Config):
     caption_bytes: int
     memory_bytes: int
     fits: bool
+    expectations: tuple[Expectation, ...]
 
 
 class Plan(Config):
@@ -73,14 +84,16 @@ def plan(gpu: str) -> Plan:
 
 def shot_flops(preset: Preset) -> float:
     """Of a longest shot: steps and a refresh of every block."""
-    geometry, config = preset.geometry, preset.transformer
+    passes = preset.student.passes + 1
+    return sum(passes * block_flops(preset, block, CAPTION_TOKENS) for block in range(preset.geometry.max_blocks))
+
+
+def block_flops(preset: Preset, block: int, caption_tokens: int) -> float:
+    """Of one pass over a shot's ``block``, counted from 0, which sees the condition frames and all blocks so far."""
+    geometry = preset.geometry
     tokens = geometry.block_frames * geometry.tokens_per_frame
-    context = geometry.context_frames * geometry.tokens_per_frame
-    passes = len(preset.student.listed) + 1
-    return sum(
-        passes * forward_flops(config, tokens, context + (block + 1) * tokens, CAPTION_TOKENS)
-        for block in range(geometry.max_blocks)
-    )
+    seen = geometry.context_frames * geometry.tokens_per_frame + (block + 1) * tokens
+    return forward_flops(preset.transformer, tokens, seen, caption_tokens)
 
 
 def _roof(preset: Preset, flops: float, gpu_memory: float) -> Roof:
@@ -102,6 +115,7 @@ def _roof(preset: Preset, flops: float, gpu_memory: float) -> Roof:
         caption_bytes=captions,
         memory_bytes=memory,
         fits=memory <= gpu_memory,
+        expectations=expectations(preset, flops, per_frame),
     )
 
 
@@ -119,3 +133,135 @@ def _resized(preset: Preset, width: int, height: int) -> Preset:
 
 def _plain(name: str) -> str:
     return "".join(letter for letter in name.upper() if letter.isalnum())
+
+
+class Expectation(Config):
+    """With this measure and those above it: frames per second while denoising. ``share``: of the peak."""
+
+    measure: str
+    share: float
+    fps: float
+    why: str
+
+
+# (measure, share of the peak it was seen to reach, evidence)
+_SHARES = (
+    (
+        "as the reference runs it",
+        0.25,
+        "the paper: 16 frames/s on an H100, decoding included",
+    ),
+    (
+        "compiled layers, caches written in place (`compile`)",
+        0.35,
+        "Self-Forcing's code compiled: 8.9 s a clip becomes 6.0 s",
+    ),
+    (
+        "no launches, no waiting for the host (`cuda-graphs`, `noise-ahead`)",
+        0.44,
+        "FlashDreams: 12 frames in 344 ms and 74 for their refresh; compiled engines without it 432 to 511 ms",
+    ),
+    (
+        "attention at 650 TFLOP/s (FlashAttention 3, `--attention fa3`)",
+        0.6,
+        "a Wan clip on an H100: 182 s becomes 115 s; no streaming engine has shown 60%",
+    ),
+)
+
+
+def expectations(preset: Preset, flops: float, flops_per_frame: float) -> tuple[Expectation, ...]:
+    """For a GPU of so many ``flops`` a second, frames of ``flops_per_frame``. What fewer passes bring is calculated at
+    the highest share of the peak that a streaming engine has shown."""
+    found = [
+        Expectation(measure=measure, share=share, fps=share * flops / flops_per_frame, why=why)
+        for measure, share, why in _SHARES
+    ]
+    best = found[2]
+    steps = preset.student.passes
+    passes = steps + 1  # and the refresh
+    for measure, left, why in (
+        ("no refresh pass (`refresh=False`)", steps, f"{steps} passes a block, not {passes}; other frames"),
+        (
+            "two steps (`--steps 2`)",
+            3,
+            f"3 passes a block, not {passes}; others saw 1.4x to 1.5x; other frames",
+        ),
+    ):
+        fps = best.fps * passes / left
+        found.append(Expectation(measure=measure, share=best.share, fps=fps, why=why))
+    slower = best.fps * 0.87
+    why = f"others saw 0.87x to 1.2x, so {slower:.1f} to {best.fps * 1.2:.1f} frames/s; to be measured"
+    found.append(Expectation(measure="FP8 matmuls (`--eight-bit fp8-matmuls`)", share=best.share, fps=slower, why=why))
+    return tuple(found)
+
+
+LARGE, SMALLER = 4096, 1024  # side of the square matmul; the smaller one when there is little time
+Work = Callable[[], object]
+
+
+def matmul_ceiling(device: torch.device, dtype: torch.dtype, side: int, repeats: int = 5) -> float:
+    """FLOP/s of the best of some square matmuls of that side."""
+    a, b = (torch.randn(side, side, device=device, dtype=dtype) for _ in range(2))
+    return 2 * side**3 / _best(lambda: a @ b, device, repeats)
+
+
+@dataclass(frozen=True, slots=True)
+class OwnProducts:
+    """The matmuls of one denoising pass over a block in the middle of a shot, without anything between them."""
+
+    linear: tuple[tuple[Tensor, Tensor, Tensor], ...]  # input [T, in], weight [out, in], bias [out], layer by layer
+    attention: tuple[tuple[Tensor, Tensor], ...]  # left and right of each batched matmul, likewise
+
+    @classmethod
+    def of(
+        cls, config: TransformerConfig, geometry: Geometry, text_len: int, dtype: torch.dtype, device: torch.device
+    ) -> OwnProducts:
+        """Random numbers of the right shapes; every layer has weights of its own."""
+        tokens = geometry.block_frames * geometry.tokens_per_frame
+        blocks = (geometry.default_blocks + 1) / 2  # seen by the mean block, itself included
+        keys = geometry.context_frames * geometry.tokens_per_frame + round(blocks * tokens)
+        sides = [(config.dim, config.dim)] * 6 + [(config.dim, config.ffn_dim), (config.ffn_dim, config.dim)]
+
+        def make(*shape: int) -> Tensor:
+            return torch.randn(shape, device=device, dtype=dtype)
+
+        linear = tuple((make(tokens, a), make(b, a), make(b)) for _ in range(config.layers) for a, b in sides)
+        heads, width = config.heads, config.head_dim
+        attention = tuple(
+            pair
+            for _ in range(config.layers)
+            for seen in (keys, text_len)
+            for pair in (
+                (make(heads, tokens, width), make(heads, width, seen)),
+                (make(heads, tokens, seen), make(heads, seen, width)),
+            )
+        )
+        return cls(linear, attention)
+
+    @property
+    def flops(self) -> float:
+        lines = sum(2 * x.shape[0] * weight.numel() for x, weight, _ in self.linear)
+        return lines + sum(2 * left.numel() * right.shape[2] for left, right in self.attention)
+
+    def run(self) -> None:
+        """All of them, one after the other."""
+        for x, weight, bias in self.linear:
+            F.linear(x, weight, bias)
+        for left, right in self.attention:
+            torch.bmm(left, right)
+
+    def ceiling(self, device: torch.device, repeats: int = 30) -> float:
+        """FLOP/s of the best of some runs."""
+        return self.flops / _best(self.run, device, repeats)
+
+
+@torch.no_grad()
+def _best(work: Work, device: torch.device, repeats: int) -> float:
+    """Seconds of the fastest of ``repeats`` runs, after one to warm up."""
+    times = []
+    for _ in range(repeats + 1):
+        started = perf_counter()
+        work()
+        wait_for(device)
+        times.append(perf_counter() - started)
+    return min(times[1:])

@@ -1,29 +1,32 @@
-"""``shotstream bench``: everything that is measured, in the order in which it does not disturb what follows."""
+"""Runs ``shotstream bench``: all measurements, in an order in which none disturbs another."""
 
 from __future__ import annotations
 
 import os
 import platform
+import subprocess
+import sys
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from statistics import median
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
 
+from shotstream.core.errors import InputError, WeightsError
+from shotstream.families.preset import SamplerSettings
 from shotstream.film.director import Director
-from shotstream.models.presets import SamplerSettings
 from shotstream.tools.bench.breakdown import look
-from shotstream.tools.bench.ceilings import LARGE, SMALLER, OwnProducts, matmul_ceiling
-from shotstream.tools.bench.effects import effect
-from shotstream.tools.bench.figures import BaselineFigures, Effect, Figures, Machine
+from shotstream.tools.bench.figures import BaselineFigures, Effect, Figures, Machine, Startup
 from shotstream.tools.bench.films import film, first_frames, spread
-from shotstream.tools.bench.naive import NaiveDirector
-from shotstream.tools.bench.script import script
-from shotstream.tools.bench.setups import Dtype, Load, Setup, setup_of
-from shotstream.tools.bench.startup import startup
+from shotstream.tools.bench.naive import NaiveGenerator
+from shotstream.tools.bench.roofline import LARGE, SMALLER, OwnProducts, matmul_ceiling
+from shotstream.tools.bench.script import GLOBAL_CAPTION, captions, script
+from shotstream.tools.bench.setups import SPEEDUPS, Dtype, Load, Setup, setup_of
 
 Tell = Callable[[str], None]
 
@@ -73,7 +76,7 @@ def bench(
     found |= _work(director, effort, tell)
     tell("cold starts")
     found["startup"] = startup(model, device, setup.dtype, effort.starts)
-    tell("the naive way")
+    tell("the plain implementation")
     found["baseline"] = _baseline(load, effort)
     if each:
         found["effects"] = _effects(each, load, dtype, effort, tell)
@@ -118,9 +121,9 @@ def _work(director: Director, effort: Effort, tell: Tell) -> dict[str, Any]:
 
 
 def _baseline(load: Load, effort: Effort) -> BaselineFigures:
-    """The same weights in float32, the naive way."""
+    """The same weights in float32, the plain implementation."""
     full = load("float32", False)
-    naive = Director(NaiveDirector(full.shots), model_name=full.model_name, model_version=full.model_version)
+    naive = Director(NaiveGenerator(full.shots), model_name=full.model_name, model_version=full.model_version)
     report = film(naive, script(effort.naive), Setup(overlap=False)).report
     return BaselineFigures(
         end_to_end_fps=report.end_to_end_fps,
@@ -140,8 +143,7 @@ def _effects(names: Sequence[str], load: Load, dtype: Dtype, effort: Effort, tel
 
 
 def _sampler(settings: SamplerSettings) -> str:
-    steps = len(settings.listed) if settings.kind == "few_step" else settings.steps
-    return f"{settings.kind}, {steps} steps, guidance {settings.guidance:g}"
+    return f"{settings.kind}, {settings.passes} steps, guidance {settings.guidance:g}"
 
 
 def _machine() -> Machine:
@@ -157,3 +159,116 @@ def _machine() -> Machine:
         torch=torch.__version__,
         load=os.getloadavg()[0] / cores if hasattr(os, "getloadavg") else None,
     )
+
+
+IMPORT = "from time import perf_counter as now; began = now(); import shotstream; print(now() - began)"
+HELP = """
+import sys
+from shotstream.cli.main import main
+main(["--help"])
+print("torch" in sys.modules, file=sys.stderr)
+"""
+# What `shotstream generate` does, with a look at the clock when the first block is there.
+GENERATE = """
+import sys, time
+from shotstream.cli.main import main
+from shotstream.api import render_story
+model, device, dtype, prompt, shot, output, began = sys.argv[1:]
+story = {"global_caption": prompt, "shots": [{"caption": shot, "seconds": 0.5}]}
+def look(progress):
+    if progress.blocks_done == 1:
+        print(time.time() - float(began), flush=True)
+render_story(story, output, model=model, device=device, dtype=dtype, on_progress=look)
+"""
+
+
+def startup(model: str, device: str, dtype: str, repeats: int) -> Startup:
+    """Medians of ``repeats`` starts; files are in the system's cache by then, bytecode is as it is."""
+    helps = [_timed(HELP) for _ in range(repeats)]
+    with TemporaryDirectory(prefix="shotstream-bench-") as folder:
+        arguments = (model, device, dtype, GLOBAL_CAPTION, captions(1)[0], str(Path(folder) / "film.mp4"))
+        first = float(_run(GENERATE, *arguments, str(time.time())).stdout)
+    return Startup(
+        import_seconds=median(float(_run(IMPORT).stdout) for _ in range(repeats)),
+        help_seconds=median(seconds for seconds, _ in helps),
+        help_loads_torch=any(said.strip() == "True" for _, said in helps),
+        generate_to_first_frame_seconds=first,
+    )
+
+
+def _timed(code: str) -> tuple[float, str]:
+    """Seconds of a process that runs ``code``, and what it says on standard error."""
+    began = time.perf_counter()
+    said = _run(code).stderr
+    return time.perf_counter() - began, said
+
+
+def _run(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=True)
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """None where it was not measured."""
+
+    end_to_end_fps: float | None = None
+    denoise_fps: float | None = None
+    first_frame: float | None = None
+
+
+def effect(name: str, load: Load, *, dtype: Dtype, shots: int, samples: int, repeats: int) -> Effect:
+    """Make a film of ``shots`` shots and ask for ``samples`` more, ``repeats`` times with and without the speed-up.
+
+    What it cannot change is not measured. One that does not work here says why.
+    """
+    speedup = SPEEDUPS[name]
+    base = setup_of(speedup.beside, dtype)
+    other = speedup.switch(base)
+    sides = (base, other) if speedup.ships_on else (other, base)
+    told = {"name": name, "what": speedup.what, "ships_on": speedup.ships_on, "beside": speedup.beside}
+    shots = 0 if speedup.acts_on == "first frame" else shots
+    samples = 0 if speedup.acts_on == "film" else samples
+    try:
+        pairs = _pairs(sides, load, shots, samples, repeats, speedup.settling)
+    except (RuntimeError, InputError, WeightsError) as fault:  # no compiler, no such kernel here, no light decoder
+        return Effect(**told, failed=f"{type(fault).__name__}: {str(fault).strip().splitlines()[0]}")
+    return Effect(
+        **told,
+        end_to_end=_median([_ratio(with_it.end_to_end_fps, without.end_to_end_fps) for with_it, without in pairs]),
+        denoise=_median([_ratio(with_it.denoise_fps, without.denoise_fps) for with_it, without in pairs]),
+        first_frame=_median([_ratio(without.first_frame, with_it.first_frame) for with_it, without in pairs]),
+        fps_with=_median([with_it.end_to_end_fps for with_it, _ in pairs]),
+        fps_without=_median([without.end_to_end_fps for _, without in pairs]),
+    )
+
+
+def _pairs(
+    sides: tuple[Setup, Setup], load: Load, shots: int, samples: int, repeats: int, settling: int
+) -> list[tuple[_Run, _Run]]:
+    """``repeats`` pairs of runs (with, without), each side first in turn, behind ``settling`` shots."""
+    directors = [side.director(load) for side in sides]
+
+    def run(side: int) -> _Run:
+        first = median(first_frames(directors[side], samples, sides[side])) if samples else None
+        if not shots:
+            return _Run(first_frame=first)
+        report = film(directors[side], script(shots), sides[side]).report
+        return _Run(report.end_to_end_fps, report.denoise_fps, first)
+
+    for director, side in zip(directors, sides, strict=True):
+        film(director, script(settling), side)
+    pairs = []
+    for repeat in range(repeats):
+        order = (0, 1) if repeat % 2 == 0 else (1, 0)
+        found = {side: run(side) for side in order}
+        pairs.append((found[0], found[1]))
+    return pairs
+
+
+def _ratio(value: float | None, other: float | None) -> float | None:
+    return None if value is None or other is None else value / other
+
+
+def _median(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return median(known) if known else None

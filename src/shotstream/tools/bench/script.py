@@ -1,4 +1,4 @@
-"""The story that is filmed for measuring: as many different shots as wanted, in words the embedded model knows."""
+"""The story used for measuring: as many different shots as needed, in words the model knows."""
 
 from __future__ import annotations
 

@@ -1,34 +1,44 @@
-"""How a film is made for measuring: as it ships, or with speed-ups switched off (or, where they ship off, on)."""
+"""Setups for measuring: as shipped, or with speed-ups switched off or on."""
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import TYPE_CHECKING, Literal, cast
 
+import torch
+from torch import Tensor
+
+from shotstream.checkpoints.eight_bit import check_eight_bit, keep_in_eight_bits
 from shotstream.core.errors import InputError
-from shotstream.film.director import Director
-from shotstream.models.presets import SamplerSettings
-from shotstream.sampling.director import ShotDirector
-from shotstream.sampling.prompts import PromptReader, TextOnce
-from shotstream.sampling.solvers import sampler
+from shotstream.families.preset import SamplerSettings
+from shotstream.models.attention import Backend, check_backend
+from shotstream.models.caches import KeyValueStorage, Storage
+from shotstream.sampling.gpu_speedups import GPU_SPEEDUPS
+from shotstream.sampling.prompts import CachedTextEncoder, PromptCache
+from shotstream.sampling.shot_generator import ShotGenerator
 from shotstream.sampling.streaming import StreamingShot
-from shotstream.tools.bench.int8 import in_int8
-from shotstream.tools.bench.slower import AnglesInEveryPass, ClonedCaches, EveryBlockRemembered, GappedCaches
+from shotstream.tools.bench.naive import CloningStorage
 
-# Every number of remembered captions and every length of the caches is a shape of its own to the compiler.
-COMPILED_SHOTS, MOST_SHAPES = 8, 64
+if TYPE_CHECKING:
+    from shotstream.film.director import Director
+
+KERNELS: dict[str, str] = {
+    "cudnn": "attention by cuDNN's kernel",
+    "fa3": "attention by FlashAttention 3",
+    "fa4": "attention by FlashAttention 4",
+}
 Dtype = Literal["auto", "float32", "bfloat16"]
-Change = Callable[[ShotDirector], None]
-Load = Callable[[Dtype, bool], Director]  # number format, and whether with the light decoder
+Change = Callable[[ShotGenerator], None]
+Load = Callable[[Dtype, bool], "Director"]  # number format, and whether with the light decoder
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Setup:
     """``overlap``: shots go into the MP4 while the next is made. ``prepare``: the context pass runs when a shot ends.
     ``read_ahead``: a prompt is read before it is asked for. ``light_decoder``: also where the model is not loaded with
-    it anyway. ``changes``: what else is done to the shots' director."""
+    it anyway. ``changes``: what else is done to the shot generator."""
 
     dtype: Dtype = "auto"
     overlap: bool = True
@@ -38,23 +48,30 @@ class Setup:
     changes: tuple[Change, ...] = ()
 
     def director(self, load: Load) -> Director:
-        """A director that works so, over the model that ``load`` gives."""
+        """A director set up so, over the model that ``load`` gives."""
+        from shotstream.film.director import Director  # films need PyAV, shots do not
+
         shipped = load(self.dtype, self.light_decoder)
-        shots = _own(shipped.shots)
-        for change in self.changes:
-            change(shots)
         return Director(
-            shots,
+            self.over(shipped.shots),
             model_name=shipped.model_name,
             model_version=shipped.model_version,
             words=shipped.known_words(),
         )
 
+    def over(self, shots: ShotGenerator) -> ShotGenerator:
+        """A generator set up so, of the same model and codecs as ``shots``, with caches of its own."""
+        own = _own(shots)
+        for change in self.changes:
+            change(own)
+        return own
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Speedup:
     """One speed-up. ``switch`` turns it off where it ``ships_on``, else on; ``beside`` names others that must be off
-    to see it; ``acts_on``: what else it could not change is not measured; ``settling``: shots made before it is."""
+    to see it; ``acts_on``: what else it could not change is not measured; ``settling``: shots made before it is;
+    ``gpu_only``: refused on a CPU, where it is slower or does not exist."""
 
     what: str
     switch: Callable[[Setup], Setup]
@@ -62,6 +79,14 @@ class Speedup:
     beside: tuple[str, ...] = ()
     acts_on: Literal["all", "film", "first frame"] = "all"
     settling: int = 1
+    gpu_only: bool = False
+
+
+def refuse_on_cpu(names: Iterable[str]) -> None:
+    """Raise :class:`InputError` if one of ``names`` is only worth measuring on a GPU."""
+    for name in names:
+        if SPEEDUPS[name].gpu_only:
+            raise InputError(f"{name}: is for GPUs; leave it out, or measure on one with --device cuda")
 
 
 def setup_of(switched: Iterable[str], dtype: Dtype = "auto") -> Setup:
@@ -74,16 +99,13 @@ def setup_of(switched: Iterable[str], dtype: Dtype = "auto") -> Setup:
     return setup
 
 
-def _own(shots: ShotDirector) -> ShotDirector:
-    """A director of the same model and codecs with memories of its own."""
-    return ShotDirector(
+def _own(shots: ShotGenerator) -> ShotGenerator:
+    """A generator of the same model and codecs with caches of its own."""
+    return ShotGenerator(
         shots.model,
         shots.text_encoder.encoder,
         shots.codec,
-        settings=shots.settings,
-        schedule=shots.schedule,
-        policy=shots.memory.policy,
-        captions=shots.memory.captions,
+        shots.preset,
         fuse=shots.fuse,
         cache_place=shots.cache_place,
     )
@@ -96,80 +118,117 @@ def _changed(change: Change) -> Callable[[Setup], Setup]:
 def _shots_as(part: type[StreamingShot]) -> Callable[[Setup], Setup]:
     """Shots with ``part`` put over whatever they are already."""
 
-    def change(shots: ShotDirector) -> None:
+    def change(shots: ShotGenerator) -> None:
         shots.shot_type = type(part.__name__, (part, shots.shot_type), {})
 
     return _changed(change)
 
 
-def _with_own_model(shots: ShotDirector, *, fused: bool) -> None:
+def _with_own_model(shots: ShotGenerator, *, fused: bool) -> None:
     """What is done to the model from now on is done to these shots' alone."""
-    shots.model = copy.deepcopy(shots.model).fuse_(fused)
-    shots.reader = PromptReader(shots.model, shots.text_encoder, shots.reader.branches, kept=shots.reader.kept)
+    shots.read_by(copy.deepcopy(shots.model).fuse_(fused))
 
 
-def _forget_timesteps(shots: ShotDirector) -> None:
+def _forget_timesteps(shots: ShotGenerator) -> None:
     _with_own_model(shots, fused=True)
     shots.model.known_times.most = 0
 
 
-def _forget_prompts(shots: ShotDirector) -> None:
-    text = TextOnce(shots.text_encoder.encoder, kept=0)
-    shots.text_encoder = shots.memory.text_encoder = text
-    shots.reader = PromptReader(shots.model, text, shots.reader.branches, kept=0)
+def _forget_prompts(shots: ShotGenerator) -> None:
+    text = CachedTextEncoder(shots.text_encoder.encoder, kept=0)
+    shots.text_encoder = shots.context.text_encoder = text
+    shots.prompts = PromptCache(shots.model, text, shots.prompts.branches, kept=0)
 
 
-def _forget_frames(shots: ShotDirector) -> None:
-    shots.memory.encoded.kept = 0
+def _forget_frames(shots: ShotGenerator) -> None:
+    shots.context.encoded.kept = 0
 
 
-def _separate_refresh(shots: ShotDirector) -> None:
+def _separate_refresh(shots: ShotGenerator) -> None:
     shots.fuse = False
 
 
-def _run_ahead(shots: ShotDirector) -> None:
+def _run_ahead(shots: ShotGenerator) -> None:
     shots.run_ahead = True
 
 
 def _sampled(change: Callable[[SamplerSettings], SamplerSettings]) -> Callable[[Setup], Setup]:
     """Blocks made as ``change`` says, out of how the model makes them."""
 
-    def sampled_so(shots: ShotDirector) -> None:
-        shots.settings = change(shots.settings)
-        shots.sampler = sampler(shots.settings, shots.schedule)
+    def sampled_so(shots: ShotGenerator) -> None:
+        shots.sample_by(change(shots.settings))
 
     return _changed(sampled_so)
 
 
-def _int8(shots: ShotDirector) -> None:
-    shots.model = in_int8(shots.model)
-
-
-def _unfused(shots: ShotDirector) -> None:
+def _unfused(shots: ShotGenerator) -> None:
     _with_own_model(shots, fused=False)
 
 
-def _compile(shots: ShotDirector) -> None:
-    from torch._dynamo import config  # takes a second to import
+def _all_for_gpus(shots: ShotGenerator) -> None:
+    for one in GPU_SPEEDUPS.values():
+        one.switch_on(shots)
 
-    config.recompile_limit = max(config.recompile_limit, MOST_SHAPES)
-    _with_own_model(shots, fused=False)  # the compiler fuses for itself, and stumbles over ours
-    for layer in shots.model.blocks:
-        layer.compile()
+
+def _in_fp8(shots: ShotGenerator) -> None:
+    check_eight_bit("fp8-matmuls", shots.model.device)
+    _with_own_model(shots, fused=False)
+    keep_in_eight_bits(shots.model, "fp8-matmuls")
+
+
+def _attending_by(kernel: str) -> Callable[[Setup], Setup]:
+    """Attention by ``kernel``, where it is to be had."""
+    backend = cast(Backend, kernel)
+
+    def change(shots: ShotGenerator) -> None:
+        model = copy.copy(shots.model)
+        check_backend(backend, model.device, model.dtype, model.config.head_dim)
+        model.backend = backend
+        shots.read_by(model)
+
+    return _changed(change)
+
+
+class ClonedCaches(StreamingShot):
+    """Every write of keys and values copies a layer's whole cache."""
+
+    def make_storage(self, latents: Tensor, max_frames: int) -> Storage:
+        return CloningStorage(self.allocate(KeyValueStorage, latents, max_frames))
+
+
+class GappedCaches(StreamingShot):
+    """Keys and values stay where they are written, with room for later ones between the heads."""
+
+    def make_storage(self, latents: Tensor, max_frames: int) -> Storage:
+        return self.allocate(KeyValueStorage, latents, max_frames)
+
+
+class AnglesInEveryPass(StreamingShot):
+    """Rotary angles are computed in every pass."""
+
+    def rotations_at(self, frame: int, frames: int) -> Tensor:
+        return self.rotations_of(frame, frames)
+
+
+class EveryBlockRefreshed(StreamingShot):
+    """Every block gets a refresh pass of its own as soon as it is finished, the last one too."""
+
+    @torch.no_grad()
+    def finish(self, clean: Tensor) -> None:
+        super().finish(clean)
+        self.flush()
 
 
 SPEEDUPS = {
-    "bf16": Speedup(what="bfloat16 products and codec", switch=lambda setup: replace(setup, dtype="float32")),
-    "cache-views": Speedup(what="caches that are views of one memory, not copies", switch=_shots_as(ClonedCaches)),
+    "bf16": Speedup(what="bfloat16 matmuls and codec", switch=lambda setup: replace(setup, dtype="float32")),
+    "cache-views": Speedup(what="caches that are views of one allocation, not copies", switch=_shots_as(ClonedCaches)),
     "dense-caches": Speedup(
-        what="keys and values without gaps, so that no product copies them", switch=_shots_as(GappedCaches)
+        what="keys and values without gaps, so that no matmul copies them", switch=_shots_as(GappedCaches)
     ),
     "angles-once": Speedup(what="rotary angles once per shot", switch=_shots_as(AnglesInEveryPass)),
-    "timesteps-once": Speedup(
-        what="what a timestep becomes, kept for the blocks to come", switch=_changed(_forget_timesteps)
-    ),
+    "timesteps-once": Speedup(what="timestep embeddings kept for later blocks", switch=_changed(_forget_timesteps)),
     "prompts-once": Speedup(
-        what="a prompt's embedding, keys and values once, kept for the shots that remember it",
+        what="a prompt's embedding, keys and values once, kept for later shots",
         switch=_changed(_forget_prompts),
     ),
     "frames-once": Speedup(what="condition frames read and encoded once", switch=_changed(_forget_frames)),
@@ -180,7 +239,7 @@ SPEEDUPS = {
     ),
     "last-refresh": Speedup(
         what="no refresh of a shot's last block",
-        switch=_shots_as(EveryBlockRemembered),
+        switch=_shots_as(EveryBlockRefreshed),
         beside=("no-refresh", "fused-refresh"),
     ),
     "fused-refresh": Speedup(
@@ -202,36 +261,55 @@ SPEEDUPS = {
         acts_on="first frame",
         ships_on=False,
     ),
-    "fused-products": Speedup(
-        what="q, k, v in one product, GELU inside its own, weights in the order oneDNN multiplies in",
+    "fused-linear": Speedup(
+        what="q, k, v in one matmul, GELU fused into its own, weights in oneDNN's layout",
         switch=_changed(_unfused),
     ),
-    "int8": Speedup(what="the layers' linear products in int8", switch=_changed(_int8), ships_on=False),
     "three-steps": Speedup(
-        what="a block in three steps: other pictures",
+        what="a block in three steps: changes frames",
         switch=_sampled(lambda settings: settings.fewer(3)),
         ships_on=False,
     ),
     "two-steps": Speedup(
-        what="a block in two steps: other pictures",
+        what="a block in two steps: changes frames",
         switch=_sampled(lambda settings: settings.fewer(2)),
         ships_on=False,
     ),
     "no-refresh": Speedup(
-        what="blocks remembered as their last step left them: other pictures",
+        what="no refresh pass at all: changes frames",
         switch=_sampled(lambda settings: settings.model_copy(update={"refresh": True})),
     ),
     "window-2": Speedup(
-        what="a block sees the one before it and no more of its shot: other pictures",
+        what="a block sees only the one before it of its shot: changes frames",
         switch=_sampled(lambda settings: settings.model_copy(update={"window": 2})),
         ships_on=False,
     ),
     "light-decoder": Speedup(
-        what="a decoder of half as many operations: other pictures",
+        what="a decoder of half as many operations: changes frames",
         switch=lambda setup: replace(setup, light_decoder=True),
         ships_on=False,
     ),
-    "compile": Speedup(
-        what="torch.compile of the layers", switch=_changed(_compile), ships_on=False, settling=COMPILED_SHOTS
+    **{
+        name: Speedup(
+            what=one.what, switch=_changed(one.switch_on), ships_on=False, settling=one.settling, gpu_only=True
+        )
+        for name, one in GPU_SPEEDUPS.items()
+    },
+    "gpu-together": Speedup(
+        what=f"{', '.join(GPU_SPEEDUPS)} together",
+        switch=_changed(_all_for_gpus),
+        ships_on=False,
+        settling=max(one.settling for one in GPU_SPEEDUPS.values()),
+        gpu_only=True,
+    ),
+    **{
+        name: Speedup(what=what, switch=_attending_by(name), ships_on=False, gpu_only=True)
+        for name, what in KERNELS.items()
+    },
+    "fp8-matmuls": Speedup(
+        what="the layers' matmuls in fp8, row by row: changes frames",
+        switch=_changed(_in_fp8),
+        ships_on=False,
+        gpu_only=True,
     ),
 }

@@ -1,4 +1,4 @@
-"""From pressing Shoot to the first visible frame: the studio's page in a real browser, driven by Playwright.
+"""Time from pressing Shoot to the first visible frame, and blocks in time, in a real browser (Playwright).
 
 The studio is a process of its own, the browser another; both share the machine with the model.
 """
@@ -14,12 +14,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from tempfile import TemporaryDirectory
 from time import monotonic, sleep
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.error import URLError
 from urllib.request import urlopen
 
 from shotstream.core.errors import InputError
-from shotstream.tools.bench.figures import Spread
+from shotstream.tools.bench.figures import Spread, StudioFigures
 from shotstream.tools.bench.films import spread
 from shotstream.tools.bench.script import GLOBAL_CAPTION, captions
 
@@ -36,10 +36,13 @@ IDLE = "document.getElementById('stop').disabled && document.getElementById('que
 FIRST = "document.documentElement.dataset.firstFrame"
 
 
-def studio_figures(model: str, device: str, dtype: str, steps: int | None, samples: int) -> tuple[Spread, float | None]:
-    """Seconds from Shoot to the first visible frame of ``samples`` shots, and frames presented a second while typing.
+def studio_figures(
+    model: str, device: str, dtype: str, steps: int | None, samples: int, beside: int = 0
+) -> StudioFigures:
+    """Write and shoot ``samples`` shots, one after the other, while ``beside`` other processes keep a core busy each.
 
-    Raises :class:`InputError` if there is no browser, ModuleNotFoundError without Playwright.
+    With none beside it, a film of five shots is directed first. Raises :class:`InputError` if there is no browser,
+    ModuleNotFoundError without Playwright.
     """
     from playwright.sync_api import Error, sync_playwright
 
@@ -51,13 +54,83 @@ def studio_figures(model: str, device: str, dtype: str, steps: int | None, sampl
             raise InputError(
                 "--studio drives Chromium, and there is none it can start; install chromium (apt-get install chromium)"
             ) from fault
-        with _served(model, device, dtype, steps) as url:
+        with _served(model, device, dtype, steps) as url, _busy(beside):
             page = browser.new_page()
             page.goto(url)
             try:
-                return spread(_shoot(page, samples)), _presented(page)
+                five = None if beside else _five_shots(page)
+                firsts = spread(_shoot(page, samples))
+                presented = _presented(page)
+                with urlopen(f"{url}metrics", timeout=PATIENCE) as answer:
+                    kept = _cadence(answer.read().decode())
             finally:
                 browser.close()
+    return StudioFigures(
+        beside=beside,
+        shots=samples,
+        shoot_to_first_frame=firsts,
+        presented_fps=presented,
+        five_shots_seconds=five,
+        **kept,
+    )
+
+
+@contextmanager
+def _busy(count: int) -> Iterator[None]:
+    """Meanwhile ``count`` processes keep a core busy each."""
+    busy = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(count)]
+    try:
+        yield
+    finally:
+        for one in busy:
+            one.kill()
+            one.wait()
+
+
+def _cadence(page: str) -> dict[str, Any]:
+    """What the studio counted, from the text of its ``/metrics``."""
+    from prometheus_client.parser import text_string_to_metric_families
+
+    samples = [sample for family in text_string_to_metric_families(page) for sample in family.samples]
+    value = {sample.name.removeprefix("shotstream_"): sample.value for sample in samples}
+    bounds = [
+        (float(sample.labels["le"]), sample.value)
+        for sample in samples
+        if sample.name == "shotstream_block_interval_seconds_bucket"
+    ]
+    gap = Spread(p50=_quantile(bounds, 0.5), p95=_quantile(bounds, 0.95)) if bounds and bounds[-1][1] else None
+    return {
+        "block_interval": gap,
+        "blocks_due": int(value["deadlines_total"]),
+        "blocks_late": int(value["deadlines_missed_total"]),
+        "stood_seconds": value["underrun_seconds_total"],
+    }
+
+
+def _quantile(bounds: list[tuple[float, float]], share: float) -> float:
+    """The value below which so large a ``share`` lies, of a histogram's (bound, how many are below it): evenly spread
+    within each bucket."""
+    wanted = share * bounds[-1][1]
+    low = before = 0.0
+    for bound, below in bounds:
+        if below >= wanted:
+            inside = (wanted - before) / (below - before) if below > before else 1.0
+            return low if bound == float("inf") else low + inside * (bound - low)
+        low, before = bound, below
+    return low
+
+
+def _five_shots(page: Page) -> float:
+    """Seconds from the empty page to a film of five shots, typed one while the one before plays."""
+    began = monotonic()
+    page.get_by_label("Who, where, and how it looks").press_sequentially(GLOBAL_CAPTION, delay=TYPING)
+    for caption in captions(5):
+        page.get_by_label("What happens next?").press_sequentially(caption, delay=TYPING)
+        page.keyboard.press("Control+Enter")
+        _wait(page, "document.getElementById('prompt').value === ''")
+    _wait(page, "document.querySelectorAll('.strip .see img').length === 5")
+    _wait(page, IDLE)
+    return monotonic() - began
 
 
 @contextmanager
@@ -96,7 +169,9 @@ def _wait_until_ready(studio: subprocess.Popen[str], url: str) -> None:
 def _shoot(page: Page, samples: int) -> list[float]:
     """Write and shoot shot after shot, each when the one before has been shown; the first, which has no past, is not
     counted."""
-    page.get_by_label("Who, where, and how it looks").fill(GLOBAL_CAPTION)
+    story = page.get_by_label("Who, where, and how it looks")
+    if story.is_visible():
+        story.fill(GLOBAL_CAPTION)
     seconds = []
     for index, caption in enumerate(captions(samples + 1)):
         page.evaluate("delete document.documentElement.dataset.firstFrame")

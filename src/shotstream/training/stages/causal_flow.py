@@ -9,44 +9,45 @@ guidance, and in the first case as many steps as the teacher does; the preset th
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
 from shotstream.core.randomness import derive, stream
-from shotstream.training.causal_flow_loss import Times, causal_flow_loss
-from shotstream.training.figure_recipe import FigureRecipe
-from shotstream.training.next_shot_batches import NextShotSettings
+from shotstream.training.engine.stage import LossReport, names
+from shotstream.training.methods.causal_passes import Times, causal_flow_loss
+from shotstream.training.methods.transformer_stage import CharacterWeightedRecipe, TransformerStage
 from shotstream.training.presets import FOUR_STEPS, few_steps, training_preset, undistilled
-from shotstream.training.settings import LoopSettings, OptimiserSettings
-from shotstream.training.stage import LossReport, names
-from shotstream.training.student_stage import StudentStage
+from shotstream.training.recipes import Cost, Report, register
 
 
-class CausalFlowRecipe(FigureRecipe):
+@register
+class CausalFlowRecipe(CharacterWeightedRecipe):
     """Recipe of this stage. Lengths of samples must be whole blocks."""
 
     stage: Literal["causal-flow"] = "causal-flow"
-    seed: int = 1
-    samples: NextShotSettings = NextShotSettings()
-    optimiser: OptimiserSettings
-    loop: LoopSettings
     start: str  # the teacher's weights, a file or "bundled"
     history_noise: float = 0.1  # largest noise on the clean blocks, which streaming will have made itself
     times: Times = "logit-normal"  # "steps": only those at which the preset's few-step student is asked
     student_steps: tuple[int, ...] = FOUR_STEPS  # these, looked up in the shifted schedule
 
+    def build(self, store: Path, progress: Report) -> CausalFlowStage:
+        return CausalFlowStage(self, store, progress)
 
-class CausalFlowStage(StudentStage):
+    def cost(self) -> Cost:
+        return self.cost_of(sequence=2)
+
+
+class CausalFlowStage(TransformerStage):
     """One role, ``student``."""
 
-    def __init__(self, recipe: CausalFlowRecipe, store: Path, progress: Callable[[int, int], None]) -> None:
+    def __init__(self, recipe: CausalFlowRecipe, store: Path, progress: Report) -> None:
         self.recipe = recipe
         named = training_preset(recipe)
         preset = undistilled(named)
         if recipe.times == "steps":
             preset = few_steps(named, recipe.student_steps, named.teacher.guidance)
-        super().__init__(recipe, preset, store, progress, figure_weight=recipe.figure_weight)
+        weight = recipe.character_weight
+        super().__init__(recipe, preset, store, progress, start=recipe.start, character_weight=weight, changes=True)
 
     def loss(self, update: int, role: str, part: int = 0) -> LossReport:
         recipe = self.recipe

@@ -1,5 +1,4 @@
-"""Stage 2b: causal initialisation (CausVid, arXiv 2412.07772, section 4.3): the student learns to say where each of
-the teacher's trajectories ends, from a state drawn per block, seeing earlier blocks of the input as they are.
+"""Causal initialisation (CausVid, arXiv 2412.07772, section 4.3): regression on the teacher's trajectories.
 
 A block may be drawn clean: it then leaves the loss and is, for later blocks, the clean history streaming will show.
 Part of the updates may learn block-causal flow matching on true clips instead.
@@ -10,7 +9,6 @@ Axes: B batch · N states · F latent frames · C channels · h, w latent cells
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
@@ -21,43 +19,43 @@ from torch import Tensor
 
 from shotstream.core.randomness import derive, stream
 from shotstream.models.transformer import Transformer
-from shotstream.training.causal_flow_loss import causal_flow_loss
-from shotstream.training.causal_passes import block_causal_flow
-from shotstream.training.losses import regression_loss
-from shotstream.training.material import MaterialSettings
-from shotstream.training.next_shot_batches import NextShotSettings
-from shotstream.training.presets import FOUR_STEPS, PresetRecipe, few_steps, training_preset
-from shotstream.training.settings import LoopSettings, OptimiserSettings
-from shotstream.training.stage import LossReport, names
-from shotstream.training.student_stage import StudentStage
-from shotstream.training.trajectory_store import Trajectories, TrajectoryStore
+from shotstream.training.data.trajectory_store import Trajectories, TrajectoryStore
+from shotstream.training.engine.stage import LossReport, names
+from shotstream.training.methods.causal_passes import block_causal_flow, causal_flow_loss
+from shotstream.training.methods.losses import regression_loss
+from shotstream.training.methods.transformer_stage import TransformerRecipe, TransformerStage
+from shotstream.training.presets import FOUR_STEPS, few_steps, training_preset
+from shotstream.training.recipes import Cost, Report, register
 
 
-class CausalInitRecipe(PresetRecipe):
+@register
+class CausalInitRecipe(TransformerRecipe):
     """Recipe of this stage. ``samples`` are the true clips; their lengths must be whole blocks."""
 
     stage: Literal["causal-init"] = "causal-init"
-    seed: int = 1
-    material: MaterialSettings
-    samples: NextShotSettings = NextShotSettings()
     trajectories: str  # folder of the trajectories
     batch: int = Field(default=8, gt=0)  # pairs of an update
     caption_drop: float = Field(default=0.1, ge=0, le=1)  # pairs whose captions are zeroed
     true_share: float = Field(default=0.0, ge=0, le=1)  # updates that learn from true clips
     history_noise: float = Field(default=0.1, ge=0)  # largest noise on true clips' clean blocks
-    optimiser: OptimiserSettings
-    loop: LoopSettings
     student_steps: tuple[int, ...] = FOUR_STEPS  # the student's timesteps, looked up in the shifted schedule
     start: str  # the teacher's weights, a file or "bundled"
 
+    def build(self, store: Path, progress: Report) -> CausalInitStage:
+        return CausalInitStage(self, store, progress)
 
-class CausalInitStage(StudentStage):
+    def cost(self) -> Cost:
+        return self.cost_of(batch=self.batch)
+
+
+class CausalInitStage(TransformerStage):
     """One role, ``student``."""
 
-    def __init__(self, recipe: CausalInitRecipe, store: Path, progress: Callable[[int, int], None]) -> None:
+    def __init__(self, recipe: CausalInitRecipe, store: Path, progress: Report) -> None:
         self.recipe = recipe
         self._trajectories = TrajectoryStore(Path(recipe.trajectories))
-        super().__init__(recipe, few_steps(training_preset(recipe), recipe.student_steps), store, progress)
+        preset = few_steps(training_preset(recipe), recipe.student_steps)
+        super().__init__(recipe, preset, store, progress, start=recipe.start)
 
     def loss(self, update: int, role: str, part: int = 0) -> LossReport:
         recipe = self.recipe
@@ -73,6 +71,7 @@ class CausalInitStage(StudentStage):
         told = (
             torch.tensor([draw.random() >= recipe.caption_drop for _ in range(recipe.batch)]).float().to(pairs.caption)
         )
+        pairs = pairs.whole_blocks(self.preset.geometry.block_frames)
         loss = initialisation_loss(self.model, pairs, told, self.preset.geometry.block_frames, generator)
         return LossReport(loss, recipe.batch, {"regression_loss": float(loss.detach())})
 

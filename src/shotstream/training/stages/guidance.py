@@ -1,4 +1,4 @@
-"""Guidance distillation (arXiv 2210.03142, section 3.1): one pass of the student learns what two guided ones say.
+"""Guidance distillation (arXiv 2210.03142, section 3.1): one pass learns what CFG computes from two.
 
 The guided student of block-causal flow matching is frozen; a copy learns, at the few steps it is sampled with, to
 predict the clean block that guidance predicts. History is true, or in a share of the updates the copy's own rollout,
@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import copy
 import random
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
@@ -23,44 +22,50 @@ from torch import Tensor
 
 from shotstream.core.flow import add_noise, x0_from_flow
 from shotstream.core.randomness import derive, stream
-from shotstream.models.presets import Preset
+from shotstream.families.preset import Preset
 from shotstream.models.transformer import Transformer
 from shotstream.sampling.branches import Branches
-from shotstream.training.causal_flow_loss import few_step_times, noisy_history
-from shotstream.training.causal_passes import teacher_forced_flow
-from shotstream.training.losses import regression_loss
-from shotstream.training.material import MaterialSettings
-from shotstream.training.next_shot_batches import NextShotBatch, NextShotSettings
-from shotstream.training.presets import FOUR_STEPS, PresetRecipe, few_steps, training_preset
-from shotstream.training.self_forcing import roll_out, sample_seeds
-from shotstream.training.settings import LoopSettings, OptimiserSettings
-from shotstream.training.stage import LossReport, names
-from shotstream.training.student_stage import StudentStage
+from shotstream.training.data.next_shot_batches import NextShotBatch, NextShotSettings
+from shotstream.training.engine.stage import LossReport, names
+from shotstream.training.methods.causal_passes import few_step_times, guided_flow, noisy_history, teacher_forced_flow
+from shotstream.training.methods.losses import regression_loss
+from shotstream.training.methods.rollouts import roll_out, sample_seeds
+from shotstream.training.methods.transformer_stage import TransformerRecipe, TransformerStage
+from shotstream.training.presets import FOUR_STEPS, few_steps, training_preset
+from shotstream.training.recipes import Cost, Networks, Report, register
 
 
-class GuidanceRecipe(PresetRecipe):
+@register
+class GuidanceRecipe(TransformerRecipe):
     """Recipe of this stage. Lengths of samples must be whole blocks."""
 
     stage: Literal["guidance"] = "guidance"
-    seed: int = 1
-    material: MaterialSettings
     samples: NextShotSettings = NextShotSettings(caption_drop=0)
-    guidance: float = Field(default=2.0, ge=0)  # of what is imitated: uncond + g (cond - uncond), zero captions
+    guidance: float = Field(default=2.0, ge=0)  # of what is imitated: uncond + g (cond - uncond)
     own_share: float = Field(default=0.5, ge=0, le=1)  # updates on the student's own rollouts
     history_noise: float = Field(default=0.1, ge=0)  # largest noise on the clean blocks
     student_steps: tuple[int, ...] = FOUR_STEPS  # the student's timesteps, looked up in the shifted schedule
-    optimiser: OptimiserSettings
-    loop: LoopSettings
     start: str  # the guided student's weights, a file or "bundled"
 
+    def networks(self) -> Networks:
+        network = Transformer(training_preset(self).transformer)
+        return {"guided": (network, None), self.role: (network, self.optimiser)}
 
-class GuidanceStage(StudentStage):
+    def build(self, store: Path, progress: Report) -> GuidanceStage:
+        return GuidanceStage(self, store, progress)
+
+    def cost(self) -> Cost:
+        # Besides: two branches of what is imitated, and rollouts of half as many frames.
+        return self.cost_of(sequence=2, more_passes=2 + self.own_share * (len(self.student_steps) + 1) / 2)
+
+
+class GuidanceStage(TransformerStage):
     """One role, ``student``."""
 
-    def __init__(self, recipe: GuidanceRecipe, store: Path, progress: Callable[[int, int], None]) -> None:
+    def __init__(self, recipe: GuidanceRecipe, store: Path, progress: Report) -> None:
         self.recipe = recipe
         preset = few_steps(training_preset(recipe), recipe.student_steps)
-        super().__init__(recipe, preset, store, progress, starts_as="student")
+        super().__init__(recipe, preset, store, progress, start=recipe.start, starts_as="student")
         self._guided = copy.deepcopy(self.model).requires_grad_(False).eval()
 
     def loss(self, update: int, role: str, part: int = 0) -> LossReport:
@@ -72,7 +77,15 @@ class GuidanceStage(StudentStage):
         if random.Random(derive(recipe.seed, "own", update)).random() < recipe.own_share:
             batch = self._own(batch, update, part)
         guided = self._guided.to(self.model.device)
-        loss = guidance_loss(self.model, guided, self.preset, batch, recipe.guidance, recipe.history_noise, generator)
+        loss = guidance_loss(
+            self.model,
+            guided,
+            self.preset,
+            batch,
+            Branches(recipe.guidance, self.material.unconditional),
+            recipe.history_noise,
+            generator,
+        )
         return LossReport(loss, len(batch.target))
 
     def _own(self, batch: NextShotBatch, update: int, part: int) -> NextShotBatch:
@@ -95,7 +108,7 @@ def guidance_loss(
     guided: Transformer,
     preset: Preset,
     batch: NextShotBatch,
-    guidance: float,
+    branches: Branches,
     history_noise: float,
     generator: torch.Generator,
 ) -> Tensor:
@@ -106,23 +119,6 @@ def guidance_loss(
     clean = noisy_history(batch.target, history_noise, generator)
     noisy = add_noise(batch.target, torch.randn(batch.target.shape, generator=generator).to(batch.target), timesteps)
     with torch.no_grad():
-        target = x0_from_flow(noisy, _guided_flow(guided, batch, clean, noisy, timesteps, block, guidance), timesteps)
-    flow = teacher_forced_flow(model, batch.context, batch.caption, clean, noisy, timesteps, block)
+        target = x0_from_flow(noisy, guided_flow(guided, batch, clean, noisy, timesteps, block, branches), timesteps)
+    flow = teacher_forced_flow(model, batch.context, batch.caption, clean, noisy, timesteps, block, batch.change)
     return regression_loss(noisy, flow, target, timesteps)
-
-
-def _guided_flow(
-    model: Transformer,
-    batch: NextShotBatch,
-    clean: Tensor,
-    noisy: Tensor,
-    timesteps: Tensor,
-    block: int,
-    guidance: float,
-) -> Tensor:
-    """What guidance makes of both branches; as when streaming, the one without captions remembers pictures too."""
-    branches = Branches(guidance)
-    context = branches.context(batch.context)
-    caption = branches.captions(batch.caption[:, None])[:, 0]
-    clean, noisy, timesteps = (branches.latents(tensor) for tensor in (clean, noisy, timesteps))
-    return branches.guided(teacher_forced_flow(model, context, caption, clean, noisy, timesteps, block))

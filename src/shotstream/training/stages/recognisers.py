@@ -1,8 +1,9 @@
 """The stage that trains the recognisers: read every attribute of the world off true films, whole and through the codec.
 
-Loss: cross-entropy of every question; the share of a slot's attention that falls outside its person's box; and a
-supervised contrastive loss (Khosla et al. 2020, equation 2) that gives a character, and a place, one embedding
-through all shots of its story, apart from those of others.
+Loss: cross-entropy of every question; the share of a slot's attention that falls outside its person's box, and how
+far off the box read there is; and a supervised contrastive loss (Khosla et al. 2020, equation 2) that gives a
+character, and a place, one embedding through all shots of its story, apart from those of others. While they learn,
+persons are looked at where they truly are, give or take a little; half of the pictures are mirrored.
 
 Axes: N moments · M frames of one · H, W pixels · S slots · E embedding
 """
@@ -12,49 +13,53 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Literal, cast
+from typing import ClassVar, Literal, cast
 
 import numpy as np
 import torch
 import torch.nn.functional as functional
+from numpy.typing import NDArray
 from PIL import Image
 from pydantic import Field
 from torch import Tensor, nn
 
-from shotstream.codecs.weights import load_autoencoder
-from shotstream.core.config import Config
+from shotstream.checkpoints.codec_weights import load_autoencoder
 from shotstream.core.geometry import Geometry
 from shotstream.core.randomness import derive, stream
-from shotstream.data.recognition.files import save_recogniser
 from shotstream.data.recognition.moments import Moments, Pass, open_moments
-from shotstream.data.recognition.network import Readings, Recogniser, RecogniserConfig
-from shotstream.data.recognition.questions import PERSON, PICTURE
-from shotstream.data.world.splits import Split
-from shotstream.training.autoencoder_report import roundtrip
-from shotstream.training.material import find_weights, fingerprint
-from shotstream.training.picture import bars
-from shotstream.training.settings import LoopSettings, OptimiserSettings
-from shotstream.training.stage import LossReport, Role, names
+from shotstream.data.recognition.network import PERSON, PICTURE, Readings, Recogniser, RecogniserConfig, save_recogniser
+from shotstream.data.world.stories import Split
+from shotstream.training.data.material import find_weights, fingerprint
+from shotstream.training.engine.charts import bars
+from shotstream.training.engine.stage import LossReport, OptimiserSettings, Role, names
+from shotstream.training.methods.autoencoder_report import roundtrip
+from shotstream.training.recipes import Networks, Report, TrainedRecipe, register
 
 _TEMPERATURE = 0.1
 
 
-class RecognisersRecipe(Config):
+@register
+class RecognisersRecipe(TrainedRecipe):
     """Recipe of this stage. ``autoencoder``: weights, "bundled", or None to learn from true films alone."""
 
     stage: Literal["recognisers"] = "recognisers"
-    seed: int = 1
+    cpu_only: ClassVar[bool] = True
     geometry: Geometry
     network: RecogniserConfig = RecogniserConfig()
     autoencoder: str | None = "bundled"
     optimiser: OptimiserSettings
-    loop: LoopSettings
     stories: int = Field(default=1200, gt=0)
     decoded_stories: int = Field(default=200, gt=0)  # the same again through the autoencoder
     held_out_stories: int = Field(default=60, gt=0)
     batch_stories: int = Field(default=24, gt=0)  # of each a few moments: the contrastive loss needs returns
     batch_moments: int = Field(default=4, gt=0)
     decoded_share: float = Field(default=0.3, ge=0, le=1)  # of a batch's stories
+
+    def networks(self) -> Networks:
+        return {"recognisers": (Recogniser(self.network), self.optimiser)}
+
+    def build(self, store: Path, progress: Report) -> RecognisersStage:
+        return RecognisersStage(self, store, progress)
 
 
 class RecognisersStage:
@@ -99,7 +104,7 @@ class RecognisersStage:
             codec_name=codec_name,
         )
 
-    def turn(self, update: int) -> str:
+    def learner(self, update: int) -> str:
         return "recognisers"
 
     def loss(self, update: int, role: str, part: int = 0) -> LossReport:
@@ -107,10 +112,13 @@ class RecognisersStage:
         decoded = round(self.recipe.decoded_share * self.recipe.batch_stories) if len(self._train) > 1 else 0
         counts = (self.recipe.batch_stories - decoded, decoded)
         batch = joined([self._pick(draw, source, count) for source, count in enumerate(counts) if count])
-        frames = worn(torch.from_numpy(batch.frames), stream(self.recipe.seed, "wear", *names(update, part)))
-        readings = self._network(frames)
+        batch = mirrored(batch, draw.random(len(batch)) < 0.5)
+        wear = stream(self.recipe.seed, "wear", *names(update, part))
+        frames, boxes = worn(torch.from_numpy(batch.frames), wear), torch.from_numpy(batch.boxes)
+        readings = self._network(frames, shaken(boxes, wear))
         answers = answer_loss(readings, batch)
-        where = attention_loss(readings.where, torch.from_numpy(batch.boxes))
+        where = attention_loss(readings.where, boxes)
+        edges = box_loss(readings.boxes, boxes)
         story = torch.from_numpy(batch.story)
         character = torch.from_numpy(batch.character)
         identity = contrastive_loss(
@@ -118,9 +126,9 @@ class RecognisersStage:
             torch.where(character < 0, -1, 10 * story[:, None] + character).flatten(),
         )
         place = contrastive_loss(readings.place, 10 * story + torch.from_numpy(batch.place))
-        figures = {"answers": answers, "where": where, "identity": identity, "place": place}
-        loss = answers + 0.2 * where + 0.1 * identity + 0.1 * place
-        return LossReport(loss, len(batch), {name: float(value.detach()) for name, value in figures.items()})
+        metrics = {"answers": answers, "where": where, "boxes": edges, "identity": identity, "place": place}
+        loss = answers + 0.2 * where + 0.3 * edges + 0.1 * identity + 0.1 * place
+        return LossReport(loss, len(batch), {name: float(value.detach()) for name, value in metrics.items()})
 
     def _pick(self, draw: np.random.Generator, source: int, stories: int) -> Moments:
         """A few moments of each of ``stories`` random stories; decoded ones get story numbers of their own."""
@@ -132,7 +140,7 @@ class RecognisersStage:
         return moments
 
     def look(self, averaged: Mapping[str, nn.Module]) -> tuple[Image.Image, Mapping[str, float]]:
-        """Accuracy of every question on held-out films; the figures are means over questions."""
+        """Accuracy of every question on held-out films; the metrics are means over questions."""
         found = self._accuracy(averaged)
         means = {
             source: float(np.mean([value for name, value in found.items() if name.startswith(f"{source}/")]))
@@ -172,6 +180,35 @@ def taken(moments: Moments, rows: np.ndarray) -> Moments:
 def joined(parts: list[Moments]) -> Moments:
     """All rows of ``parts``."""
     return Moments(*(np.concatenate([getattr(part, name) for part in parts]) for name in Moments.__slots__))
+
+
+def mirrored(moments: Moments, which: NDArray[np.bool_]) -> Moments:
+    """Some rows with left and right exchanged: in pictures, boxes, slots and answers."""
+    mirror = Moments(*(getattr(moments, name).copy() for name in Moments.__slots__))
+    mirror.frames[which] = mirror.frames[which][:, :, :, ::-1]
+    filled = mirror.boxes[..., 2] > mirror.boxes[..., 0]
+    turned = mirror.boxes[..., [2, 1, 0, 3]] * [-1, 1, -1, 1] + [1, 0, 1, 0]
+    mirror.boxes[which] = np.where(filled[..., None], turned, 0)[which]
+    pairs = which & filled.all(1)
+    for name in ("boxes", "person", "character"):
+        getattr(mirror, name)[pairs] = getattr(mirror, name)[pairs][:, ::-1]
+    for answers, questions in ((mirror.picture, PICTURE), (mirror.person, PERSON)):
+        for place, classes in enumerate(questions.values()):
+            if "left" in classes and "right" in classes:
+                left, right = classes.index("left"), classes.index("right")
+                labels = answers[which][..., place]
+                swapped = np.where(labels == left, right, np.where(labels == right, left, labels))
+                answers[which, ..., place] = swapped
+    return mirror
+
+
+def shaken(boxes: Tensor, noise: torch.Generator) -> Tensor:
+    """Boxes [N, S, 4] a little beside where they are, and a little larger or smaller; empty ones stay empty."""
+    size = torch.stack([boxes[..., 2] - boxes[..., 0], boxes[..., 3] - boxes[..., 1]], -1)
+    middle = (boxes[..., :2] + boxes[..., 2:]) / 2
+    middle = middle + 0.07 * size * torch.randn(middle.shape, generator=noise)
+    half = size / 2 * torch.exp(0.12 * torch.randn((*boxes.shape[:2], 1), generator=noise))
+    return torch.cat([middle - half, middle + half], -1)
 
 
 def worn(frames: Tensor, noise: torch.Generator) -> Tensor:
@@ -220,6 +257,14 @@ def attention_loss(where: Tensor, boxes: Tensor) -> Tensor:
     filled = boxes[..., 2] > boxes[..., 0]
     share = (where * inside).sum((2, 3))[filled]
     return -(share + 1e-4).log().mean() if filled.any() else where.sum() * 0
+
+
+def box_loss(found: Tensor, boxes: Tensor) -> Tensor:
+    """Mean distance of the edges found [N, S, 4] from the true ones, in longer sides of the box, over filled slots."""
+    side = torch.maximum(boxes[..., 2] - boxes[..., 0], boxes[..., 3] - boxes[..., 1])
+    filled = side > 0
+    apart = (found - boxes).abs()[filled] / side[filled][:, None]
+    return apart.clamp(max=2).mean() if filled.any() else found.sum() * 0
 
 
 def contrastive_loss(embeddings: Tensor, labels: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, ClassVar, Literal, cast
 
 import torch
 import torch.nn.functional as functional
@@ -20,6 +20,7 @@ from pydantic import Field
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 from torch import Tensor, nn
 
+from shotstream.checkpoints.codec_weights import save_text_encoder
 from shotstream.codecs.text_encoder import (
     PADDING,
     TextEncoderConfig,
@@ -28,33 +29,39 @@ from shotstream.codecs.text_encoder import (
     known_text,
     token_ids,
 )
-from shotstream.codecs.weights import save_text_encoder
-from shotstream.core.config import Config
 from shotstream.core.randomness import derive
 from shotstream.core.story import full_prompt
+from shotstream.data.world.captions import vocabulary
 from shotstream.data.world.spec import WorldStory
-from shotstream.data.world.stories import make_story
+from shotstream.data.world.stories import TRAINING_STYLE, make_story
 from shotstream.data.world.truth import ASKED, read_attributes
-from shotstream.data.world.vocabulary import vocabulary
-from shotstream.training.picture import bars
-from shotstream.training.settings import LoopSettings, OptimiserSettings
-from shotstream.training.stage import LossReport, Role, names
+from shotstream.training.engine.charts import bars
+from shotstream.training.engine.stage import LossReport, OptimiserSettings, Role, names
+from shotstream.training.recipes import Networks, Report, TrainedRecipe, register
 
 Example = tuple[str, list[int]]
 
 
-class TextEncoderRecipe(Config):
+@register
+class TextEncoderRecipe(TrainedRecipe):
     """Recipe of this stage; the tokenizer is learned first, from captions alone."""
 
     stage: Literal["text-encoder"] = "text-encoder"
-    seed: int = 1
+    cpu_only: ClassVar[bool] = True
     encoder: TextEncoderConfig
     optimiser: OptimiserSettings
-    loop: LoopSettings
     stories: int = Field(default=20_000, gt=0)
     held_out_stories: int = Field(default=300, gt=0)
     batch: int = Field(default=128, gt=0)
     word_drop: float = Field(default=0.05, ge=0, le=1)  # words left out, as unknown words will be
+    pair_share: float = Field(default=0.4, ge=0, le=1)  # of a batch: captions of which two characters are read
+    shift_share: float = Field(default=0.25, ge=0, le=1)  # of the batches: captions begin anywhere in the text's length
+
+    def networks(self) -> Networks:
+        return {"reader": (Reader(self.encoder), self.optimiser)}
+
+    def build(self, store: Path, progress: Report) -> TextEncoderStage:
+        return TextEncoderStage(self, progress)
 
 
 class Reader(nn.Module):
@@ -84,27 +91,33 @@ class TextEncoderStage:
         self.tokenizer = learn_tokenizer(
             [known_text(text, self._words) for text, _ in self._examples], recipe.encoder.vocabulary
         )
+        other = [attribute.name for attribute in ASKED].index("other.kind")
+        self._pairs = [one for one in self._examples if one[1][other] < len(ASKED[other].classes)]
         torch.manual_seed(derive(recipe.seed, "weights"))
         self._reader = Reader(recipe.encoder)
         self.roles = {"reader": Role(self._reader, recipe.optimiser)}
         self.loop = recipe.loop
 
-    def turn(self, update: int) -> str:
+    def learner(self, update: int) -> str:
         return "reader"
 
-    def memory(self, parts: Collection[int]) -> dict[str, Any]:
+    def extra_state(self, parts: Collection[int]) -> dict[str, Any]:
         """The tokenizer: learning it again may break ties otherwise, and the weights would read other words."""
         return {"tokenizer": self.tokenizer.to_str()}
 
-    def recall(self, memory: dict[str, Any]) -> None:
-        self.tokenizer = Tokenizer.from_str(memory["tokenizer"])
+    def restore(self, state: dict[str, Any]) -> None:
+        self.tokenizer = Tokenizer.from_str(state["tokenizer"])
 
     def loss(self, update: int, role: str, part: int = 0) -> LossReport:
         draw = random.Random(derive(self.recipe.seed, "batch", *names(update, part)))
-        examples = draw.choices(self._examples, k=self.recipe.batch)
+        pairs = round(self.recipe.pair_share * self.recipe.batch) if self._pairs else 0
+        examples = draw.choices(self._pairs, k=pairs) + draw.choices(self._examples, k=self.recipe.batch - pairs)
         captions = [self._thinned(draw, text) for text, _ in examples]
         labels = torch.tensor([labels for _, labels in examples])
-        logits = self._reader(self._ids(captions))
+        ids = self._ids(captions)
+        if draw.random() < self.recipe.shift_share:
+            ids = _shifted(draw, ids, self.recipe.encoder.text_len)
+        logits = self._reader(ids)
         losses = [functional.cross_entropy(answer.float(), labels[:, place]) for place, answer in enumerate(logits)]
         return LossReport(torch.stack(losses).mean(), len(examples))
 
@@ -153,14 +166,29 @@ def learn_tokenizer(captions: list[str], vocabulary_size: int) -> Tokenizer:
     return tokenizer
 
 
+def _shifted(draw: random.Random, ids: Tensor, length: int) -> Tensor:
+    """``ids`` [N, L] behind padding of any length that leaves them whole: [N, length]. Captions rarely reach the last
+    positions, which must be read all the same when one does."""
+    longest = ids.shape[1]
+    shifted = ids.new_full((len(ids), length), PADDING)
+    for row, caption in enumerate(ids):
+        start = draw.randint(0, length - longest)
+        shifted[row, start : start + longest] = caption
+    return shifted
+
+
 def _examples(
     seed: int, split: Literal["train", "held-out"], stories: int, progress: Callable[[int, int], None]
 ) -> Iterator[Example]:
-    """(global caption + shot caption, labels), one per shot; "left open" is the class after the last."""
+    """(global caption + shot caption, labels), one per shot and change; "left open" is the class after the last."""
     for number in range(stories):
-        story: WorldStory = make_story(derive(seed, "captions", split, number), split=split)
+        story: WorldStory = make_story(derive(seed, "captions", split, number), split=split, style=TRAINING_STYLE)
         for shot, spec in enumerate(story.shots):
-            read = read_attributes(story, shot)
-            labels = [read[a.name] if read[a.name] >= 0 else len(a.classes) for a in ASKED]
-            yield full_prompt(story.global_caption, spec.caption), labels
+            captions = [(spec.caption, 0.0)]
+            if spec.change:
+                captions.append((spec.change.caption, spec.change.seconds))
+            for caption, time in captions:
+                read = read_attributes(story, shot, time)
+                labels = [read[a.name] if read[a.name] >= 0 else len(a.classes) for a in ASKED]
+                yield full_prompt(story.global_caption, caption), labels
         progress(number + 1, stories)

@@ -1,14 +1,76 @@
-"""Heads, ears and snouts. Origin: the centre of the head; it faces +x."""
+"""Heads, ears and faces. Origin: the centre of the head; it faces +x."""
 
 from __future__ import annotations
+
+from typing import Literal
 
 import skia
 
 from shotstream.data.world.palette import RGB, darker, lighter, mix
-from shotstream.data.world.pen import Pen, Point, box, common, moved, oval, polygon, smooth, turned, without
+from shotstream.data.world.pen import Pen, Point, arc_points, box, common, moved, oval, polygon, smooth, turned, without
 from shotstream.data.world.puppets.build import BUILDS, DARK, WHITE, Build, Coat
-from shotstream.data.world.puppets.faces import Mood, draw_beak, draw_eyes, draw_mouth, draw_nose
 from shotstream.data.world.spec import Kind, Pattern
+
+Mood = Literal["calm", "blink", "joyful", "asleep"]
+
+BEAK: RGB = (250, 164, 44)
+TONGUE: RGB = (236, 92, 98)
+
+
+def draw_eyes(pen: Pen, centres: list[Point], size: float, mood: Mood, coat: Coat, *, glowing: bool = False) -> None:
+    """Big round eyes; shut ones are smiling arcs."""
+    white: RGB = (150, 240, 255) if glowing else WHITE
+    for x, y in centres:
+        if mood in ("blink", "asleep"):
+            colour = white if glowing else DARK
+            arc = arc_points(x, y - 0.3 * size, size * 0.95, 25, 155)
+            pen.line(smooth(arc, closed=False), colour, 0.030)
+            continue
+        if glowing:
+            pen.fill(oval(x, y, 0.85 * size, 1.1 * size), white, lit=True)
+            continue
+        wide = size * (0.88 if x == centres[-1][0] else 1.0)  # the eye on the far side of the turned face
+        ball = oval(x, y, wide, 1.2 * size)
+        pen.fill(oval(x, y, wide + 0.014, 1.2 * size + 0.014), coat.ink)
+        pen.fill(ball, WHITE)
+        pen.fill(common(ball, oval(x + 0.28 * size, y + 0.08 * size, 0.66 * size, 0.88 * size)), DARK)
+        pen.fill(oval(x + 0.08 * size, y - 0.34 * size, 0.30 * size, 0.32 * size), WHITE)
+
+
+def draw_mouth(pen: Pen, x: float, y: float, width: float, mood: Mood, colour: RGB) -> None:
+    if mood == "joyful":
+        mouth = smooth(
+            [
+                (x - width, y),
+                (x, y + 0.02),
+                (x + width, y),
+                (x + 0.6 * width, y + 0.07),
+                (x, y + 0.095),
+                (x - 0.6 * width, y + 0.07),
+            ]
+        )
+        pen.fill(mouth, colour)
+        pen.fill(common(mouth, oval(x, y + 0.095, 0.6 * width, 0.04)), TONGUE)
+        return
+    bend = 0.018 if mood == "asleep" else 0.04
+    pen.line(smooth([(x - width, y), (x, y + bend), (x + width, y)], closed=False), colour, 0.022)
+
+
+def draw_nose(pen: Pen, x: float, y: float, size: float, colour: RGB) -> None:
+    pen.fill(
+        smooth([(x - size, y - 0.4 * size), (x, y - 0.7 * size), (x + size, y - 0.4 * size), (x, y + 0.75 * size)]),
+        colour,
+    )
+
+
+def draw_beak(pen: Pen, x: float, y: float, size: float, mood: Mood) -> None:
+    drop = 1.5 if mood == "joyful" else 1.15
+    if mood == "joyful":
+        pen.fill(polygon([(x - 0.75 * size, y), (x + 0.75 * size, y), (x, y + drop * 1.3 * size)]), TONGUE)
+    beak = smooth([(x - size, y), (x, y - 0.65 * size), (x + 1.1 * size, y), (x + 0.1 * size, y + size)])
+    pen.fill(beak, BEAK)
+    pen.line(beak, (176, 92, 20), 0.014)
+
 
 FACE_X = 0.075  # the face looks a little towards where the character is going
 BLUSH: RGB = (250, 128, 128)
@@ -34,17 +96,20 @@ def head_outline(kind: Kind) -> skia.Path:
     return oval(0, 0, rx, ry)
 
 
-def draw_ears(pen: Pen, kind: Kind, coat: Coat) -> None:
+def draw_ears(pen: Pen, kind: Kind, coat: Coat, *, behind: bool = False) -> None:
     build = BUILDS[kind]
     rx, ry = build.head_rx, build.head_ry
-    inner = mix(lighter(coat.main, 0.5), (255, 170, 180), 0.45)
+    inner = coat.main if behind else mix(lighter(coat.main, 0.5), (255, 170, 180), 0.45)
     for side in (-1, 1):
         if kind in ("fox", "cat"):
-            tall = 0.27 if kind == "fox" else 0.19
+            tall = 0.27 if kind == "fox" else 0.17
             ear = [(0.12 * side, -0.8 * ry), (side * 0.93 * rx, -0.36 * ry), (side * 0.80 * rx, -0.72 * ry - tall)]
             hole = [(x * 0.97 + 0.012 * side, y * 0.9 + 0.01) for x, y in ear]
             pen.shape(polygon(ear), coat.main if kind == "cat" else coat.shade, coat.rim)
             pen.fill(polygon([_toward(point, _middle(hole), 0.42) for point in hole]), inner)
+            if kind == "fox":
+                tip = [ear[2], _toward(ear[2], ear[0], 0.36), _toward(ear[2], ear[1], 0.36)]
+                pen.fill(polygon(tip), coat.rim)
         elif kind == "rabbit":
             tilt = 9 * side + 5
             ear = turned(oval(side * 0.12, -ry - 0.135, 0.085, 0.21), tilt, side * 0.12, -ry)
@@ -54,7 +119,7 @@ def draw_ears(pen: Pen, kind: Kind, coat: Coat) -> None:
             pen.shape(oval(side * 0.78 * rx, -0.80 * ry, 0.115, 0.115), coat.main, coat.rim)
             pen.fill(oval(side * 0.78 * rx, -0.78 * ry, 0.062, 0.062), inner)
         elif kind == "owl":
-            tuft = [(side * 0.10, -0.86 * ry), (side * 0.98 * rx, -0.2 * ry), (side * 0.98 * rx, -1.28 * ry)]
+            tuft = [(side * 0.34 * rx, -0.88 * ry), (side * 0.99 * rx, -0.1 * ry), (side * 1.18 * rx, -1.16 * ry)]
             pen.shape(polygon(tuft), coat.shade, coat.rim)
         elif kind == "frog":
             pen.shape(oval(side * 0.19 + FACE_X * 0.5, -0.86 * ry, 0.128, 0.125), coat.main, coat.rim)
@@ -78,9 +143,9 @@ def draw_marks(pen: Pen, outline: skia.Path, build: Build, pattern: Pattern, col
     rx, ry = build.head_rx, build.head_ry
     shapes: list[skia.Path] = []
     if pattern == "mask":
-        shapes.append(box(-rx * 1.3, -0.30 * ry, rx * 1.3, 0.42 * ry, 0.1))
+        shapes.append(box(-rx * 1.3, -0.26 * ry, rx * 1.3, 0.24 * ry, 0.1))
     elif pattern == "belly":
-        shapes.append(oval(FACE_X, 0.72 * ry, 0.82 * rx, 0.62 * ry))
+        shapes.append(oval(FACE_X, 0.76 * ry, 0.70 * rx, 0.52 * ry))
     elif pattern == "spots":
         shapes += [
             oval(-0.62 * rx, -0.42 * ry, 0.26 * rx, 0.28 * ry),
@@ -126,8 +191,17 @@ def _draw_base(pen: Pen, kind: Kind, coat: Coat, pattern: Pattern) -> None:
     pen.edge(outline, coat.rim)
 
 
-def draw_head(pen: Pen, kind: Kind, coat: Coat, pattern: Pattern, mood: Mood) -> None:
+def draw_head(pen: Pen, kind: Kind, coat: Coat, pattern: Pattern, mood: Mood | None) -> None:
+    """``mood`` None: seen from behind, without a face."""
     build = BUILDS[kind]
+    if mood is None:
+        outline = head_outline(kind)
+        draw_ears(pen, kind, coat, behind=True)
+        pen.fill(outline, coat.main)
+        if pattern in ("spots", "stripes"):
+            draw_marks(pen, outline, build, pattern, coat.pattern)
+        pen.edge(outline, coat.rim)
+        return
     draw_ears(pen, kind, coat)
     _draw_base(pen, kind, coat, pattern)
     y = build.face_y
@@ -138,9 +212,9 @@ def draw_head(pen: Pen, kind: Kind, coat: Coat, pattern: Pattern, mood: Mood) ->
         return
     if kind == "owl":
         for side in (-1, 1):
-            pen.fill(oval(FACE_X + side * 0.135, -0.02, 0.145, 0.15), coat.pale)
-        draw_eyes(pen, [(FACE_X - 0.125, -0.02), (FACE_X + 0.125, -0.02)], 0.098, mood, coat)
-        draw_beak(pen, FACE_X, 0.11, 0.06, mood)
+            pen.fill(oval(FACE_X + side * 0.135, -0.02, 0.155, 0.165), coat.pale)
+        draw_eyes(pen, [(FACE_X - 0.132, -0.02), (FACE_X + 0.132, -0.02)], 0.112, mood, coat)
+        draw_beak(pen, FACE_X, 0.12, 0.075, mood)
         return
     if kind == "frog":
         draw_eyes(pen, [(-0.19 + FACE_X * 0.7, -0.19), (0.19 + FACE_X * 0.7, -0.19)], 0.078, mood, coat)

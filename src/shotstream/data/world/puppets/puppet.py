@@ -13,22 +13,27 @@ import skia
 
 from shotstream.data.world.motion import Pose
 from shotstream.data.world.palette import RGB, Light
-from shotstream.data.world.pen import Pen
-from shotstream.data.world.puppets.accessories import (
+from shotstream.data.world.pen import Drawing, Pen, Sprite, draw_part, make_sprite
+from shotstream.data.world.puppets.bodies import (
+    draw_arm,
     draw_backpack,
     draw_balloon,
+    draw_body,
     draw_bow,
     draw_crown,
+    draw_curled,
     draw_hat,
+    draw_leg,
+    draw_rear,
     draw_scarf,
     draw_straps,
+    draw_tail,
 )
-from shotstream.data.world.puppets.bodies import draw_arm, draw_body, draw_curled, draw_leg, draw_tail
 from shotstream.data.world.puppets.build import BUILDS, Coat, coat_of
-from shotstream.data.world.puppets.faces import Mood
-from shotstream.data.world.puppets.heads import draw_head
-from shotstream.data.world.puppets.sprite import Drawing, Sprite, draw_part, make_sprite
+from shotstream.data.world.puppets.heads import Mood, draw_head
 from shotstream.data.world.spec import Character, Colour, Kind
+
+PaintOf = Callable[[str], skia.Paint]
 
 OUTLINE = 0.024
 RAISED = 1.3  # a raised arm reaches out further, clear of the face
@@ -43,7 +48,7 @@ def _head_top(kind: Kind) -> tuple[float, float]:
     )
 
 
-def _draw_dressed_head(pen: Pen, character: Character, coat: Coat, mood: Mood) -> None:
+def _draw_dressed_head(pen: Pen, character: Character, coat: Coat, mood: Mood | None) -> None:
     draw_head(pen, character.kind, coat, character.pattern, mood)
     build = BUILDS[character.kind]
     on_top = {"hat": draw_hat, "crown": draw_crown}
@@ -78,6 +83,8 @@ def _part_drawings(character: Character, coat: Coat, asleep: bool) -> dict[str, 
     if asleep:
         drawings["curled"] = partial(draw_curled, kind=kind, coat=coat, pattern=character.pattern)
     else:
+        drawings["back"] = partial(_draw_dressed_head, character=character, coat=coat, mood=None)
+        drawings["rear"] = partial(draw_rear, kind=kind, coat=coat, pattern=character.pattern)
         drawings["body"] = partial(draw_body, kind=kind, coat=coat, pattern=character.pattern)
         drawings["arm"] = partial(draw_arm, kind=kind, coat=coat)
         drawings["leg"] = partial(draw_leg, kind=kind, coat=coat)
@@ -105,14 +112,31 @@ def _draw_parts(character: Character, light: Light, asleep: bool) -> Mapping[str
     return MappingProxyType({name: draw_part(draw, tone, OUTLINE) for name, draw in drawings.items()})
 
 
+class Parts:
+    """The parts of a puppet, each made into a sprite when it is first shown. ``scale``: pixels per unit of a part."""
+
+    def __init__(self, drawings: Mapping[str, Drawing], scale: float) -> None:
+        self._drawings, self._scale = drawings, scale
+        self._sprites: dict[str, Sprite] = {}
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._drawings
+
+    def __getitem__(self, name: str) -> Sprite:
+        if name not in self._sprites:
+            self._sprites[name] = make_sprite(self._drawings[name], self._scale)
+        return self._sprites[name]
+
+
 @dataclass(slots=True)
 class Placed:
     """Draws parts under a root matrix and gathers their bounds in pixels."""
 
     canvas: skia.Canvas
-    parts: dict[str, Sprite]
+    parts: Parts
     root: skia.Matrix
     points: list[np.ndarray]
+    paint_of: PaintOf | None = None
 
     def put(self, name: str, x: float, y: float, degrees: float = 0.0, sy: float = 1.0) -> None:
         """Puts a part's origin at (x, y) of the puppet, turned and stretched; missing parts are skipped."""
@@ -122,7 +146,7 @@ class Placed:
         local = skia.Matrix.MakeAll(cosine, -sine * sy, x, sine, cosine * sy, y, 0, 0, 1)
         matrix = skia.Matrix.Concat(self.root, local)
         sprite = self.parts[name]
-        sprite.draw(self.canvas, matrix)
+        sprite.draw(self.canvas, matrix, self.paint_of(name) if self.paint_of else None)
         linear = np.array(matrix.get9()[:6]).reshape(2, 3)
         self.points.append(linear @ sprite.contour)
 
@@ -133,17 +157,23 @@ class Puppet:
     def __init__(self, character: Character, light: Light, scale: float, asleep: bool) -> None:
         self.string = 0xFFF4F0FF if light.dark else 0xFF5A5068
         self.build = BUILDS[character.kind]
-        self.parts = {
-            name: make_sprite(drawing, scale * self.build.size)
-            for name, drawing in _draw_parts(character, light, asleep).items()
-        }
+        self.parts = Parts(_draw_parts(character, light, asleep), scale * self.build.size)
 
     def draw(
-        self, canvas: skia.Canvas, pose: Pose, x: float, y: float, scale: float, facing: float, time: float
+        self,
+        canvas: skia.Canvas,
+        pose: Pose,
+        x: float,
+        y: float,
+        scale: float,
+        facing: float,
+        time: float,
+        paint_of: PaintOf | None = None,
     ) -> tuple[float, float, float, float]:
         """Draws the pose with its feet at pixel (x, y); returns the exact bounds in pixels: left, top, right, bottom.
 
-        ``scale``: pixels per puppet unit; ``facing``: +1 right, -1 left.
+        ``scale``: pixels per puppet unit; ``facing``: +1 right, -1 left. ``paint_of``: how to paint each part, by its
+        name, where it is not to look as it is.
         """
         size = scale * self.build.size
         root = skia.Matrix()
@@ -151,7 +181,7 @@ class Puppet:
         root.preScale(size * facing * pose.turn, size)
         root.preRotate(pose.tilt)
         root.preScale(1.0 / pose.stretch, pose.stretch)
-        placed = Placed(canvas, self.parts, root, [])
+        placed = Placed(canvas, self.parts, root, [], paint_of)
         if pose.asleep:
             self._put_asleep(placed, pose)
         else:
@@ -175,11 +205,12 @@ class Puppet:
             return
         knot = (-0.50 + swing, -0.66)
         canvas = placed.canvas
-        canvas.save()
-        canvas.setMatrix(placed.root)
         paint = skia.Paint(AntiAlias=True, Color=self.string, StrokeWidth=0.024)
-        canvas.drawLine(hand_x, hand_y, knot[0], knot[1], paint)
-        canvas.restore()
+        if placed.paint_of is None:  # a string is too thin to be a part
+            canvas.save()
+            canvas.setMatrix(placed.root)
+            canvas.drawLine(hand_x, hand_y, knot[0], knot[1], paint)
+            canvas.restore()
         placed.put("balloon", knot[0], knot[1], 30 * swing)
 
     def _put_awake(self, placed: Placed, pose: Pose, time: float) -> None:
@@ -188,24 +219,31 @@ class Puppet:
         shoulder_x = 0.80 * build.body_rx
         hip_x, hip_y = 0.50 * build.body_rx, -0.14
         self._put_balloon(placed, -shoulder_x - 0.08, shoulder_y + 0.16, 0.05 * float(np.sin(2.4 * time)))
-        placed.put("backpack", 0.0, shoulder_y)
-        placed.put("tail", -0.7 * build.body_rx, -0.15, pose.tail)
+        behind = pose.turn < 0
+        if not behind:
+            placed.put("backpack", 0.0, shoulder_y)
+            placed.put("tail", -0.7 * build.body_rx, -0.15, pose.tail)
         placed.put("leg", -hip_x, hip_y, pose.far_leg)
         placed.put("leg", hip_x, hip_y, pose.near_leg)
         lowered = [arm for arm in ((-1.0, pose.far_arm), (1.0, pose.near_arm)) if abs(arm[1]) <= 60]
         raised = [arm for arm in ((-1.0, pose.far_arm), (1.0, pose.near_arm)) if abs(arm[1]) > 60]
-        placed.put("body", 0.0, 0.0)
-        placed.put("straps", 0.0, shoulder_y)
+        placed.put("rear" if behind else "body", 0.0, 0.0)
+        if behind:
+            placed.put("tail", -0.5 * build.body_rx, -0.15, pose.tail)
+        else:
+            placed.put("straps", 0.0, shoulder_y)
         for side, turn in lowered:
             _put_arm(placed, side, turn, shoulder_x, shoulder_y)
         neck_y = build.head_y + NECK * build.head_ry
         placed.put("scarf", 0.0, neck_y + 0.06)
-        mood = "blink" if not pose.eyes_open else ("joyful" if pose.joyful else "calm")
+        mood = "back" if behind else "blink" if not pose.eyes_open else "joyful" if pose.joyful else "calm"
         angle = np.radians(pose.head_tilt)
         reach = NECK * build.head_ry
         head_x = float(np.sin(angle)) * reach + pose.head_sway
         head_y = neck_y - float(np.cos(angle)) * reach + pose.head_shift
         placed.put(mood, head_x, head_y, pose.head_tilt)
+        if behind:
+            placed.put("backpack", 0.14, shoulder_y + 0.02)
         for side, turn in raised:
             _put_arm(placed, side, turn, shoulder_x, shoulder_y)
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from shotstream.data.world.palette import RGB, darker, lighter
 from shotstream.data.world.pen import Pen, box, oval, polygon
-from shotstream.data.world.scenery.props import SNOW, bush, house, window
-from shotstream.data.world.scenery.scene import BASE, Scene, ground, hills, slab
+from shotstream.data.world.scenery.scene import BASE, SNOW, Scene, bush, ground, hills, house, slab, window
 from shotstream.data.world.scenery.wild import tufts
 
 WALLS: tuple[RGB, ...] = ((250, 232, 200), (240, 206, 180), (222, 226, 222), (250, 216, 168))

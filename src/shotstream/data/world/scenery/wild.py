@@ -6,10 +6,22 @@ import math
 
 from shotstream.data.world.palette import RGB, darker, lighter
 from shotstream.data.world.pen import Pen, box, oval, polygon, smooth
-from shotstream.data.world.scenery.props import SNOW, bush, cactus, mound, palm, pine, rock, round_tree
-from shotstream.data.world.scenery.scene import BASE, Scene, ground, hills, slab
+from shotstream.data.world.scenery.scene import (
+    BASE,
+    SNOW,
+    Scene,
+    bush,
+    cactus,
+    ground,
+    hills,
+    mound,
+    palm,
+    pine,
+    rock,
+    round_tree,
+    slab,
+)
 
-GRASS: RGB = (120, 190, 92)
 FLOWERS: tuple[RGB, ...] = ((250, 214, 84), (246, 130, 150), (252, 250, 244), (170, 120, 220))
 
 

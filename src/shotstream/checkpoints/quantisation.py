@@ -1,0 +1,114 @@
+"""Quantised weights, int8 and int4: whole numbers with one scale for every row of a matrix.
+
+``int8``: a byte each, -127 to 127; half of float16's bytes, and the rounding is about 0.8% of a weight's size.
+``int4``: -7 to 7, two rows share each byte; a quarter, and 14%: for weights that were trained through the rounding
+(quantisation-aware training); what is not quantised is written in half precision beside them.
+Loading makes ordinary numbers of all. Files of other ranges, as they were written before the forms had names, are
+read alike: the scales say it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from shotstream.checkpoints.lazy_tensor import LazyTensor, computed
+from shotstream.core.errors import WeightsError
+
+Form = Literal["int8", "int4"]
+LEVELS: dict[Form, int] = {"int8": 127, "int4": 7}  # largest whole number of each
+LARGEST = LEVELS["int8"]
+PACKED = (torch.int8, torch.uint8)  # what a quantised matrix is stored as
+SCALE = ".row_scale"  # what the scales' name ends in, behind that of their matrix
+WORTH = 2**14  # numbers in a matrix, from which on quantising is worth its rounding
+_SHARED = LEVELS["int4"]
+_SMALLEST_SCALE = 1e-12  # a row of zeros must not divide by zero
+
+
+def pack(weight: Tensor, levels: int = LARGEST) -> tuple[Tensor, Tensor]:
+    """[rows, ...] -> whole numbers int8 from -levels to levels in the same shape, and their scales, float32 [rows]."""
+    rows = weight.float().flatten(1)
+    scale = (rows.abs().amax(1) / levels).clamp(min=_SMALLEST_SCALE)
+    return (rows / scale[:, None]).round().to(torch.int8).view(weight.shape), scale
+
+
+def unpack(whole: Tensor, scale: Tensor) -> Tensor:
+    """What :func:`pack` or :func:`stored` was given, rounded; float32."""
+    if whole.dtype is torch.uint8:
+        whole = _apart(whole)
+    return (whole.flatten(1).float() * scale.float()[:, None]).view(whole.shape)
+
+
+def stored(weight: Tensor, form: Form) -> tuple[Tensor, Tensor]:
+    """What :func:`pack` gives, as it lies in a file: uint8 [rows / 2, ...] where two rows can share a byte."""
+    whole, scale = pack(weight, LEVELS[form])
+    return (_shared(whole) if _shares_bytes(len(weight), form) else whole), scale
+
+
+def rounded(weight: Tensor, levels: int) -> Tensor:
+    """What :func:`pack` and :func:`unpack` leave of ``weight``, in its own number format and memory layout."""
+    return torch.empty_like(weight).copy_(unpack(*pack(weight, levels)))
+
+
+def rest_dtype(form: Form) -> torch.dtype:
+    """What numbers that are not quantised are written in: in float32 they would be much of an int4 file."""
+    return torch.float16 if form == "int4" else torch.float32
+
+
+def quantised(name: str, tensor: LazyTensor, form: Form) -> dict[str, LazyTensor]:
+    """``tensor`` called ``name`` in ``form``, and its scales."""
+    kind, shape = torch.int8, tensor.shape
+    if _shares_bytes(shape[0], form):
+        kind, shape = torch.uint8, (shape[0] // 2, *shape[1:])
+    return {
+        name: computed(lambda: stored(tensor.read(), form)[0], kind, shape),
+        name + SCALE: computed(lambda: stored(tensor.read(), form)[1], rest_dtype(form), tensor.shape[:1]),
+    }
+
+
+def unpacked(tensors: Mapping[str, LazyTensor], source: str) -> dict[str, LazyTensor]:
+    """``tensors`` of the file ``source``, quantised ones among them as ordinary numbers. Raises
+    :class:`WeightsError`."""
+    names = [name for name, tensor in tensors.items() if tensor.dtype in PACKED]
+    check_scales(names, tensors, source)
+    plain = {name: tensor for name, tensor in tensors.items() if not name.endswith(SCALE)}
+    return plain | {name: _plain(tensors[name], tensors[name + SCALE]) for name in names}
+
+
+def check_scales(packed: Iterable[str], there: Iterable[str], source: str) -> None:
+    """Raise :class:`WeightsError` unless every ``packed`` tensor has its scales ``there``."""
+    lost = sorted({name + SCALE for name in packed} - set(there))
+    if lost:
+        more = f" and {len(lost) - 1} more" if len(lost) > 1 else ""
+        raise WeightsError(f"{source}: weights in bytes without their scales: {lost[0]}{more}; fetch it again")
+
+
+def matrix_names(module: nn.Module) -> frozenset[str]:
+    """The parameters of ``module`` that are worth quantising: what its linear layers and convolutions multiply by,
+    where that is :data:`WORTH` numbers or more (rounding the few that draw pixels saves nothing and is seen)."""
+    named = ((name, parameter) for name, parameter in module.named_parameters() if parameter.ndim > 1)
+    return frozenset(name for name, one in named if name.rpartition(".")[2] == "weight" and one.numel() >= WORTH)
+
+
+def _plain(whole: LazyTensor, scale: LazyTensor) -> LazyTensor:
+    return computed(lambda: unpack(whole.read(), scale.read()), torch.float32, (*scale.shape, *whole.shape[1:]))
+
+
+def _shares_bytes(rows: int, form: Form) -> bool:
+    """Do the ``rows`` of a matrix share bytes, two and two?"""
+    return form == "int4" and rows % 2 == 0
+
+
+def _shared(whole: Tensor) -> Tensor:
+    """Even rows in the lower halves, odd rows in the upper."""
+    halves = (whole + (_SHARED + 1)).to(torch.uint8)
+    return halves[0::2] | (halves[1::2] << 4)
+
+
+def _apart(shared: Tensor) -> Tensor:
+    """The whole numbers that :func:`_shared` put together."""
+    halves = torch.stack([shared & 15, shared >> 4], dim=1).flatten(0, 1)
+    return halves.to(torch.int8) - (_SHARED + 1)

@@ -1,0 +1,206 @@
+"""Builds the phrases of captions, and the rules of English they share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from random import Random
+from typing import TypeVar
+
+from shotstream.data.world.phrases import (
+    ACCESSORY_JOINTS,
+    ACCESSORY_NOUNS,
+    ACCESSORY_VERBS,
+    ACTION_VERBS,
+    CLEAR_PHRASES,
+    COLOUR_WORDS,
+    DAY_ADJECTIVES,
+    FACING_VERBS,
+    FACINGS,
+    FLAVOURS,
+    HEADINGS,
+    OPPOSITE,
+    SLEEP_FACINGS,
+    SUNNY,
+    TIME_CHANGES,
+    TIME_NOUNS,
+    TIME_PHRASES,
+    TIME_STATES,
+    TIME_TAGS,
+    WEATHER_ADJECTIVES,
+    WEATHER_CHANGES,
+    WEATHER_PHRASES,
+    WEATHER_STATES,
+    WEATHER_TAGS,
+    Site,
+    Verb,
+)
+from shotstream.data.world.spec import MOVING, Accessory, Aspect, Character, Role, Time, Weather
+
+Option = TypeVar("Option")
+
+
+def indefinite(noun: str) -> str:
+    """``noun`` with "a" or "an". Every word of the world that starts with a vowel letter also sounds like one."""
+    return f"an {noun}" if noun[0] in "aeiou" else f"a {noun}"
+
+
+def sentence(text: str) -> str:
+    """``text`` with a capital and a full stop."""
+    text = text.strip().rstrip(",")
+    return text[0].upper() + text[1:] + ("" if text[-1] in ".!?:" else ".")
+
+
+def series(parts: Sequence[str]) -> str:
+    """The parts as a list: "a", "a and b", "a, doing this, and b"."""
+    return joined(parts, "and")
+
+
+def joined(parts: Sequence[str], joint: str) -> str:
+    """The parts as "a and b"; "a, doing this, and b" where a part holds a comma of its own."""
+    return (f", {joint} " if any(", " in part for part in parts[:-1]) else f" {joint} ").join(parts)
+
+
+def phrase(*parts: str) -> str:
+    """The non-empty parts, one space between."""
+    return " ".join(part for part in parts if part)
+
+
+def likely(rng: Random, options: Sequence[Option], first: float = 0.5) -> Option:
+    """The first option with probability ``first``, else any of them: plain words stay the common ones."""
+    return options[0] if rng.random() < first else rng.choice(options)
+
+
+def predicate(rng: Random, role: Role, *, action: bool, direction: bool) -> Verb | None:
+    """("walks left", "walk left", "walking left"); None when neither is to be told."""
+    sides = {"side": role.direction, "opposite": OPPOSITE[role.direction]}
+    if not direction:
+        return likely(rng, ACTION_VERBS[role.action], 0.4) if action else None
+    if not action or (role.action == "stand" and rng.random() < 0.6):
+        # Without a told action only looking and facing fit, not the one that says "stands".
+        verb = rng.choice(FACING_VERBS if action else FACING_VERBS[:-1])
+        return _each(verb, **sides)
+    verb = likely(rng, ACTION_VERBS[role.action], 0.4)
+    if role.action in MOVING:
+        return _each(verb, suffix=" " + rng.choice(HEADINGS).format(**sides))
+    way = rng.choice(SLEEP_FACINGS if role.action == "sleep" else FACINGS).format(**sides)
+    joint = " " if way.startswith("facing") and rng.random() < 0.6 else ", "
+    one, two, three = verb
+    return one + joint + way, two + joint + way, f"{three}, {way}"  # "jumping facing left" would be hard to read
+
+
+def _each(verb: Verb, suffix: str = "", **names: str) -> Verb:
+    one, two, three = (form.format(**names) + suffix for form in verb)
+    return one, two, three
+
+
+def setting(
+    rng: Random,
+    site: Site | None,
+    time: Time | None,
+    weather: Weather | None,
+    *,
+    definite: bool = False,
+    through: bool = False,
+) -> str:
+    """Place and light in one phrase; what is None stays unsaid. ``through``: for those who move across the place."""
+    if site is None:
+        return light(rng, time, weather)
+    adjective = ""
+    if site.weather_adjective and rng.random() < 0.5:
+        if weather in ("rain", "snow"):
+            adjective, weather = likely(rng, WEATHER_ADJECTIVES[weather], 0.6), None
+        elif weather == "clear" and time == "day":
+            adjective, weather, time = SUNNY, None, None
+    noun = phrase(adjective, site.noun)
+    named = f"the {noun}" if definite or site.article == "the" else indefinite(noun)
+    return phrase(rng.choice(site.through if through else site.at), named, light(rng, time, weather))
+
+
+def light(rng: Random, time: Time | None, weather: Weather | None) -> str:
+    """As in "at night in the rain", "on a rainy night", "in the rain", or nothing."""
+    if time and weather:
+        if weather == "clear" and rng.random() < 0.7:
+            return rng.choice(CLEAR_PHRASES[time])
+        if rng.random() < 0.5:
+            day = f"{likely(rng, DAY_ADJECTIVES[weather], 0.7)} {rng.choice(TIME_NOUNS[time])}"
+            return f"on {indefinite(day)}"
+    return phrase(
+        likely(rng, TIME_PHRASES[time], 0.4) if time else "",
+        likely(rng, WEATHER_PHRASES[weather], 0.5) if weather else "",
+    )
+
+
+def light_clause(rng: Random, time: Time | None, weather: Weather | None, *, changed: bool) -> str:
+    """A clause of its own: "it is night and snow is falling"; ``changed``: "night has fallen"."""
+    times, weathers = (TIME_CHANGES, WEATHER_CHANGES) if changed else (TIME_STATES, WEATHER_STATES)
+    if time and weather:
+        times, weathers = TIME_STATES, WEATHER_STATES  # "it is night now and now it rains" is no English
+    parts = [rng.choice(times[time])] if time else []
+    return series(parts + ([rng.choice(weathers[weather])] if weather else []))
+
+
+def light_tags(rng: Random, time: Time | None, weather: Weather | None) -> list[str]:
+    """Keywords: ["night", "rain"]."""
+    tags = [likely(rng, TIME_TAGS[time], 0.6)] if time else []
+    return tags + ([likely(rng, WEATHER_TAGS[weather], 0.6)] if weather else [])
+
+
+def stated(character: Character) -> tuple[Accessory, ...]:
+    """The accessories that captions may name."""
+    return tuple(accessory for accessory in character.accessories if accessory.stated)
+
+
+def look_facts(index: int, accessories: Sequence[Accessory], *, colour: bool = True) -> set[tuple[int, Aspect]]:
+    """What a noun phrase with these parts tells of character ``index``."""
+    facts: set[tuple[int, Aspect]] = {(index, "kind")}
+    facts |= {(index, accessory.kind) for accessory in accessories}
+    return facts | {(index, "colour")} if colour else facts
+
+
+def noun_phrase(
+    rng: Random,
+    noun: str,
+    character: Character,
+    *,
+    colour: bool,
+    accessories: Sequence[Accessory],
+    definite: bool,
+    bare: bool = False,
+) -> str:
+    """As in "a red fox with a blue hat"; ``definite``: with "the"; ``bare``: with no article at all."""
+    flavour = rng.choice(FLAVOURS) if not definite and not bare and rng.random() < 0.15 else ""
+    head = phrase(flavour, colour_word(rng, character) if colour else "", noun)
+    if not bare:
+        head = f"the {head}" if definite else indefinite(head)
+    return phrase(head, worn(rng, accessories, definite=definite and rng.random() < 0.7))
+
+
+def colour_word(rng: Random, character: Character) -> str:
+    return likely(rng, COLOUR_WORDS[character.colour], 0.8)
+
+
+def worn(rng: Random, accessories: Sequence[Accessory], *, definite: bool = False) -> str:
+    """As in "with a blue hat and a green balloon", "wearing a blue hat and carrying a green balloon", or nothing."""
+    if not accessories:
+        return ""
+    things = [_thing(rng, accessory, definite) for accessory in accessories]
+    joints = [rng.choice(ACCESSORY_JOINTS[accessory.kind]) for accessory in accessories]
+    if len(things) == 1 or joints[0] == joints[1] or "with" in joints or "in" in joints:
+        shared = joints[0] if len(set(joints)) == 1 else "with"
+        return f"{shared} {series(things)}"
+    return series([f"{joint} {thing}" for joint, thing in zip(joints, things, strict=True)])
+
+
+def wears(rng: Random, accessories: Sequence[Accessory]) -> str:
+    """As in "wears a blue hat and holds a green balloon"."""
+    verbs = [rng.choice(ACCESSORY_VERBS[accessory.kind]) for accessory in accessories]
+    things = [_thing(rng, accessory, definite=False) for accessory in accessories]
+    if len(set(verbs)) == 1:
+        return f"{verbs[0]} {series(things)}"
+    return series([f"{verb} {thing}" for verb, thing in zip(verbs, things, strict=True)])
+
+
+def _thing(rng: Random, accessory: Accessory, definite: bool) -> str:
+    colour = likely(rng, COLOUR_WORDS[accessory.colour], 0.85)
+    thing = f"{colour} {likely(rng, ACCESSORY_NOUNS[accessory.kind], 0.75)}"
+    return f"the {thing}" if definite else indefinite(thing)

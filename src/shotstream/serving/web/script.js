@@ -1,0 +1,26 @@
+// A pasted script becomes shots: its captions as paragraphs, with their lengths, and its story where none is written yet.
+
+import { $, many } from "./dom.js";
+import { paragraphs, write } from "./text.js";
+
+/** Watch what is pasted into the prompt; `lengths` gets the seconds of captions that have theirs from a script. */
+export function watchScripts(studio, lengths) {
+  const field = $("prompt");
+  field.addEventListener("paste", (event) => {
+    const text = event.clipboardData?.getData("text") ?? "";
+    if (!text.includes("\n") && !/^\s*[[{]|\[shot cut\]|\|/i.test(text)) return;
+    setTimeout(() => take(text)); // once it is in the box: undo leads back to it
+  });
+
+  async function take(text) {
+    const script = await studio.script(text);
+    const at = field.value.indexOf(text.replaceAll("\r\n", "\n"));
+    if (!script || at < 0) return told(paragraphs(field.value).length);
+    for (const shot of script.shots) if (shot.seconds !== null) lengths.set(shot.caption, shot.seconds);
+    write(field, script.shots.map((shot) => shot.caption.replace(/\n\s*\n/g, "\n")).join("\n\n"), at, at + text.replaceAll("\r\n", "\n").length);
+    if (!studio.film && !$("caption").value.trim()) write($("caption"), script.global_caption);
+    told(script.shots.length, script.told);
+  }
+
+  const told = (count, more = []) => count > 1 && studio.tell([`A script of ${many(count, "shot")}: Shoot queues them all.`, ...more].join(" "), "note");
+}

@@ -1,0 +1,200 @@
+"""Training state on disk: atomic, the last two kept, a damaged one skipped with a warning.
+
+One process writes a file, ``state-00000500.pt``; several write a folder of safetensors, ``state-00000500``, by
+torch.distributed.checkpoint: every process its shards, and any number of processes reads them back. The folder has
+another name until all of it is on the disk, and lists its files with their sizes and checksums.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import pickle
+import shutil
+import warnings
+import zlib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed.checkpoint as dcp
+from torch import Tensor
+
+from shotstream.core.errors import WeightsError
+from shotstream.core.files import explained, sync, whole_file, write_text
+from shotstream.training.distributed import Processes
+from shotstream.training.engine.role_state import RoleState
+
+log = logging.getLogger(__name__)
+KEPT = 2  # the newest checkpoints
+CONTENTS = "contents.json"
+_CHUNK = 1 << 22  # bytes
+
+
+def find_checkpoint(folder: Path, processes: Processes) -> Path | None:
+    """The newest whole checkpoint of ``folder``, file or folder: the first process looks, all hear the same."""
+    found = None
+    if processes.first:
+        found = next((path.name for path in newest_first(folder) if is_whole(path)), None)
+    name = processes.exchange(found)[0]
+    return None if name is None else folder / name
+
+
+def restore(path: Path, roles: Mapping[str, RoleState]) -> tuple[int, list[dict[str, Any]]]:
+    """Fill ``roles`` from the checkpoint ``path``, by however many processes it was written and is read.
+
+    Returns the update it was written after and the stage's extra state of every process that wrote.
+    """
+    if path.is_file():
+        state = read_state(path)
+        if state is None:
+            raise WeightsError(f"{path}: damaged since it was found; run again, and the one before it is used")
+        for name, role in roles.items():
+            role.take_up(state["roles"][name])
+        return state["update"], [state["memory"]] if "memory" in state else []
+    rests = load_together(path, _tensors(roles))
+    for name, role in roles.items():
+        role.average.updates = rests[0]["average_updates"][name]
+    return rests[0]["update"], [rest["memory"] for rest in rests if "memory" in rest]
+
+
+def write_checkpoint(
+    folder: Path, update: int, roles: Mapping[str, RoleState], extra: dict[str, Any] | None, processes: Processes
+) -> Path:
+    """The checkpoint of ``update``. ``extra``: the stage's own state of this process's parts, None for nothing."""
+    kept = {} if extra is None else {"memory": extra}  # its key in training states from the beginning
+    if processes.count == 1:
+        state = {"update": update, "roles": {name: role.alone() for name, role in roles.items()}}
+        return save_state(folder, update, state | kept)
+    rest = {
+        "update": update,
+        "average_updates": {name: role.average.updates for name, role in roles.items()},
+        **kept,
+    }
+    return save_together(folder, update, _tensors(roles), rest, processes)
+
+
+def _tensors(roles: Mapping[str, RoleState]) -> dict[str, Any]:
+    return {f"{role}.{name}": value for role, state in roles.items() for name, value in state.tensors().items()}
+
+
+def state_path(folder: Path, update: int) -> Path:
+    """Where the checkpoint of ``update`` is, without an ending."""
+    return folder / f"state-{update:08d}"
+
+
+def save_state(folder: Path, update: int, state: dict[str, Any]) -> Path:
+    """Write ``state`` as the checkpoint of ``update`` and drop all but the last two."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = state_path(folder, update).with_suffix(".pt")
+    with whole_file(path) as temporary:
+        torch.save(state, temporary)
+    keep_last(folder)
+    return path
+
+
+def read_state(path: Path) -> dict[str, Any] | None:
+    """What the file ``path`` holds; None, with a warning, if it is damaged. Nothing is unpickled (``weights_only``)."""
+    try:
+        state: dict[str, Any] = torch.load(path, weights_only=True, map_location="cpu")
+    except (RuntimeError, EOFError, ValueError, KeyError, OSError, pickle.UnpicklingError) as fault:
+        passed_over(path, str(fault).splitlines()[0])
+        return None
+    return state
+
+
+def passed_over(path: Path, why: str) -> None:
+    """Say that a checkpoint is not used."""
+    log.warning("%s: damaged (%s); trying the checkpoint before it", path, why)
+
+
+def newest_first(folder: Path) -> list[Path]:
+    """All checkpoints of ``folder``, files and folders."""
+    return sorted(_found(folder), key=lambda path: path.stem, reverse=True)
+
+
+def keep_last(folder: Path) -> None:
+    """Drop all but the last two checkpoints."""
+    for old in newest_first(folder)[KEPT:]:
+        if old.is_dir():
+            shutil.rmtree(old)
+        else:
+            old.unlink()
+
+
+def _found(folder: Path) -> Iterator[Path]:
+    for path in folder.glob("state-*"):
+        if path.is_dir() or path.suffix == ".pt":
+            yield path
+
+
+def save_together(
+    folder: Path, update: int, tensors: Mapping[str, Tensor], rest: Mapping[str, Any], processes: Processes
+) -> Path:
+    """Write the checkpoint of ``update``: ``tensors`` are everyone's (or shards of them), ``rest`` is this process's.
+
+    Raises :class:`StorageError`. All processes must see the same ``folder``.
+    """
+    path = state_path(folder, update)
+    partial = folder / f".{path.name}.part"
+    if processes.first:
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
+    processes.wait()
+    with explained(partial):
+        dcp.save(dict(tensors), storage_writer=dcp.HuggingFaceStorageWriter(str(partial), save_distributed=True))
+        torch.save(dict(rest), partial / f"process-{processes.rank:05d}.pt")
+    processes.wait()
+    if processes.first:
+        _publish(partial, path)
+        keep_last(folder)
+    processes.wait()
+    return path
+
+
+def load_together(path: Path, tensors: Mapping[str, Tensor]) -> list[dict[str, Any]]:
+    """Fill ``tensors``, whole or sharded as they are, from the folder ``path``; returns the rest of all that saved."""
+    alone = not torch.distributed.is_initialized()
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="torch.distributed is disabled")  # one process: that is meant
+        dcp.load(dict(tensors), storage_reader=dcp.HuggingFaceStorageReader(str(path)), no_dist=alone)
+    return [torch.load(file, weights_only=True, map_location="cpu") for file in sorted(path.glob("process-*.pt"))]
+
+
+def is_whole(path: Path) -> bool:
+    """Is the checkpoint ``path``, file or folder, what was written? Says so if it is not."""
+    if path.is_file():
+        return read_state(path) is not None
+    try:
+        contents = json.loads((path / CONTENTS).read_text())
+    except (OSError, ValueError) as fault:
+        passed_over(path, str(fault))
+        return False
+    for name, expected in contents.items():
+        file = path / name
+        if not file.is_file() or _described(file) != expected:
+            passed_over(path, f"{name} is not what was written")
+            return False
+    return True
+
+
+def _publish(partial: Path, path: Path) -> None:
+    """Give a finished folder its name; one that is there already, from a run that went on from before it, goes."""
+    with explained(path):
+        files = sorted(partial.iterdir())
+        write_text(partial / CONTENTS, json.dumps({file.name: _described(file) for file in files}, indent=1))
+        for file in files:
+            sync(file)
+        sync(partial)
+        shutil.rmtree(path, ignore_errors=True)
+        partial.rename(path)
+        sync(path.parent)
+
+
+def _described(file: Path) -> dict[str, int]:
+    crc = 0
+    with file.open("rb") as stream:
+        while chunk := stream.read(_CHUNK):
+            crc = zlib.crc32(chunk, crc)
+    return {"bytes": file.stat().st_size, "crc32": crc}
