@@ -10,6 +10,7 @@ Axes: T frames · H, W pixels
 from __future__ import annotations
 
 import io
+import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
@@ -84,6 +85,22 @@ def segment(frames: np.ndarray, video: VideoFormat) -> Segment:
         container.mux(stream.encode(None))
     data = target.getvalue()
     return Segment(data, f'video/mp4; codecs="avc1.{_profile(data)}"')
+
+
+def following(data: bytes, number: int, first: int, fps: int) -> bytes:
+    """The segment ``data`` as fragment ``number``, from 0, of one stream, in which ``first`` frames come before it.
+
+    All but the first lose their initialisation: pieces of one format, one behind the other, are one MP4.
+    """
+    if number == 0:
+        return data
+    mdhd, moof = data.index(b"mdhd"), data.index(b"moof") - 4
+    (timescale,) = struct.unpack_from(">I", data, mdhd + (24 if data[mdhd + 4] else 16))
+    piece = bytearray(data[moof:])
+    struct.pack_into(">I", piece, piece.index(b"mfhd") + 8, number + 1)
+    tfdt = piece.index(b"tfdt")
+    struct.pack_into(">Q" if piece[tfdt + 4] else ">I", piece, tfdt + 8, first * timescale // fps)
+    return bytes(piece)
 
 
 @lru_cache(maxsize=16)

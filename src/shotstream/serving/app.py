@@ -23,15 +23,17 @@ from shotstream.serving.app_state import STATUS, AppState, refusal
 from shotstream.serving.broadcaster import Broadcaster
 from shotstream.serving.clients import Clients
 from shotstream.serving.frames import USUAL, PictureRule
-from shotstream.serving.http_types import Problem
+from shotstream.serving.http_types import Problem, problem_of
 from shotstream.serving.library import Library
 from shotstream.serving.live_socket import LiveSocket
 from shotstream.serving.metrics import CONTENT_TYPE
 from shotstream.serving.protocol import ModelView
+from shotstream.serving.realtime_video import RealtimeVideo
 from shotstream.serving.routes import routes
-from shotstream.serving.security import Guard, Names
+from shotstream.serving.security import REALTIME, Guard, Names
 from shotstream.serving.session import RefusedError
 from shotstream.serving.studio import StudioEngine
+from shotstream.serving.videos import video_routes
 from shotstream.serving.worker import Worker
 
 
@@ -104,6 +106,7 @@ def _application(app_state: AppState) -> FastAPI:
         responses={"4XX": {"model": Problem}, "5XX": {"model": Problem}},
     )
     app.include_router(routes(app_state))
+    app.include_router(video_routes(app_state))
     _add_health(app, app_state)
     _add_metrics(app, app_state)
     for kind in (RefusedError, InputError, StorageError):
@@ -114,6 +117,10 @@ def _application(app_state: AppState) -> FastAPI:
     @app.websocket("/ws")
     async def live(socket: WebSocket) -> None:
         await LiveSocket(socket, app_state).run()
+
+    @app.websocket(REALTIME)
+    async def realtime(socket: WebSocket) -> None:
+        await RealtimeVideo(socket, app_state).run()
 
     return app
 
@@ -147,21 +154,23 @@ def _add_metrics(app: FastAPI, app_state: AppState) -> None:
 
 async def _refused(request: Request, fault: Exception) -> JSONResponse:
     said = refusal(0, fault)
-    return _problem(STATUS.get(said.code, 400), said.code, said.text)
+    return _problem(request, STATUS.get(said.code, 400), said.code, said.text)
 
 
 async def _malformed(request: Request, fault: Exception) -> JSONResponse:
     assert isinstance(fault, RequestValidationError)
     first = fault.errors()[0]
     place = ".".join(str(step) for step in first["loc"])
-    return _problem(422, "malformed", f"{place}: {first['msg'].removeprefix('Value error, ')}"[:300])
+    return _problem(request, 422, "malformed", f"{place}: {first['msg'].removeprefix('Value error, ')}"[:300])
 
 
 async def _no_such_thing(request: Request, fault: Exception) -> JSONResponse:
     """A path or method there is not, a body that broke off."""
     assert isinstance(fault, HTTPException)
-    return _problem(fault.status_code, "malformed", str(fault.detail), fault.headers)
+    return _problem(request, fault.status_code, "malformed", str(fault.detail), fault.headers)
 
 
-def _problem(status: int, code: str, text: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
-    return JSONResponse(Problem(code=code, text=text).model_dump(), status, headers)
+def _problem(
+    request: Request, status: int, code: str, text: str, headers: Mapping[str, str] | None = None
+) -> JSONResponse:
+    return JSONResponse(problem_of(request.scope["path"], code, text).model_dump(), status, headers)

@@ -40,7 +40,7 @@ def add_exports(api: APIRouter, app_state: AppState) -> None:
 
     @api.get("/films/{id}/film.mp4", response_class=FileResponse, summary="The chosen takes as MP4")
     async def mp4(id: Id) -> FileResponse:
-        return await _sent(app_state, id, lambda film, place: _exported(film, place, "mp4", Part()))
+        return await whole_mp4(app_state, id)
 
     @api.get("/films/{id}/film.film", response_class=FileResponse, summary="The whole film as one file, to go on with")
     async def whole(id: Id) -> FileResponse:
@@ -78,6 +78,11 @@ class Part:
         """What it adds to a file's name."""
         shot = [] if self.shot is None else [f"shot-{self.shot + 1}"]
         return shot if self.height is None else [*shot, f"{self.height}p"]
+
+
+async def whole_mp4(app_state: AppState, id: str) -> FileResponse:
+    """Film ``id`` as it stands. Raises as :meth:`AppState.read` does, and :class:`InputError` for one without shots."""
+    return await _sent(app_state, id, lambda film, place: _exported(film, place, "mp4", Part()))
 
 
 async def _sent(app_state: AppState, id: str, write: Callable[[Published, Place], tuple[Path, str]]) -> FileResponse:

@@ -22,6 +22,28 @@ class Problem(Config):
     text: str
 
 
+class ApiFault(Config):
+    """What OpenAI's clients read of a refusal."""
+
+    message: str
+    type: str = "invalid_request_error"
+    param: str | None = None
+    code: str
+
+
+class ApiProblem(Config):
+    """What every request under /v1 that is refused is answered with, as OpenAI's clients expect it."""
+
+    error: ApiFault
+
+
+def problem_of(path: str, code: str, text: str) -> Problem | ApiProblem:
+    """A refusal in the form of the API that ``path`` belongs to."""
+    if path.startswith("/v1/"):
+        return ApiProblem(error=ApiFault(message=text, code=code))
+    return Problem(code=code, text=text)
+
+
 class NewFilm(Config):
     """A film to begin. ``context_policy``: what chooses condition frames; None: the model's own."""
 

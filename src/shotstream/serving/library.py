@@ -48,11 +48,13 @@ class FilmSummary(Config):
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """An open film as it stood last, for whoever reads it in any thread: it never changes."""
+    """An open film as it stood last, for whoever reads it in any thread: it never changes. ``fault``: why its next take
+    waits for a person; blank if it does not."""
 
     view: FilmView
     record: FilmRecord
     store: TakeStore
+    fault: str = ""
 
 
 class Library:

@@ -204,7 +204,7 @@ def add_library(api: APIRouter, app_state: AppState) -> None:
 
     @api.get("/films/{id}/picture", response_class=Response, summary="A picture of the film's first made shot")
     async def picture(id: Id) -> Response:
-        data = await run_in_threadpool(_picture, app_state.library, id)
+        data = await run_in_threadpool(picture_of, app_state.library, id)
         return Response(data, media_type="image/jpeg", headers={"cache-control": "private, max-age=3600"})
 
     @api.post("/films/{id}/name", status_code=204, summary="Give a film a name; blank: none")
@@ -220,7 +220,8 @@ def add_library(api: APIRouter, app_state: AppState) -> None:
         await app_state.ask(lambda studio: studio.delete(id))
 
 
-def _picture(library: Library, id: str) -> bytes:
+def picture_of(library: Library, id: str) -> bytes:
+    """A JPEG of the middle of the first made shot of film ``id``. Raises :class:`InputError` if there is none."""
     folder = library.folder(id)
     record = peek(folder)
     take = next((shot.choice for shot in record.shots if shot.choice is not None), None)

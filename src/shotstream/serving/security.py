@@ -13,13 +13,15 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from shotstream.core.errors import InputError
 from shotstream.serving.access import LOGIN, OPEN_PATHS, Authentication
 from shotstream.serving.clients import AT_ONCE, REQUESTS, SHARES, Share
+from shotstream.serving.http_types import problem_of
 from shotstream.serving.listener import STREAM
 
 MAX_JSON = 64 * 1024  # bytes of a request's body, but for files that are sent in
 MAX_UPLOAD = 1 << 30
 UPLOADS = "/api/open"
 OWN = re.compile(r"/api/films/[0-9a-f]{12}/(clips|references)")  # what these take in are files, too
-BEGINNINGS = ("/api/films", UPLOADS)  # a POST to these begins a film
+VIDEOS, REALTIME = "/v1/videos", "/v1/realtime/video"  # a socket at the latter begins a film
+BEGINNINGS = ("/api/films", UPLOADS, VIDEOS)  # a POST to these begins a film
 CSP = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; media-src blob:; "
     "connect-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -166,7 +168,7 @@ class Guard:
             clients.take(client, "wrong")
         if entry != "yes":
             return 401, "no_token", "this studio asks for its token: Authorization: Bearer TOKEN, or log in at /login"
-        begins = scope["type"] == "http" and scope["method"] == "POST" and scope["path"] in BEGINNINGS
+        begins = scope["path"] in BEGINNINGS if scope.get("method") == "POST" else scope["path"] == REALTIME
         if begins and not clients.take(client, "films"):
             return 429, "too_many", "you have begun many films; go on with one of them, or come back in a while"
         return None
@@ -217,7 +219,7 @@ async def _refuse(scope: Scope, send: Send, headers: Headers, status: int, code:
     if scope["type"] == "websocket":
         return await send({"type": "websocket.close", "code": 1008, "reason": code})
     answer: dict[str, str] = {"content-type": "application/json"}
-    body = json.dumps({"code": code, "text": text}).encode()
+    body = json.dumps(problem_of(scope["path"], code, text).model_dump()).encode()
     if status == 401:
         answer["www-authenticate"] = "Bearer"
         if scope["method"] == "GET" and "text/html" in headers.get("accept", ""):

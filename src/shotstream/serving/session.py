@@ -71,14 +71,14 @@ class Session:
         self._came = 0.0  # when the latest block did
         self._shown = 0  # frames of the block under work that are shown already
         self._position = library.position(id)
-        self.held = False  # until a person says resume: the next take has failed
+        self.fault = ""  # why the next take has failed; nothing is begun until a person says resume
         self.failures = 0  # of the take that comes next, in a row
         self.asked_by = ""  # the client whose command it heeded last
 
     @property
     def paused(self) -> bool:
         """Is nothing begun from the queue?"""
-        return self.held or self.film.paused
+        return bool(self.fault) or self.film.paused
 
     @property
     def busy(self) -> bool:
@@ -89,7 +89,7 @@ class Session:
         """The film as it stands; published, so that nobody who only reads it waits for a block."""
         name = self._library.name(self.id)
         view = film_view(self.id, self.film, name=name, paused=self.paused, position=self._position)
-        self._library.published[self.id] = Published(view, self.film.record, self.film.store)
+        self._library.published[self.id] = Published(view, self.film.record, self.film.store, self.fault)
         return view
 
     def meters(self) -> Meters:
@@ -256,7 +256,7 @@ class Session:
         if self.paused:  # what waited is asked for now
             self._asked = dict.fromkeys(self._asked, self._clock())
         self.film.resume()
-        self.held, self.failures = False, 0
+        self.fault, self.failures = "", 0
 
     def clean(self, *, unchosen: bool) -> int:
         """Make room; returns the bytes freed. Raises :class:`StorageError`."""

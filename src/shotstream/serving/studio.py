@@ -58,11 +58,14 @@ class Studio:
         self._read_at = -DRAFTS_APART
         self.made_a_take = False
 
-    def create(self, global_caption: str, seed: int, context_policy: PolicyName | None = None) -> Session:
-        """A new film. Raises :class:`InputError`, :class:`RefusedError`."""
+    def create(
+        self, global_caption: str, seed: int, context_policy: PolicyName | None = None, id: str | None = None
+    ) -> Session:
+        """A new film; ``id``: a new one, if somebody waits for the film. Raises :class:`InputError`,
+        :class:`RefusedError`."""
         self._make_room()
         self.library.refuse_if_full()
-        id = self.library.new_id()
+        id = self.library.new_id() if id is None else id
         film = Film.new(self.engine, global_caption, seed, self.library.folder(id), context_policy=context_policy)
         return self._opened(id, film)
 
@@ -73,9 +76,11 @@ class Studio:
         self.library.measure(session.id)
         return session
 
-    def open_story(self, story: Story) -> Session:
-        """A film with every shot of ``story`` queued. Raises :class:`InputError`, :class:`RefusedError`."""
-        session = self.create(story.global_caption, story.seed, story.context_policy)
+    def open_story(self, story: Story, client: str = "", id: str | None = None) -> Session:
+        """A film with every shot of ``story`` queued, as :meth:`create` makes it."""
+        self._refuse_beyond_share(client)
+        session = self.create(story.global_caption, story.seed, story.context_policy, id)
+        session.asked_by = client
         session.film.follow(story)
         for shot in story.shots:
             session.film.add(shot)
@@ -91,13 +96,16 @@ class Studio:
             self.engine.sample_in(command.steps)
             return Applied(ref=command.ref)
         if not session.busy:
-            mine = sum(one.busy and one.asked_by == client for one in self._sessions.values())
-            if mine >= MOST_OF_CLIENT:
-                raise RefusedError("busy", f"{mine} of your films are being made; wait until one is done")
+            self._refuse_beyond_share(client)
             session.asked_by = client
         take, running = carry_out(session, command), session.film.running
         block = None if running is None else running.blocks_made
         return Applied(ref=command.ref, take=take, block=block)
+
+    def _refuse_beyond_share(self, client: str) -> None:
+        mine = sum(one.busy and one.asked_by == client for one in self._sessions.values())
+        if mine >= MOST_OF_CLIENT:
+            raise RefusedError("busy", f"{mine} of your films are being made; wait until one is done")
 
     def session(self, id: str) -> Session:
         """The film ``id``, opened if it is not. Raises :class:`RefusedError` if there is none."""
@@ -217,7 +225,7 @@ class Studio:
         self.library.published.clear()
 
     def _pause(self, session: Session, said: str) -> None:
-        session.held = True
+        session.fault = said
         session.forget()
         self._audience.tell(session.id, Notice(code="take_failed", text=said))
         self._audience.tell(session.id, session.view())

@@ -48,7 +48,8 @@ class Uploads:
         Raises :class:`InputError`, :class:`RefusedError`, :class:`StorageError`; then nothing is left of it.
         """
         async with self._room(request) as folder:
-            return await self._opened(await _received(request, folder / "film", self.app_state.library))
+            client = request.client.host if request.client else ""
+            return await self._opened(await _received(request, folder / "film", self.app_state.library), client)
 
     async def place(
         self, request: Request, id: str, name: str, captions: Sequence[str], at: int | None, part: ClipPart
@@ -106,17 +107,14 @@ class Uploads:
         finally:
             self.under_way -= 1
 
-    async def _opened(self, path: Path) -> FilmView:
+    async def _opened(self, path: Path, client: str) -> FilmView:
         try:
             if _begins_as_zip(path):
                 kept = await run_in_threadpool(self._imported, path)
                 return await self._begun(kept)
             story = await run_in_threadpool(read_small_story, path)
-            if story.files:
-                raise InputError(f"the story names {story.files[0]}; send its shots and its files one by one")
-            if len(story.shots) > MAX_QUEUE:
-                raise RefusedError("queue_full", f"a story opened here has at most {MAX_QUEUE} shots")
-            return await self.app_state.ask(lambda studio: studio.open_story(story).view())
+            refuse_unfit(story)
+            return await self.app_state.ask(lambda studio: studio.open_story(story, client).view())
         except InputError as fault:
             raise InputError(str(fault).replace(str(path), "the file")) from fault
 
@@ -147,6 +145,14 @@ def refuse_beyond_limits(record: FilmRecord) -> None:
             raise InputError(f"{len(planned)} of its takes are not made yet; at most {MAX_QUEUE} may wait in a studio")
         if max(planned, default=0) > MAX_BLOCKS:
             raise InputError(f"one of its shots is to have {max(planned)} blocks; a studio makes at most {MAX_BLOCKS}")
+
+
+def refuse_unfit(story: Story) -> None:
+    """Refuse a story that cannot be opened here as it is. Raises :class:`InputError`, :class:`RefusedError`."""
+    if story.files:
+        raise InputError(f"the story names {story.files[0]}; send its shots and its files one by one")
+    if len(story.shots) > MAX_QUEUE:
+        raise RefusedError("queue_full", f"a story opened here has at most {MAX_QUEUE} shots")
 
 
 def read_small_story(path: Path) -> Story:

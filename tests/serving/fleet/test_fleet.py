@@ -13,6 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import httpx
 import numpy as np
 import psutil
 import pytest
@@ -30,7 +31,7 @@ from shotstream.serving.fleet import replica_pool
 from shotstream.serving.fleet.processes import Launcher, ReplicaSettings, process_launcher
 from shotstream.serving.fleet.replica_pool import ReplicaPool
 from shotstream.serving.fleet.router import INBOX, make_router
-from shotstream.serving.security import is_loopback
+from shotstream.serving.security import REALTIME, is_loopback
 
 TOKEN = "between-the-front-and-its-replicas"
 CAPTION, SHOTS, SEED = "a red fox in the forest", ("wide shot. it walks", "it sits", "it waves"), 5
@@ -119,6 +120,19 @@ def patiently(ask: Callable[[], object]) -> bool:
     except StudioError as fault:
         assert fault.code in ("busy", "not_ready", "refused"), fault
         return False
+
+
+def test_a_video_is_made_by_a_replica(fleet) -> None:
+    with httpx.Client(base_url=fleet.url, trust_env=False, timeout=PATIENCE) as client:
+        video = client.post("/v1/videos", json={"prompt": CAPTION, "seconds": 0.6}).json()
+        assert fleet.holder(video["id"].removeprefix("video_")) is not None
+        until(lambda: client.get(f"/v1/videos/{video['id']}").json()["status"] == "completed", PATIENCE)
+        assert [one["id"] for one in client.get("/v1/videos").json()["data"]] == [video["id"]]
+        assert client.get(f"/v1/videos/{video['id']}/content").content[4:8] == b"ftyp"
+        assert client.delete(f"/v1/videos/{video['id']}").json()["deleted"]
+        assert client.get(f"/v1/videos/{video['id']}").json()["error"]["code"] == "no_such_film"
+    with connect(fleet.url.replace("http", "ws") + REALTIME[1:], proxy=None) as line:
+        assert "without --replicas" in json.loads(line.recv(PATIENCE))["message"]
 
 
 def test_a_killed_replica_takes_nothing_with_it(fleet, studio, undisturbed) -> None:

@@ -29,12 +29,12 @@ from shotstream.serving.app import make_authentication, mount_page
 from shotstream.serving.fleet.placement import Placement, Ticket
 from shotstream.serving.fleet.processes import Launcher
 from shotstream.serving.fleet.replica_pool import ReplicaPool, Slot
-from shotstream.serving.http_types import Problem
+from shotstream.serving.http_types import problem_of
 from shotstream.serving.metrics import CONTENT_TYPE
-from shotstream.serving.protocol import NO_FILM, FilmView, Notice, Refused, ServerMessage, parse
-from shotstream.serving.security import BEGINNINGS, Guard, Names
+from shotstream.serving.protocol import NO_FILM, Notice, Refused, ServerMessage, parse
+from shotstream.serving.security import BEGINNINGS, REALTIME, VIDEOS, Guard, Names
 
-FILM = re.compile(r"/api/films/([0-9a-f]{12})(?:/|$)")
+FILM = re.compile(r"/(?:api/films/|v1/videos/video_)([0-9a-f]{12})(?:/|$)")
 THERE = ("accept", "content-type", "content-length", "range", "if-none-match", "if-modified-since")
 BACK: tuple[str, ...] = (
     "content-type",
@@ -45,7 +45,7 @@ BACK: tuple[str, ...] = (
     "last-modified",
 )
 BACK += ("accept-ranges", "content-range")
-CREATED, MISSING = 201, 404
+MISSING, ID_LENGTH = 404, 12
 METHODS = ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"]
 
 
@@ -77,7 +77,15 @@ def make_router(
     async def live(socket: WebSocket) -> None:
         await SocketProxy(socket, pool, time.monotonic).run()
 
+    @app.websocket(REALTIME)
+    async def realtime(socket: WebSocket) -> None:
+        await socket.accept()
+        said = "a studio of several replicas does not speak this protocol; ask one without --replicas"
+        await socket.send_json({"type": "error", "message": said, "code": "refused"})
+        await socket.close(1008)
+
     @app.api_route("/api/{path:path}", methods=METHODS)
+    @app.api_route(f"{VIDEOS}{{path:path}}", methods=METHODS)
     async def anything(request: Request, path: str) -> Response:
         return await _forwarded(request, pool)
 
@@ -112,7 +120,7 @@ def _add_health(app: FastAPI, pool: ReplicaPool) -> None:
 async def _forwarded(request: Request, pool: ReplicaPool) -> Response:
     """A request of the API, asked where its film is, or at the emptiest replica."""
     if not pool.placement.replicas:
-        return _problem(503, "not_ready", "no replica of the studio is ready; try again in a moment")
+        return _problem(request, 503, "not_ready", "no replica of the studio is ready; try again in a moment")
     path = request.scope["path"]  # the guard lets none in that a replica could read in another way
     film = FILM.match(path)
     home = pool.placement.home(film[1]) if film else pool.placement.emptiest()
@@ -130,22 +138,23 @@ async def _forwarded(request: Request, pool: ReplicaPool) -> Response:
         answer = await pool.http.send(outgoing, stream=True)
     except (httpx.TransportError, KeyError):
         said = "the replica that had this film has died; the film goes on elsewhere. Look whether this was done"
-        return _problem(503, "busy", said)
+        return _problem(request, 503, "busy", said)
     headers = {name: answer.headers[name] for name in BACK if name in answer.headers}
-    if (path in BEGINNINGS and answer.status_code == CREATED) or answer.status_code == MISSING:
+    begun = request.method == "POST" and path in BEGINNINGS and answer.is_success
+    if begun or answer.status_code == MISSING:
         data = await answer.aread()
         await answer.aclose()
-        if answer.status_code == CREATED:
-            pool.placement.settle(FilmView.model_validate_json(data).id, home)
-        elif film and answer.json()["code"] == NO_FILM:
+        if begun:
+            pool.placement.settle(answer.json()["id"][-ID_LENGTH:], home)
+        elif film and (said := answer.json()).get("error", said)["code"] == NO_FILM:
             pool.placement.forget(film[1])
         return Response(data, answer.status_code, headers)
     ended = BackgroundTask(answer.aclose)
     return StreamingResponse(answer.aiter_raw(), answer.status_code, headers, background=ended)
 
 
-def _problem(status: int, code: str, text: str) -> Response:
-    return JSONResponse(Problem(code=code, text=text).model_dump(), status)
+def _problem(request: Request, status: int, code: str, text: str) -> Response:
+    return JSONResponse(problem_of(request.scope["path"], code, text).model_dump(), status)
 
 
 INBOX = 64  # messages of a viewer that wait to be passed on
