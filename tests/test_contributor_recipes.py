@@ -110,12 +110,12 @@ from shotstream.core.geometry import Geometry
 from shotstream.data.recognition.network import load_recogniser, save_recogniser
 from shotstream.data.recognition.network import Recogniser, RecogniserConfig
 from shotstream.evaluation.detectors import PySceneDetect
-from shotstream.evaluation.recognisers import Recognisers
+from shotstream.evaluation.judge import Recognisers
 from shotstream.evaluation.report import write_report
 from shotstream.evaluation.run import SuiteRun
 from shotstream.evaluation.scores import score
 from shotstream.evaluation.suites import Suite, SuiteFile, SuiteGroup
-from shotstream.evaluation.systems import Truth
+from shotstream.evaluation.run import Truth
 
 folder, geometry = Path(sys.argv[1]), Geometry(width=64, height=32, spatial=16, latent_channels=4)
 sizes = {"width": 32, "height": 16, "channels": (8, 8, 16), "depths": (0, 1, 1), "embedding": 8, "picture_features": 8}
@@ -155,5 +155,5 @@ def test_a_family(copy: Copy) -> None:
     command = "import sys; from shotstream.cli.main import run; sys.argv[0] = 'shotstream'; run()"
     plan = copy.run("-c", command, "train", "storyworld/teacher", "preset=tall", "--dry-run")
     assert "preset: tall" in plan and "11,507,680 parameters" in plan
-    size = "from shotstream.families.registry import preset; print(preset('tall').geometry.latent_shape)"
+    size = "from shotstream.families.family import preset; print(preset('tall').geometry.latent_shape)"
     assert copy.run("-c", size).strip() == "(16, 16, 10)"

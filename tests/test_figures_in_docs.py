@@ -9,7 +9,7 @@ from sources import ROOT
 from typer.testing import CliRunner
 
 from shotstream.cli.main import app
-from shotstream.families.registry import preset
+from shotstream.families.family import preset
 from shotstream.tools.bench.figures import lines_of, read_figures
 
 DOCS = ROOT / "docs"

@@ -16,16 +16,15 @@ from typing import Any, Literal, TypedDict, Unpack
 
 import torch
 
-from shotstream.checkpoints.convert_adapters import read_lora
-from shotstream.checkpoints.eight_bit import EightBit, check_eight_bit, keep_in_eight_bits
+from shotstream.checkpoints.convert import read_lora
 from shotstream.checkpoints.memory_plan import LoadOptions, MemoryPlan, plan_memory, refuse_what_does_not_fit
 from shotstream.checkpoints.model_files import EMBEDDED, ModelFiles, find_model
+from shotstream.checkpoints.quantisation import EightBit, check_eight_bit, keep_in_eight_bits
 from shotstream.checkpoints.transformer_weights import load_transformer, read_header
 from shotstream.codecs.protocols import VideoCodec
 from shotstream.core.devices import free_bytes, pick_device, pick_dtype
 from shotstream.core.errors import InputError, WeightsError
-from shotstream.core.files import ready_to_write
-from shotstream.core.places import embedding_folder
+from shotstream.core.files import embedding_folder, ready_to_write
 from shotstream.core.process import keep_freed_pages
 from shotstream.core.story import Story, make_story
 from shotstream.families.family import CodecOptions, FamilyText
@@ -42,7 +41,7 @@ from shotstream.models.config import TransformerConfig
 from shotstream.models.transformer import Transformer
 from shotstream.sampling.adapters import Changes, ReadLora
 from shotstream.sampling.gpu_speedups import LEAVE_WEIGHTS, SEQUENCE_PARALLEL, check_speedups, switch_on, warmed_up
-from shotstream.sampling.sequence_parallel import join_processes
+from shotstream.sampling.layer_runners import join_processes
 from shotstream.sampling.shot_generator import ShotGenerator
 from shotstream.sampling.teacher import TeacherGenerator
 

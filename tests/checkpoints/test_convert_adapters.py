@@ -9,14 +9,13 @@ import pytest
 import torch
 from torch import nn
 
-from shotstream.checkpoints.convert import convert
-from shotstream.checkpoints.convert_adapters import convert_adapters
+from shotstream.checkpoints.convert import convert, convert_adapters
+from shotstream.checkpoints.model_files import describe_file
 from shotstream.checkpoints.transformer_weights import WeightsHeader, load_transformer, read_header, save_transformer
-from shotstream.checkpoints.weight_files import describe_file
 from shotstream.cli.main import main
 from shotstream.core.errors import InputError, WeightsError
+from shotstream.families.family import preset
 from shotstream.families.preset import write_preset
-from shotstream.families.registry import preset
 from shotstream.models.transformer import Transformer
 from shotstream.training.engine.role_state import add_adapters, export_adapters, merged
 from shotstream.training.engine.stage import LoraSettings

@@ -16,7 +16,7 @@ from shotstream.checkpoints.convert_codecs import convert_codec
 from shotstream.cli.main import main
 from shotstream.core.errors import InputError, WeightsError
 from shotstream.families.family import CodecOptions
-from shotstream.families.wan_codecs import CODECS, WanFolder
+from shotstream.families.wan import CODECS, WanFolder
 
 convert_vae, convert_text_encoder = (partial(convert_codec, codec) for codec in CODECS.foreign)
 

@@ -36,8 +36,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same zeros as Wan's safetensors and as the reference's checkpoint."""
     from wan_rig import TINY_WAN
 
-    from shotstream.checkpoints.lazy_tensor import computed
-    from shotstream.checkpoints.safetensors_file import write_safetensors
+    from shotstream.checkpoints.safetensors_file import computed, write_safetensors
     from shotstream.models.config import TransformerConfig
     from shotstream.models.transformer import Transformer
 

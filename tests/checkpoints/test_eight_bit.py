@@ -10,12 +10,11 @@ import torch
 from wan_rig import TINY_WAN, transformer_weights
 
 import shotstream
-from shotstream.checkpoints.eight_bit import EightBit, EightBitLinear, Fp8Linear, keep_in_eight_bits
 from shotstream.checkpoints.memory_plan import LoadOptions, plan_memory, plan_of
+from shotstream.checkpoints.quantisation import EightBit, EightBitLinear, Fp8Linear, keep_in_eight_bits
 from shotstream.checkpoints.transformer_weights import build
 from shotstream.core.errors import InputError
-from shotstream.families.wan import WAN_1_3B
-from shotstream.families.wan_codecs import published_sizes
+from shotstream.families.wan import WAN_1_3B, published_sizes
 from shotstream.models.transformer import Transformer
 
 

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from shotstream.checkpoints.safetensors_file import read_safetensors
-from shotstream.checkpoints.torch_file import read_checkpoint
+from shotstream.checkpoints.tensor_files import read_checkpoint
 from shotstream.core.errors import WeightsError
 
 GOOD = {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}

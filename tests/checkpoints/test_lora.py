@@ -14,8 +14,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from wan_rig import TINY_WAN, transformer_weights
 
-from shotstream.checkpoints.convert import convert
-from shotstream.checkpoints.convert_adapters import convert_adapters
+from shotstream.checkpoints.convert import convert, convert_adapters
 from shotstream.checkpoints.transformer_weights import WeightsHeader, load_transformer, save_transformer
 from shotstream.core.errors import InputError, WeightsError
 from shotstream.families.preset import write_preset

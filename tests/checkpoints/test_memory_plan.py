@@ -20,8 +20,7 @@ from shotstream.codecs import tiny_decoder, wan_vae
 from shotstream.codecs.tiny_decoder import TinyDecoder, TinyNetwork
 from shotstream.core.errors import InputError, WeightsError
 from shotstream.families.preset import Preset
-from shotstream.families.wan import WAN_1_3B
-from shotstream.families.wan_codecs import find, published_sizes
+from shotstream.families.wan import WAN_1_3B, find, published_sizes
 from shotstream.models import attention
 from shotstream.models.transformer import Transformer
 from shotstream.sampling.branches import Branches

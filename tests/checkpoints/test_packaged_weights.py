@@ -11,7 +11,7 @@ from shotstream.checkpoints.safetensors_file import read_header, read_safetensor
 from shotstream.checkpoints.transformer_weights import read_header as read_own_header
 from shotstream.core.errors import WeightsError
 from shotstream.core.files import fingerprint
-from shotstream.families.world_codecs import BUNDLED
+from shotstream.families.storyworld import BUNDLED
 
 FILES = sorted(BUNDLED.glob("*.safetensors"))
 

@@ -9,7 +9,7 @@ import pytest
 from hub_server import serve
 
 from shotstream.checkpoints import hub
-from shotstream.checkpoints.published_config import compare, keep_published
+from shotstream.checkpoints.pull import compare, keep_published
 from shotstream.families.wan import NEGATIVE_PROMPT, WAN_1_3B
 
 pytest.importorskip("huggingface_hub")

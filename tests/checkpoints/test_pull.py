@@ -23,7 +23,7 @@ from shotstream.checkpoints.memory_plan import plan_of
 from shotstream.checkpoints.model_files import find_model, is_pulled, missing_parts
 from shotstream.checkpoints.pull import Part, parts_of, pull, pull_parts
 from shotstream.core.errors import InputError, WeightsError
-from shotstream.core.places import model_folder
+from shotstream.core.files import model_folder
 from shotstream.families.wan import FAMILY
 
 pytest.importorskip("huggingface_hub")

@@ -9,14 +9,14 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from shotstream.checkpoints.convert import convert
-from shotstream.checkpoints.lazy_tensor import held
+from shotstream.checkpoints.model_files import describe_file
 from shotstream.checkpoints.quantisation import SCALE, matrix_names, pack, rounded, unpack, unpacked
 from shotstream.checkpoints.quantisation import stored as stored_form
+from shotstream.checkpoints.safetensors_file import held
 from shotstream.checkpoints.transformer_weights import WeightsHeader, load_transformer, read_header, save_transformer
-from shotstream.checkpoints.weight_files import describe_file
 from shotstream.core.errors import InputError, WeightsError
+from shotstream.families.family import preset
 from shotstream.families.preset import write_preset
-from shotstream.families.registry import preset
 from shotstream.models.transformer import Transformer
 
 

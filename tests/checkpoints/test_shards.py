@@ -18,7 +18,7 @@ from shotstream.checkpoints.convert import convert
 from shotstream.core.errors import WeightsError
 from shotstream.families.family import CodecOptions
 from shotstream.families.preset import write_preset
-from shotstream.families.wan_codecs import WanFolder
+from shotstream.families.wan import WanFolder
 from shotstream.families.wan_layouts import to_diffusers
 
 WEIGHTS = transformer_weights()

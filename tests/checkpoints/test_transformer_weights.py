@@ -16,7 +16,7 @@ from shotstream.checkpoints.transformer_weights import (
     save_transformer,
 )
 from shotstream.core.errors import WeightsError
-from shotstream.families.registry import known_presets, preset
+from shotstream.families.family import known_presets, preset
 from shotstream.models.transformer import Transformer
 
 

@@ -14,10 +14,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from shotstream.checkpoints.lazy_tensor import LazyTensor, computed
-from shotstream.checkpoints.safetensors_file import read_safetensors, write_safetensors
-from shotstream.checkpoints.tensor_files import read_tensors
-from shotstream.checkpoints.torch_file import read_checkpoint
+from shotstream.checkpoints.safetensors_file import LazyTensor, computed, read_safetensors, write_safetensors
+from shotstream.checkpoints.tensor_files import read_checkpoint, read_tensors
 from shotstream.core.errors import WeightsError
 
 

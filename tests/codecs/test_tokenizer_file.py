@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from tokenizers import Tokenizer, models
 
-from shotstream.codecs import tokenizer_file
-from shotstream.codecs.tokenizer_file import make_tokenizer, read_tokenizer
+from shotstream.codecs import text_encoder
+from shotstream.codecs.text_encoder import make_tokenizer, read_tokenizer
 from shotstream.core.errors import WeightsError
 
 GOOD = json.loads(Tokenizer(models.WordLevel({"a": 0, "[UNK]": 1}, unk_token="[UNK]")).to_str())
@@ -37,7 +37,7 @@ def test_what_is_no_tokenizer_is_refused(tmp_path: Path, text: str) -> None:
 
 
 def refused(model: dict[str, object], monkeypatch: pytest.MonkeyPatch) -> str:
-    monkeypatch.setattr(tokenizer_file, "MAX_MEMORY", 400 << 20)
+    monkeypatch.setattr(text_encoder, "MAX_MEMORY", 400 << 20)
     with pytest.raises(WeightsError) as fault:
         make_tokenizer(json.dumps(GOOD | model), "a.json")
     assert "\n" not in str(fault.value) and len(str(fault.value)) < 400
@@ -62,7 +62,7 @@ def test_where_the_limit_cannot_be_set_a_good_one_is_read() -> None:
     """Under a harder limit than ours, as a batch system sets it, which cannot be raised."""
     program = (
         "import resource, sys; resource.setrlimit(resource.RLIMIT_AS, (3 << 30, 3 << 30)); "
-        "from shotstream.codecs.tokenizer_file import make_tokenizer; make_tokenizer(sys.argv[1], 'a.json')"
+        "from shotstream.codecs.text_encoder import make_tokenizer; make_tokenizer(sys.argv[1], 'a.json')"
     )
     done = subprocess.run([sys.executable, "-c", program, json.dumps(GOOD)], capture_output=True, check=False)
     assert done.returncode == 0, done.stderr
@@ -71,13 +71,13 @@ def test_where_the_limit_cannot_be_set_a_good_one_is_read() -> None:
 def test_a_good_one_is_tried_once(monkeypatch: pytest.MonkeyPatch) -> None:
     text = json.dumps(GOOD | {"version": "1.0", "truncation": None})
     assert make_tokenizer(text, "a.json").encode("a").ids == [0]
-    monkeypatch.setattr(tokenizer_file.subprocess, "run", None)  # not asked again
+    monkeypatch.setattr(text_encoder.subprocess, "run", None)  # not asked again
     assert make_tokenizer(text, "a.json").encode("a").ids == [0]
     assert make_tokenizer(json.dumps(GOOD), "b.json", trusted=True).encode("a").ids == [0]
 
 
 def test_size_comes_before_work(tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.setattr(tokenizer_file, "MAX_CHARACTERS", 10)
+    monkeypatch.setattr(text_encoder, "MAX_CHARACTERS", 10)
     (tmp_path / "tokenizer.json").write_text(json.dumps(GOOD))
     for read in (lambda: read_tokenizer(tmp_path / "tokenizer.json"), lambda: make_tokenizer(json.dumps(GOOD), "a")):
         with pytest.raises(WeightsError, match="larger than any"):

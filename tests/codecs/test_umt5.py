@@ -15,7 +15,7 @@ from shotstream.codecs.protocols import Placement, TextEncoder
 from shotstream.codecs.umt5 import EmbeddingStore, Umt5TextEncoder, plain
 from shotstream.core.errors import WeightsError
 from shotstream.families.family import CodecOptions
-from shotstream.families.wan_codecs import WanFolder
+from shotstream.families.wan import WanFolder
 
 transformers = pytest.importorskip("transformers")
 CAPTIONS = ["a red fox in the snow.", "it walks", "", "owl " * 40, "wide shot - the fox"]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from shotstream.core.places import cache_folder, embedding_folder, model_folder, renders_folder
+from shotstream.core.files import cache_folder, embedding_folder, model_folder, renders_folder
 
 
 def test_a_variable_moves_everything(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

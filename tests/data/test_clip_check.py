@@ -17,8 +17,7 @@ from hypothesis import strategies as st
 
 from shotstream.core.context_budget import pickable_frames
 from shotstream.core.errors import InputError
-from shotstream.data.clip_frames import shots_of
-from shotstream.data.clip_manifest import COLUMNS, Findings, check_manifest, read_clips, trained_frames
+from shotstream.data.clip_manifest import COLUMNS, Findings, check_manifest, read_clips, shots_of, trained_frames
 from shotstream.families.wan import WAN_1_3B
 from shotstream.media.display import fitted
 

@@ -11,7 +11,7 @@ import torch
 from shotstream.core.geometry import Geometry
 from shotstream.core.story import Shot, Story
 from shotstream.data.recognition.network import Recogniser, RecogniserConfig, load_recogniser, save_recogniser
-from shotstream.evaluation.recognisers import Recognisers
+from shotstream.evaluation.judge import Recognisers
 from shotstream.media.h264 import VideoFormat
 from shotstream.media.mp4 import write_film
 from shotstream.media.provenance import FilmTags

@@ -13,8 +13,8 @@ from shotstream.core.story import full_prompt
 from shotstream.data.world.render import draw_shot
 from shotstream.data.world.spec import WorldStory
 from shotstream.data.world.truth import asked_attributes
-from shotstream.evaluation.mid_shot import ANSWERS, Change, find_changes, score_changes
-from shotstream.evaluation.recognisers import Recognisers
+from shotstream.evaluation.context import ANSWERS, Change, find_changes, score_changes
+from shotstream.evaluation.judge import Recognisers
 from shotstream.evaluation.suites import read_suite
 from shotstream.families.storyworld import STORYWORLD
 from shotstream.sampling.block import Block

@@ -9,8 +9,7 @@ import pytest
 
 from shotstream.data.world.render import render_shot
 from shotstream.data.world.stories import make_story
-from shotstream.evaluation.judge import recognised
-from shotstream.evaluation.recognisers import BUNDLED, Recognisers
+from shotstream.evaluation.judge import BUNDLED, Recognisers, recognised
 from shotstream.families.storyworld import STORYWORLD
 
 SEEDS = range(5000, 5008)

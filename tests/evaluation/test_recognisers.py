@@ -12,8 +12,14 @@ from shotstream.core.errors import WeightsError
 from shotstream.data.recognition.network import PERSON, PICTURE, person_labels, picture_labels
 from shotstream.data.world.spec import WorldStory
 from shotstream.data.world.stories import make_story
-from shotstream.evaluation.judge import alignment_by_shot, identity_recall, recognised
-from shotstream.evaluation.recognisers import Recognisers, ShotReading, slots_of_roles
+from shotstream.evaluation.judge import (
+    Recognisers,
+    ShotReading,
+    alignment_by_shot,
+    identity_recall,
+    recognised,
+    slots_of_roles,
+)
 
 
 def perfect(story: WorldStory, shot: int, order: tuple[int, ...] | None = None) -> ShotReading:

@@ -14,12 +14,11 @@ from shotstream.core.errors import InputError
 from shotstream.core.geometry import Geometry
 from shotstream.core.story import full_prompt
 from shotstream.evaluation.detectors import PySceneDetect
-from shotstream.evaluation.recognisers import Recognisers
+from shotstream.evaluation.judge import Recognisers
 from shotstream.evaluation.report import write_report
-from shotstream.evaluation.run import SuiteRun
+from shotstream.evaluation.run import ModelSystem, SuiteRun, Truth
 from shotstream.evaluation.scores import score
 from shotstream.evaluation.suites import Suite, SuiteFile, SuiteGroup
-from shotstream.evaluation.systems import ModelSystem, Truth
 from shotstream.sampling.block import Block
 from shotstream.sampling.context import ChosenContext, FinishedShot
 from shotstream.sampling.shot_generator import ShotRequest

@@ -7,8 +7,8 @@ import hashlib
 import pytest
 from pydantic import ValidationError
 
+from shotstream.families.family import family_of, known_presets, preset
 from shotstream.families.preset import Preset
-from shotstream.families.registry import family_of, known_presets, preset
 from shotstream.families.storyworld import STORYWORLD
 from shotstream.families.wan import WAN_1_3B
 

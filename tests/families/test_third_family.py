@@ -17,7 +17,7 @@ from shotstream.checkpoints.convert import convert
 from shotstream.checkpoints.model_files import find_model
 from shotstream.checkpoints.pull import parts_of
 from shotstream.core.errors import WeightsError
-from shotstream.families.registry import family_of, known_presets
+from shotstream.families.family import family_of, known_presets
 from shotstream.models.transformer import Transformer
 
 TOY = '''

@@ -10,7 +10,7 @@ from statistics import median
 import pytest
 from sources import PACKAGE, source_files, tree_of
 
-LONGEST_FILE, MEDIAN_FILE, LONGEST_FUNCTION = 400, 150, 60
+LONGEST_FILE, MEDIAN_FILE, LONGEST_FUNCTION = 400, 200, 60
 
 
 def lines_of(path: Path) -> int:

@@ -6,7 +6,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from shotstream.models.caches import ContextCache, KeyValueStorage
-from shotstream.models.flops import forward_flops, key_value_bytes
+from shotstream.models.config import forward_flops, key_value_bytes
 from shotstream.models.transformer import Transformer
 
 

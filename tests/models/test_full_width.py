@@ -19,11 +19,11 @@ from shotstream.families.wan import WAN_1_3B
 from shotstream.models.transformer import Transformer
 from shotstream.checkpoints.transformer_weights import WeightsHeader, load_transformer
 from shotstream.sampling.context import ContextFrames
-from shotstream.sampling.noise import NamedNoise
+from shotstream.sampling.rollout import NamedNoise
 from shotstream.sampling.rollout import rollout
 from shotstream.sampling.solvers import sampler
 from shotstream.sampling.streaming import StreamingShot
-from shotstream.checkpoints.lazy_tensor import computed
+from shotstream.checkpoints.safetensors_file import computed
 from shotstream.checkpoints.safetensors_file import write_safetensors
 
 path, preset = Path(sys.argv[1]), WAN_1_3B.sized("96x64")

@@ -8,9 +8,16 @@ import pytest
 import torch
 from torch import Tensor
 
-from shotstream.models.caches import CaptionCache, ContextCache, GradientStorage, KeyValueStorage, ShotCache, Storage
+from shotstream.models.caches import (
+    CaptionCache,
+    ContextCache,
+    DenseStorage,
+    GradientStorage,
+    KeyValueStorage,
+    ShotCache,
+    Storage,
+)
 from shotstream.models.config import TransformerConfig
-from shotstream.models.dense_storage import DenseStorage
 from shotstream.models.rope import rotary_angles, rotation
 from shotstream.models.transformer import Transformer
 from shotstream.models.visibility import block_causal, clean_and_noisy, clean_then_noisy, everything, next_shot

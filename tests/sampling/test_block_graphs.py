@@ -11,7 +11,7 @@ from recorded_calls import RecordedCalls
 
 from shotstream.families.preset import SamplerSettings
 from shotstream.sampling.context import BlankShot
-from shotstream.sampling.noise import NamedNoise
+from shotstream.sampling.rollout import NamedNoise
 from shotstream.sampling.shot_generator import ShotGenerator, ShotRequest
 
 

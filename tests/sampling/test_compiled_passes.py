@@ -12,10 +12,10 @@ import torch
 from torch import fx
 
 from shotstream.models.transformer import Transformer
-from shotstream.sampling.compiled_passes import by_torch
 from shotstream.sampling.context import BlankShot
 from shotstream.sampling.gpu_speedups import warmed_up
-from shotstream.sampling.noise import NamedNoise
+from shotstream.sampling.layer_runners import by_torch
+from shotstream.sampling.rollout import NamedNoise
 from shotstream.sampling.shot_generator import ShotGenerator, ShotRequest
 
 

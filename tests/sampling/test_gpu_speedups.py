@@ -14,7 +14,7 @@ from torch import Tensor
 
 from shotstream.core.errors import InputError
 from shotstream.sampling.gpu_speedups import GPU_SPEEDUPS, check_speedups, switch_on
-from shotstream.sampling.noise import NamedNoise, NoiseAhead, Shape
+from shotstream.sampling.rollout import NamedNoise, NoiseAhead, Shape
 from shotstream.sampling.shot_generator import ShotGenerator, ShotRequest
 
 

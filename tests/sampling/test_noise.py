@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from shotstream.sampling.noise import BatchNoise, NamedNoise, RecordedNoise
+from shotstream.sampling.rollout import BatchNoise, NamedNoise, RecordedNoise
 
 SHAPE = (3, 4, 2, 2)
 

@@ -11,8 +11,7 @@ from torch import Tensor
 from shotstream.core.geometry import Geometry
 from shotstream.models.transformer import Transformer
 from shotstream.sampling.context import ContextFrames
-from shotstream.sampling.noise import BatchNoise, NamedNoise
-from shotstream.sampling.rollout import rollout
+from shotstream.sampling.rollout import BatchNoise, NamedNoise, rollout
 from shotstream.sampling.solvers import NEVER, GradientPolicy, few_step
 from shotstream.sampling.streaming import StreamingShot
 

@@ -14,7 +14,7 @@ import shotstream
 from shotstream.cli.main import main
 from shotstream.core.errors import InputError
 from shotstream.sampling.gpu_speedups import check_speedups
-from shotstream.sampling.sequence_parallel import join_processes
+from shotstream.sampling.layer_runners import join_processes
 
 Found = tuple[dict[str, tuple[torch.Tensor, int]], list[str]]
 

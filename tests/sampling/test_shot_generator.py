@@ -14,7 +14,7 @@ from shotstream.core.story import full_prompt
 from shotstream.families.preset import SamplerSettings
 from shotstream.sampling.block import Block
 from shotstream.sampling.context import FinishedShot
-from shotstream.sampling.noise import NamedNoise
+from shotstream.sampling.rollout import NamedNoise
 from shotstream.sampling.shot_generator import ShotGenerator, ShotRequest
 
 

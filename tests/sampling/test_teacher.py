@@ -13,7 +13,7 @@ from shotstream.core.geometry import Geometry
 from shotstream.families.preset import ConditionTime
 from shotstream.models.transformer import Transformer
 from shotstream.sampling.context import ContextFrames
-from shotstream.sampling.noise import NamedNoise
+from shotstream.sampling.rollout import NamedNoise
 from shotstream.sampling.solvers import euler
 from shotstream.sampling.teacher import next_shot_flow, sample_shot, teacher_shot
 

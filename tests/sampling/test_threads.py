@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from shotstream import load
-from shotstream.sampling.threads import CALM, INTERVAL, FreeCores, Usage, measure_usage
+from shotstream.sampling.overlap import CALM, INTERVAL, FreeCores, Usage, measure_usage
 
 
 @pytest.fixture(autouse=True)

@@ -20,8 +20,8 @@ from shotstream.families.preset import SamplerSettings
 from shotstream.models.config import TransformerConfig
 from shotstream.models.transformer import Transformer
 from shotstream.sampling.context import BlankShot
-from shotstream.sampling.noise import NamedNoise
-from shotstream.sampling.sequence_parallel import SharedPasses, join_processes
+from shotstream.sampling.layer_runners import SharedPasses, join_processes
+from shotstream.sampling.rollout import NamedNoise
 from shotstream.sampling.shot_generator import ShotGenerator, ShotRequest
 
 SMALL = run_path(str(Path(__file__).with_name("conftest.py")))  # the other tests' small model, outside of pytest

@@ -13,7 +13,7 @@ from studio_rig import Painter, client_of, until
 from websockets.sync.client import connect
 
 from shotstream.core.geometry import Geometry
-from shotstream.families.registry import preset
+from shotstream.families.family import preset
 from shotstream.media.h264 import VideoFormat, mime_type
 from shotstream.serving.broadcaster import Broadcaster, LiveBlock, Outbox
 from shotstream.serving.frames import USUAL, PictureRule, unpack

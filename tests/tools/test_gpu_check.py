@@ -18,8 +18,8 @@ from shotstream.families.wan import WAN_1_3B
 from shotstream.sampling.gpu_speedups import GPU_SPEEDUPS
 from shotstream.tools.bench.roofline import shot_flops
 from shotstream.tools.gpu_check import part, run
-from shotstream.tools.gpu_check.ledger import Ledger, read_lines
-from shotstream.tools.gpu_check.sizes import TOY_SIZES
+from shotstream.tools.gpu_check.random_models import TOY_SIZES
+from shotstream.tools.gpu_check.run import Ledger, read_lines
 from shotstream.tools.gpu_check.speed import denoising_flops, speedups_on
 
 GOLDEN = Path(__file__).parents[1] / "golden"
@@ -66,7 +66,7 @@ def test_the_world_is_drawn_learnt_from_and_the_weights_come_in_pieces(
 ) -> None:
     monkeypatch.setattr("shotstream.training.data.latent_store.SHARD", 1)
     monkeypatch.setattr("shotstream.training.data.story_sources.SHARD", 1)
-    monkeypatch.setattr("shotstream.tools.gpu_check.training.PIECE", 100_000)
+    monkeypatch.setattr("shotstream.tools.gpu_check.part.PIECE", 100_000)
     lines = measured("training", tmp_path, "loop.updates=2", "loop.look_every=2")
     assert [line["update"] for line in lines if "update" in line] == [2]
     told = lines[-1]
@@ -87,9 +87,9 @@ def test_training_ends_with_its_time_and_leaves_what_it_learned(
 
 
 def test_weights_of_too_many_pieces_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from shotstream.tools.gpu_check.training import in_pieces
+    from shotstream.tools.gpu_check.part import in_pieces
 
-    monkeypatch.setattr("shotstream.tools.gpu_check.training.PIECE", 10)
+    monkeypatch.setattr("shotstream.tools.gpu_check.part.PIECE", 10)
     (tmp_path / "w.safetensors").write_bytes(bytes(61))
     with pytest.raises(InputError, match=r"w\.safetensors: 0 MB are more than 6 pieces hold"):
         in_pieces(tmp_path / "w.safetensors", tmp_path)
@@ -170,7 +170,7 @@ class Absent(importlib.abc.MetaPathFinder):
 sys.meta_path.insert(0, Absent())
 from shotstream.tools.gpu_check import part
 if {train}:
-    import shotstream.tools.gpu_check.training, shotstream.training.stages.teacher
+    import shotstream.tools.gpu_check.part, shotstream.training.stages.teacher
 """
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from shotstream.api import load
-from shotstream.training.engine.charts import read_curve
+from shotstream.training.engine.checkpoints import read_curve
 from shotstream.training.recipes import PipelineRecipe, read_recipe
 from shotstream.training.run import main
 

@@ -10,8 +10,7 @@ from shotstream.core.errors import InputError
 from shotstream.models.transformer import Transformer
 from shotstream.training.engine.role_state import add_adapters
 from shotstream.training.engine.stage import LoraSettings, OptimiserSettings
-from shotstream.training.presets import NANO
-from shotstream.training.recipes import describe, read_recipe, recipe_names
+from shotstream.training.recipes import NANO, describe, read_recipe, recipe_names
 from shotstream.training.run import main, plan, role_plan
 
 

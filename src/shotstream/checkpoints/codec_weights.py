@@ -14,18 +14,23 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
-from shotstream.checkpoints.lazy_tensor import LazyTensor, held, narrowed
 from shotstream.checkpoints.quantisation import Form, matrix_names, quantised, rest_dtype, unpacked
-from shotstream.checkpoints.safetensors_file import read_header, read_safetensors, write_safetensors
-from shotstream.checkpoints.tensor_files import is_index, read_tensors, shards_of
-from shotstream.checkpoints.torch_file import CHECKPOINTS
+from shotstream.checkpoints.safetensors_file import (
+    LazyTensor,
+    held,
+    narrowed,
+    read_header,
+    read_safetensors,
+    write_safetensors,
+)
+from shotstream.checkpoints.tensor_files import CHECKPOINTS, is_index, read_tensors, shards_of
 from shotstream.checkpoints.weight_check import check_names_and_shapes
 from shotstream.codecs.text_encoder import WorldTextEncoder
 from shotstream.codecs.video_autoencoder import VideoAutoencoder
 from shotstream.core.errors import WeightsError
 from shotstream.core.files import plain_entries
 from shotstream.families.family import CodecReader
-from shotstream.families.world_codecs import AUTOENCODER, TEXT_ENCODER, build_autoencoder, read_text_encoder
+from shotstream.families.storyworld import AUTOENCODER, TEXT_ENCODER, build_autoencoder, read_text_encoder
 
 AUTOENCODER_VERSION = 1
 TEXT_ENCODER_VERSION = 1

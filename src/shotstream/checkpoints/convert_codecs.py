@@ -11,19 +11,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from shotstream.checkpoints import fp8
 from shotstream.checkpoints.codec_weights import repeated, shapes_in
 from shotstream.checkpoints.hub import snapshot_of
-from shotstream.checkpoints.lazy_tensor import LazyTensor
-from shotstream.checkpoints.safetensors_file import refuse_lfs_pointer, write_safetensors
-from shotstream.checkpoints.tensor_files import is_index, read_tensors
-from shotstream.checkpoints.torch_file import CHECKPOINTS
+from shotstream.checkpoints.safetensors_file import LazyTensor, refuse_lfs_pointer, write_safetensors
+from shotstream.checkpoints.tensor_files import CHECKPOINTS, by_prefix, is_index, read_tensors, without_fp8
 from shotstream.checkpoints.weight_check import check_names_and_shapes
-from shotstream.checkpoints.wrappers import by_prefix
 from shotstream.core.errors import WeightsError
 from shotstream.core.files import make_folder, plain_entries, ready_to_write, whole_file
-from shotstream.families.family import Codecs, ForeignCodec
-from shotstream.families.registry import known_families
+from shotstream.families.family import Codecs, ForeignCodec, known_families
 
 _DEPTH = 4  # folders within folders that are looked through
 
@@ -175,7 +170,7 @@ def _tensors_of(codec: ForeignCodec, source: Path) -> dict[str, LazyTensor]:
     """The tensors of ``codec`` in a file, without what may stand before their names, as ordinary numbers."""
     found = read_tensors(source, check=False)
     networks = [one for one in by_prefix(found, codec.anchors).values() if codec.recognises(one)]
-    return fp8.plain(networks[0] if len(networks) == 1 else found, str(source))
+    return without_fp8(networks[0] if len(networks) == 1 else found, str(source))
 
 
 def _may_write(path: Path, force: bool) -> None:
@@ -185,7 +180,7 @@ def _may_write(path: Path, force: bool) -> None:
 
 
 def _check_tokenizer(path: Path) -> None:
-    from shotstream.codecs.tokenizer_file import read_tokenizer
+    from shotstream.codecs.text_encoder import read_tokenizer
 
     read_tokenizer(path)
 

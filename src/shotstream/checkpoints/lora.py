@@ -11,10 +11,10 @@ from typing import Any
 
 from torch import Tensor
 
-from shotstream.checkpoints.lazy_tensor import LazyTensor, computed
 from shotstream.checkpoints.lora_scale import KOHYA, Scales
+from shotstream.checkpoints.safetensors_file import LazyTensor, computed
+from shotstream.checkpoints.tensor_files import unwrapped
 from shotstream.checkpoints.weight_check import looks_like, said
-from shotstream.checkpoints.wrappers import unwrapped
 from shotstream.core.errors import WeightsError
 from shotstream.families.wan_layouts import from_diffusers, to_diffusers
 

@@ -13,8 +13,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from shotstream.checkpoints.lazy_tensor import LazyTensor
-from shotstream.checkpoints.safetensors_file import read_header, short
+from shotstream.checkpoints.safetensors_file import LazyTensor, read_header, short
 from shotstream.checkpoints.weight_check import said
 from shotstream.core.errors import WeightsError
 

@@ -14,17 +14,16 @@ from typing import NamedTuple
 
 import torch
 
-from shotstream.checkpoints.eight_bit import EightBit, keep_in_eight_bits
 from shotstream.checkpoints.model_files import find_model, is_pulled
+from shotstream.checkpoints.quantisation import EightBit, keep_in_eight_bits
 from shotstream.checkpoints.transformer_weights import read_header
 from shotstream.codecs.protocols import Placement
 from shotstream.core.config import Config
 from shotstream.core.devices import KINDS, free_bytes, pick_device, pick_dtype
 from shotstream.core.errors import InputError
-from shotstream.families.family import CodecSizes, SizesOf
+from shotstream.families.family import CodecSizes, SizesOf, family_of
+from shotstream.families.family import preset as known_preset
 from shotstream.families.preset import Preset
-from shotstream.families.registry import family_of
-from shotstream.families.registry import preset as known_preset
 from shotstream.models.caches import CachePlace
 from shotstream.models.config import TransformerConfig
 from shotstream.models.transformer import Transformer

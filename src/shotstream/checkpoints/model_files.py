@@ -1,23 +1,75 @@
-"""Finds the files of a model by preset name, folder, weight file, or the hub id of a pulled model."""
+"""Finds the files of a model by preset name, folder, weight file or hub id, and lists weight files by their headers."""
 
 from __future__ import annotations
 
 import hashlib
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
+from importlib.resources import files
+from math import prod
 from pathlib import Path
 from typing import Any
 
 from shotstream.checkpoints.codec_weights import READER
+from shotstream.checkpoints.quantisation import SCALE
+from shotstream.checkpoints.safetensors_file import read_header
 from shotstream.checkpoints.weight_check import said
+from shotstream.core.config import Config
 from shotstream.core.errors import InputError, WeightsError
-from shotstream.core.files import fingerprint_all
-from shotstream.core.places import model_folder
-from shotstream.families.family import CodecFiles
+from shotstream.core.files import fingerprint_all, model_folder
+from shotstream.families.family import CodecFiles, family_of, known_families, known_presets, preset
 from shotstream.families.preset import PRESET_FILE, Preset, read_preset
-from shotstream.families.registry import family_of, known_families, known_presets, preset
-from shotstream.families.storyworld import STORYWORLD
-from shotstream.families.world_codecs import BUNDLED, bundled
+from shotstream.families.storyworld import BUNDLED, STORYWORLD, bundled
+
+
+class WeightFile(Config):
+    """One safetensors file. ``metadata`` is its header's own text, ``bytes`` the size on disk."""
+
+    name: str
+    kind: str
+    version: str
+    bytes: int
+    parameters: int
+    metadata: dict[str, str]
+
+
+def bundled_files() -> list[WeightFile]:
+    """The weight files that ship with the package, by name."""
+    folder = Path(str(files("shotstream").joinpath("bundled")))
+    return [describe_file(path) for path in sorted(folder.rglob("*.safetensors"))]
+
+
+def describe_file(path: Path) -> WeightFile:
+    """What ``path`` says it is. Raises :class:`WeightsError` if it is no safetensors file."""
+    header = read_header(path)
+    kind, version = _what(header.metadata)
+    return WeightFile(
+        name=path.name,
+        kind=kind,
+        version=version,
+        bytes=header.size,
+        parameters=sum(_numbers(tensor) for name, tensor in header.entries.items() if not name.endswith(SCALE)),
+        metadata=header.metadata,
+    )
+
+
+def _numbers(entry: Mapping[str, Any]) -> int:
+    """How many weights a tensor holds; unsigned bytes hold two each (see :mod:`.quantisation`)."""
+    return prod(entry["shape"]) * (2 if entry["dtype"] == "U8" else 1)
+
+
+def _what(metadata: dict[str, str]) -> tuple[str, str]:
+    """Kind and version: codecs say them plainly, transformers inside their one JSON entry
+    (:class:`shotstream.checkpoints.transformer_weights.WeightsHeader`)."""
+    if "shotstream" not in metadata:
+        return metadata.get("kind", "unknown"), metadata.get("version", "unknown")
+    inside = json.loads(metadata["shotstream"])
+    base = inside.get("base")
+    kind = f"{inside['role']} {inside['kind']}"
+    return f"{kind}, added to the {base['role']}" if base else kind, inside.get("version", "1")
+
 
 EMBEDDED = STORYWORLD.name
 UNFINISHED = ".pulling"  # in a folder whose pull has not come to its end

@@ -1,16 +1,200 @@
-"""Reads tensors by name from safetensors files, checkpoints of ``torch.save``, and indices of shards of either."""
+"""Reads tensors by name from safetensors files, checkpoints of ``torch.save``, and indices of shards of either.
+
+Checkpoints are read without unpickling: tensors and plain containers only, all else is refused. FP8 weights, plain or
+with a scale per tensor or per row, become ordinary numbers, and what training code and other programs put around a
+network's parameter names is stripped.
+"""
 
 from __future__ import annotations
 
+import argparse
 import json
+import pickle
 import re
+import struct
+import zipfile
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any, TypeVar
 
-from shotstream.checkpoints.lazy_tensor import LazyTensor
-from shotstream.checkpoints.safetensors_file import read_safetensors, short
-from shotstream.checkpoints.torch_file import CHECKPOINTS, read_checkpoint, tensors_of
+import torch
+from torch import Tensor
+from torch._subclasses.fake_tensor import FakeTensorMode
+
+from shotstream.checkpoints.safetensors_file import (
+    LazyTensor,
+    computed,
+    in_file,
+    narrowed,
+    read_safetensors,
+    refuse_lfs_pointer,
+    short,
+    what_it_is,
+)
 from shotstream.checkpoints.weight_check import said
 from shotstream.core.errors import WeightsError
+
+FP8 = (torch.float8_e4m3fn, torch.float8_e5m2)
+# Behind a layer's name: the weight's scale as ComfyUI, its later versions and others call it; what only the speed of
+# the products in eight bits is about; and a note of the layout.
+_SCALES = ("scale_weight", "weight_scale", "weight.scale", "weight_scale_inv")
+_IDLE = ("scale_input", "input_scale", "scale_output", "output_scale")
+_NOTE, _MARKER = "comfy_quant", "scaled_fp8"
+
+
+def without_fp8(tensors: Mapping[str, LazyTensor], source: str) -> dict[str, LazyTensor]:
+    """``tensors`` with those in eight bits as ordinary numbers: bfloat16, which holds each of them, or float32 where
+    a scale is applied. Raises :class:`WeightsError` for other layouts of few bits."""
+    if not any(tensor.dtype in FP8 for tensor in tensors.values()):
+        return dict(tensors)
+    result: dict[str, LazyTensor] = {}
+    used: set[str] = set()
+    for name, tensor in tensors.items():
+        layer = name.removesuffix(".weight")
+        scale = next((one for end in _SCALES if (one := f"{layer}.{end}") in tensors), None)
+        if tensor.dtype not in FP8:
+            result[name] = tensor
+        elif scale is None:
+            result[name] = narrowed(tensor, torch.bfloat16)
+        else:
+            used.add(scale)
+            result[name] = _scaled(name, tensor, tensors[scale], source)
+    return {name: tensor for name, tensor in result.items() if name not in used and not _idle(name, tensor, source)}
+
+
+def _idle(name: str, tensor: LazyTensor, source: str) -> bool:
+    """Does ``name`` say nothing about the weights' values?"""
+    end = name.rpartition(".")[2]
+    if end == _NOTE:
+        _check_note(tensor, source)
+    return end in (*_IDLE, _NOTE, _MARKER)
+
+
+def _check_note(tensor: LazyTensor, source: str) -> None:
+    try:
+        form = str(json.loads(bytes(tensor.read().to(torch.uint8).tolist()))["format"])
+    except (ValueError, KeyError, TypeError):
+        form = "unknown"
+    if not form.startswith("float8"):
+        raise WeightsError(f"{source}: quantised as {form}, which is not supported; give other weights")
+
+
+def _scaled(name: str, tensor: LazyTensor, scale: LazyTensor, source: str) -> LazyTensor:
+    rows = tensor.shape[0] if tensor.shape else 1
+    shape = tuple(size for size in scale.shape if size != 1)
+    if shape not in ((), (rows,)):
+        raise WeightsError(
+            f"{source}: {name}: scales of shape {list(scale.shape)} are not supported; one, or one a row"
+        )
+
+    def numbers() -> Tensor:
+        factors = scale.read().float().reshape(-1, *([1] * (len(tensor.shape) - 1)))
+        return tensor.read().float() * factors
+
+    return computed(numbers, torch.float32, tensor.shape)
+
+
+T = TypeVar("T")
+
+# Modules that hold another one and add nothing: FSDP, torch.compile, activation checkpointing, DeepSpeed.
+_INSIDE = ("_fsdp_wrapped_module", "_orig_mod", "_checkpoint_wrapped_module", "_forward_module")
+
+
+def unwrapped(name: str) -> str:
+    """``name`` without the wrappers that may stand anywhere in it."""
+    return ".".join(part for part in name.split(".") if part not in _INSIDE)
+
+
+def by_prefix(tensors: Mapping[str, T], anchors: tuple[str, ...]) -> dict[str, dict[str, T]]:
+    """The networks in ``tensors``: whatever stands before a name that ends in one of the ``anchors`` is a prefix, and
+    its network all that stands behind it. Without any anchor all is one network, behind no prefix."""
+    plain = {unwrapped(name): tensor for name, tensor in tensors.items()}
+    prefixes = {
+        name.removesuffix(anchor)
+        for name in plain
+        for anchor in anchors
+        if name == anchor or name.endswith("." + anchor)
+    }
+    if len(plain) != len(tensors) or not prefixes:
+        return {"": dict(tensors)}
+    return {
+        prefix: {name.removeprefix(prefix): one for name, one in plain.items() if name.startswith(prefix)}
+        for prefix in sorted(prefixes)
+    }
+
+
+# What torch raises for a file that is damaged, or made to look like a checkpoint.
+DAMAGED = (
+    *(OSError, RuntimeError, EOFError, ValueError, TypeError, KeyError, AttributeError, IndexError, OverflowError),
+    *(AssertionError, NotImplementedError, ImportError, MemoryError, struct.error, zipfile.BadZipFile),
+)
+CHECKPOINTS = (".pt", ".pth", ".ckpt", ".bin")
+_HARMLESS: tuple[type, ...] = (
+    argparse.Namespace,
+)  # holds values and runs nothing: the settings that trainers keep beside weights
+
+
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """What ``torch.save`` wrote to ``path``: a dict, nested or not, in which a :class:`LazyTensor` stands for every
+    tensor. Raises :class:`WeightsError` for anything but tensors, numbers, text and containers of these."""
+    try:
+        refuse_lfs_pointer(path)
+        _refuse_packed(path)
+        with FakeTensorMode(), torch.serialization.safe_globals([*_HARMLESS]):
+            found = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError as fault:
+        raise WeightsError(f"{path}: no such file; name one that is there") from fault
+    except pickle.UnpicklingError as fault:
+        kind = re.search(r"GLOBAL ([\w.]+)", str(fault))
+        raise WeightsError(
+            f"{path}: holds more than tensors{f' ({kind[1]})' if kind else ''}, and reading that could run a "
+            "stranger's code; refused. Ask for a file of tensors alone, best as safetensors"
+        ) from fault
+    except DAMAGED as fault:
+        raise WeightsError(f"{path}: not a readable checkpoint ({short(fault)}); fetch it again") from fault
+    if not isinstance(found, Mapping):
+        raise WeightsError(f"{path}: holds {type(found).__name__}, not tensors by name; give another file")
+    size = path.stat().st_size
+    return {str(name): _lazy(value, path, size) for name, value in found.items()}
+
+
+def tensors_of(found: Mapping[str, Any]) -> dict[str, LazyTensor]:
+    """The tensors of one level of a checkpoint."""
+    return {name: value for name, value in found.items() if isinstance(value, LazyTensor)}
+
+
+def _refuse_packed(path: Path) -> None:
+    """Checkpoints are zip files whose parts lie in them as they are; others cannot be read where they lie."""
+    if not zipfile.is_zipfile(path):
+        with path.open("rb"):
+            older = "not the zip format that torch has written since 1.6: save it again with a newer torch"
+            named = "it is a safetensors file: name it .safetensors" if _is_safetensors(path) else ""
+            raise ValueError(what_it_is(path) or named or older)
+    with zipfile.ZipFile(path) as archive:
+        if any(part.compress_type != zipfile.ZIP_STORED for part in archive.infolist()):
+            raise ValueError("its parts are compressed")
+
+
+def _is_safetensors(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(9)[8:] == b"{"
+
+
+def _lazy(value: Any, path: Path, size: int) -> Any:
+    """``value`` with every tensor replaced by where it lies."""
+    if isinstance(value, Mapping):
+        return {str(name): _lazy(inner, path, size) for name, inner in value.items()}
+    if not isinstance(value, Tensor):
+        return value
+    if value.layout != torch.strided:
+        raise WeightsError(f"{path}: holds a tensor that is not dense; give plain weights")
+    storage = value.untyped_storage()
+    beginning = storage._checkpoint_offset
+    if beginning is None or beginning + storage.nbytes() > size:
+        raise WeightsError(f"{path}: a tensor lies outside the file; fetch it again")
+    at = beginning + int(value.storage_offset()) * value.dtype.itemsize
+    return in_file(path, value.dtype, tuple(value.shape), at, None if value.is_contiguous() else tuple(value.stride()))
+
 
 # Names of indices; the libraries of Hugging Face put a variant (fp16) into one of three places.
 _INDEX = re.compile(r".+\.(safetensors|bin|pt|pth)(\.\w+)?\.index(\.\w+)?\.json")

@@ -14,18 +14,23 @@ from itertools import product
 from pathlib import Path
 from typing import Any, Literal
 
-from shotstream.checkpoints import fp8
 from shotstream.checkpoints.hub import snapshot_of
-from shotstream.checkpoints.lazy_tensor import LazyTensor
 from shotstream.checkpoints.lora import is_lora, merged, read_adapters
 from shotstream.checkpoints.lora_scale import PEFT_FILE
+from shotstream.checkpoints.safetensors_file import LazyTensor, short
 from shotstream.checkpoints.safetensors_file import read_header as read_raw_header
-from shotstream.checkpoints.safetensors_file import short
-from shotstream.checkpoints.tensor_files import is_index, read_tensors, shards_of
-from shotstream.checkpoints.torch_file import CHECKPOINTS, read_checkpoint, tensors_of
+from shotstream.checkpoints.tensor_files import (
+    CHECKPOINTS,
+    by_prefix,
+    is_index,
+    read_checkpoint,
+    read_tensors,
+    shards_of,
+    tensors_of,
+    without_fp8,
+)
 from shotstream.checkpoints.transformer_weights import Role, WeightsHeader, open_weights
 from shotstream.checkpoints.weight_check import looks_like, said
-from shotstream.checkpoints.wrappers import by_prefix
 from shotstream.core.errors import WeightsError
 from shotstream.core.files import plain_entries
 from shotstream.families.wan_layouts import from_diffusers, is_diffusers, known_sizes
@@ -166,7 +171,7 @@ def _taken(path: Path, entries: Mapping[str, dict[str, LazyTensor]], wanted: Wan
     tensors = there[entry]
     if is_lora(tensors):
         return _adapted(path, tensors, wanted, entry=entry, also=also)
-    tensors = fp8.plain(tensors, str(path))
+    tensors = without_fp8(tensors, str(path))
     strange = [name for name, one in tensors.items() if not one.dtype.is_floating_point]
     if strange:
         guess = looks_like(tensors)

@@ -11,10 +11,9 @@ from pydantic import Field, ValidationError
 from torch import Tensor
 
 from shotstream.checkpoints import safetensors_file
-from shotstream.checkpoints.lazy_tensor import LazyTensor
 from shotstream.checkpoints.lora import merged, own_adapters
 from shotstream.checkpoints.quantisation import unpacked
-from shotstream.checkpoints.safetensors_file import read_safetensors, write_safetensors
+from shotstream.checkpoints.safetensors_file import LazyTensor, read_safetensors, write_safetensors
 from shotstream.checkpoints.weight_check import check_names_and_shapes
 from shotstream.core.config import Config, first_fault
 from shotstream.core.errors import WeightsError

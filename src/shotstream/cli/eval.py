@@ -13,7 +13,7 @@ from shotstream.core.errors import InputError
 
 if TYPE_CHECKING:
     from shotstream.evaluation.detectors import CutDetector
-    from shotstream.evaluation.recognisers import Recognisers
+    from shotstream.evaluation.judge import Recognisers
     from shotstream.evaluation.run import SuiteRun
     from shotstream.evaluation.scores import SuiteScores
     from shotstream.evaluation.statistics import Interval
@@ -114,7 +114,7 @@ def change(
 ) -> None:
     """Change captions in mid-shot: is the change seen within two blocks, and does the place stay what it was?"""
     from shotstream.api import load
-    from shotstream.evaluation.mid_shot import find_changes, score_changes
+    from shotstream.evaluation.context import find_changes, score_changes
     from shotstream.evaluation.suites import read_suite
 
     changes = list(find_changes([one.story for one in read_suite(MID_SHOT_SUITE).first(stories)]))
@@ -226,7 +226,7 @@ def _run(name: str, out: Path, detector: str, stories: int | None) -> tuple[Suit
 
 def _recognisers() -> Recognisers:
     """The packaged ones; says so where they were trained on films of another world."""
-    from shotstream.evaluation.recognisers import Recognisers
+    from shotstream.evaluation.judge import Recognisers
 
     recognisers = Recognisers.load()
     if recognisers.stale:

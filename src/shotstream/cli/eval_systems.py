@@ -14,7 +14,7 @@ from shotstream.checkpoints.transformer_weights import read_header
 from shotstream.core.errors import InputError, WeightsError
 from shotstream.core.files import fingerprint
 from shotstream.core.geometry import Geometry
-from shotstream.evaluation.systems import ModelSystem, System, Truth
+from shotstream.evaluation.run import ModelSystem, System, Truth
 from shotstream.families.family import CodecOptions
 from shotstream.families.storyworld import STORYWORLD
 

@@ -13,8 +13,8 @@ from shotstream.cli.console import put, put_json, say
 if TYPE_CHECKING:
     import torch
 
+    from shotstream.checkpoints.model_files import WeightFile
     from shotstream.checkpoints.quantisation import Form
-    from shotstream.checkpoints.weight_files import WeightFile
 
 app = typer.Typer(help="Which weights there are; fetching and converting others.", rich_markup_mode=None)
 SHORT = 100  # characters of a header's value shown to a person
@@ -129,7 +129,7 @@ def adapt(
     as_json: options.Json = False,
 ) -> None:
     """Keep weights as what they add to others beside them: a small file of low-rank adapters, loaded like any."""
-    from shotstream.checkpoints.convert_adapters import convert_adapters
+    from shotstream.checkpoints.convert import convert_adapters
 
     form = None if dtype == "keep" else dtype
     done = convert_adapters(source, output, base=base, role=role, rank=rank, form=form, alpha=alpha, force=force)
@@ -178,7 +178,7 @@ def plan(
 @app.command("list")
 def list_models(as_json: options.Json = False) -> None:
     """List the weight files that ship with the package."""
-    from shotstream.checkpoints.weight_files import bundled_files
+    from shotstream.checkpoints.model_files import bundled_files
 
     found = bundled_files()
     if as_json:
@@ -196,7 +196,7 @@ def info(
     as_json: options.Json = False,
 ) -> None:
     """Print what a weight file's header says: kind, version, sizes, what it was trained on."""
-    from shotstream.checkpoints.weight_files import bundled_files, describe_file
+    from shotstream.checkpoints.model_files import bundled_files, describe_file
     from shotstream.core.errors import WeightsError
 
     bundled = {file.name.removesuffix(".safetensors"): file for file in bundled_files()}

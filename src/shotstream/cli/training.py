@@ -66,7 +66,7 @@ def check(
     from rich.progress import Progress, TextColumn, TimeElapsedColumn
 
     from shotstream.data.clip_manifest import check_manifest
-    from shotstream.families.registry import preset
+    from shotstream.families.family import preset
 
     geometry = preset(model).geometry
     with Progress(TextColumn("{task.description}"), TimeElapsedColumn(), console=err, transient=True) as bars:

@@ -1,9 +1,12 @@
-"""Reads the reference's manifests, and checks them: a CSV of captions, videos and the frames of every shot, or latents.
+"""Reads the reference's manifests, checks them, and cuts their clips into the shots that training sees.
 
-Columns ``shot_num_from_caption, json_path, video_path, frame_number`` (a literal list of [first, last) frame ranges,
-one per shot, gaps allowed), the same without ``video_path`` (prompts alone, as in the reference's test set), or
-``latent_path``. Of a JSON with more shots than the row counts, the first are meant. Paths are absolute, or relative to
-a given root, to the CSV, or to the current folder. Nothing is evaluated.
+A manifest is a CSV of captions, videos and the frames of every shot, or latents: columns ``shot_num_from_caption,
+json_path, video_path, frame_number`` (a literal list of [first, last) frame ranges, one per shot, gaps allowed), the
+same without ``video_path`` (prompts alone, as in the reference's test set), or ``latent_path``. Of a JSON with more
+shots than the row counts, the first are meant. Paths are absolute, or relative to a given root, to the CSV, or to the
+current folder. Nothing is evaluated.
+
+Axes: T pixel frames, H, W pixels
 """
 
 from __future__ import annotations
@@ -18,8 +21,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
+from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 
+from shotstream.core.context_budget import pickable_frames
 from shotstream.core.errors import InputError, ShotStreamError
 from shotstream.core.geometry import Geometry
 from shotstream.core.story import Story
@@ -296,3 +302,62 @@ def _count(found: Findings, ranges: Ranges, geometry: Geometry) -> None:
     for first, last in ranges:
         length = geometry.latent_frames(trained_frames(last - first, geometry)[1])
         found.latent_frames[length] = found.latent_frames.get(length, 0) + 1
+
+
+@dataclass(frozen=True, slots=True)
+class ShotFrames:
+    """What training sees of a shot of ``frames`` frames.
+
+    ``video``: uint8 [T, H, W, 3], what is learned: strided and cut. ``pickable``: uint8 [P, H, W, 3], the frames of the
+    whole shot that may condition later ones, those :func:`pickable_frames` names.
+    """
+
+    video: NDArray[np.uint8]
+    frames: int
+    pickable: NDArray[np.uint8]
+
+
+def shots_of(clip: Clip, geometry: Geometry) -> Iterator[ShotFrames]:
+    """Every shot in order; the video is decoded once. Raises :class:`InputError`.
+
+    A shot is a range of frames; within it, the frames learned are as far apart in time as a player shows them.
+    """
+    from shotstream.media.display import fitted  # PyAV, which stories of the world do without
+    from shotstream.media.video import iterate_frames, read_times
+
+    times, ranges = np.asarray(read_times(clip.video)), clip.ranges
+    if len(times) < ranges[-1][1]:
+        raise _too_short(clip, sum(last <= len(times) for _, last in ranges))
+    chosen = [_chosen(times[first:last], first, geometry) for first, last in ranges]
+    picks = [
+        [first + pick for pick in pickable_frames(last - first, geometry.context_frames)] for first, last in ranges
+    ]
+    shot, video, pickable = 0, [], []
+    for number, picture in enumerate(iterate_frames(clip.video)):
+        shown, picked = chosen[shot].count(number), number in picks[shot]
+        if shown or picked:
+            fit = fitted(picture, geometry.width, geometry.height)
+            video += [fit] * shown
+            pickable += [fit] * picked
+        if number == max(chosen[shot][-1], picks[shot][-1]):
+            first, last = ranges[shot]
+            yield ShotFrames(np.stack(video), last - first, np.stack(pickable))
+            shot, video, pickable = shot + 1, [], []
+            if shot == len(ranges):
+                return
+    raise _too_short(clip, shot)
+
+
+def _chosen(times: NDArray[np.float64], first: int, geometry: Geometry) -> list[int]:
+    """The frames of a shot that training sees: those shown nearest to moments that are equally far apart.
+
+    ``times`` [n] in seconds of the shot's frames, which are numbered from ``first``.
+    """
+    stride, frames = trained_frames(len(times), geometry)
+    apart = (times[-1] - times[0]) / max(1, len(times) - 1)
+    wanted = times[0] + apart * stride * np.arange(frames)
+    return [first + int(np.abs(times - moment).argmin()) for moment in wanted]
+
+
+def _too_short(clip: Clip, shot: int) -> InputError:
+    return InputError(f"{clip.place}: {clip.video} ends before shot {shot + 1} does; run shotstream data check")

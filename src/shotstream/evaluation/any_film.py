@@ -19,9 +19,8 @@ from shotstream.core.errors import InputError, WeightsError
 from shotstream.core.geometry import Geometry
 from shotstream.core.story import Story
 from shotstream.evaluation.detectors import DETECTORS, PACKAGES, CutDetector, detector, installed_detectors
-from shotstream.evaluation.judge import shots_of, transitions
+from shotstream.evaluation.judge import MOMENTS, Recognisers, shots_of, transitions
 from shotstream.evaluation.measures import FeatureNetwork, Vectors, between, moves, within
-from shotstream.evaluation.recognisers import MOMENTS, Recognisers
 from shotstream.media.video import FilmInfo, read_info
 
 # What each would measure, and how to get it.

@@ -1,13 +1,11 @@
-"""What a model family is: everything that differs between models, in one object. A new family is one file here.
-
-Families say how their codecs are found and built; reading and writing weights is left to the ``CodecReader`` that
-:mod:`shotstream.checkpoints` hands them.
-"""
+"""What a model family is: presets, codecs, files of the hub. Families are the modules here with a ``FAMILY``."""
 
 from __future__ import annotations
 
+import pkgutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -16,6 +14,7 @@ from torch import Tensor, nn
 
 from shotstream.codecs.protocols import Placement, TextEncoder, VideoCodec
 from shotstream.core.config import Config
+from shotstream.core.errors import InputError
 from shotstream.core.geometry import Geometry
 from shotstream.families.preset import Preset
 
@@ -162,3 +161,30 @@ class Family:
     presets: tuple[Preset, ...]
     codecs: Codecs
     hub: Mapping[str, tuple[HubPart, ...]] = field(default_factory=dict)
+
+
+def known_families() -> tuple[Family, ...]:
+    """The families whose modules lie in this folder, by name."""
+    package = __name__.rpartition(".")[0]
+    names = [one.name for one in pkgutil.iter_modules(import_module(package).__path__)]
+    modules = (import_module(f"{package}.{name}") for name in names)
+    found = [family for module in modules if isinstance(family := vars(module).get("FAMILY"), Family)]
+    return tuple(sorted(found, key=lambda family: family.name))
+
+
+def known_presets() -> dict[str, Preset]:
+    """The presets of all families, by name."""
+    return {preset.name: preset for family in known_families() for preset in family.presets}
+
+
+def preset(name: str) -> Preset:
+    """The preset called ``name``; raises InputError that lists the known ones."""
+    known = known_presets()
+    if name not in known:
+        raise InputError(f"no preset is called {name!r}; known: {', '.join(known)}")
+    return known[name]
+
+
+def family_of(name: str) -> Family | None:
+    """The family one of whose presets is called ``name``."""
+    return next((one for one in known_families() if any(preset.name == name for preset in one.presets)), None)

@@ -18,7 +18,7 @@ from shotstream.film.record.script import checked_shot
 from shotstream.sampling.adapters import Adapter, ReadLora, RuntimeAdapters, no_lora
 from shotstream.sampling.block import Block
 from shotstream.sampling.context import BlankShot, ChosenContext, FinishedShot
-from shotstream.sampling.noise import NamedNoise
+from shotstream.sampling.rollout import NamedNoise
 from shotstream.sampling.shot_generator import ShotGenerator, ShotRequest
 from shotstream.sampling.solvers import NEVER, Draw, Flow, GradientPolicy, Sampler
 from shotstream.sampling.streaming import StreamingShot

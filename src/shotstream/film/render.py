@@ -22,8 +22,7 @@ from typing import NamedTuple
 import numpy as np
 
 from shotstream.core.errors import InputError, StorageError
-from shotstream.core.files import fingerprint
-from shotstream.core.places import renders_folder
+from shotstream.core.files import fingerprint, renders_folder
 from shotstream.core.process import peak_memory_bytes
 from shotstream.core.story import Story
 from shotstream.film.director import Director

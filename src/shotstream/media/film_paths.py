@@ -11,8 +11,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from shotstream.core.errors import InputError
-from shotstream.core.files import ready_to_write
-from shotstream.core.places import locks_folder
+from shotstream.core.files import locks_folder, ready_to_write
 from shotstream.core.story import Story
 
 

@@ -12,9 +12,9 @@ from time import perf_counter
 
 from shotstream.core.errors import InputError
 from shotstream.sampling.block_graphs import CudaRecorder
-from shotstream.sampling.compiled_passes import by_torch
+from shotstream.sampling.layer_runners import by_torch
+from shotstream.sampling.overlap import CudaStreams
 from shotstream.sampling.shot_generator import ShotGenerator
-from shotstream.sampling.side_stream import CudaStreams
 
 log = logging.getLogger(__name__)
 

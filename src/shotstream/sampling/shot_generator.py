@@ -25,17 +25,13 @@ from shotstream.models.transformer import Transformer
 from shotstream.sampling.block import Block
 from shotstream.sampling.block_graphs import FixedMemories, GraphedSampler, GraphedShot, Recorder
 from shotstream.sampling.branches import Branches
-from shotstream.sampling.compiled_passes import CompiledPasses, Compiler
 from shotstream.sampling.context import BlankShot, ChosenContext, ContextBuilder, to_frames
-from shotstream.sampling.noise import NamedNoise, NoiseAhead, NoiseSource
-from shotstream.sampling.overlap import one_behind
+from shotstream.sampling.layer_runners import CompiledPasses, Compiler, SharedPasses, SharedShot
+from shotstream.sampling.overlap import FreeCores, Streams, decoded_aside, marked, one_behind
 from shotstream.sampling.prompts import CachedTextEncoder, PromptCache
-from shotstream.sampling.rollout import rollout
-from shotstream.sampling.sequence_parallel import SharedPasses, SharedShot
-from shotstream.sampling.side_stream import Streams, decoded_aside, marked
+from shotstream.sampling.rollout import NamedNoise, NoiseAhead, NoiseSource, rollout
 from shotstream.sampling.solvers import NEVER, Draw, Flow, GradientPolicy, sampler
 from shotstream.sampling.streaming import StreamingShot
-from shotstream.sampling.threads import FreeCores
 
 # How many encoded captions and frames are cached for later shots, in multiples of the context budget.
 KEPT_TEXTS, KEPT_FRAMES = 8, 16

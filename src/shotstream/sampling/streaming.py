@@ -14,6 +14,7 @@ from shotstream.models.caches import (
     CachePlace,
     CaptionCache,
     ContextCache,
+    DenseStorage,
     GradientStorage,
     HostStorage,
     KeyValueStorage,
@@ -21,7 +22,6 @@ from shotstream.models.caches import (
     Storage,
 )
 from shotstream.models.config import TransformerConfig
-from shotstream.models.dense_storage import DenseStorage
 from shotstream.models.layers import matmul_dtype
 from shotstream.models.rope import rotary_angles, rotation, time_shift
 from shotstream.models.transformer import Transformer

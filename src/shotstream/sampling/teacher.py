@@ -19,8 +19,7 @@ from shotstream.models.visibility import next_shot
 from shotstream.sampling.block import Block
 from shotstream.sampling.branches import Branches
 from shotstream.sampling.context import ChosenContext, ContextFrames, to_frames
-from shotstream.sampling.noise import NoiseSource
-from shotstream.sampling.rollout import ShotFlow, rollout
+from shotstream.sampling.rollout import NoiseSource, ShotFlow, rollout
 from shotstream.sampling.shot_generator import ShotGenerator, ShotRequest, refuse_nan
 from shotstream.sampling.solvers import Sampler
 from shotstream.sampling.streaming import StreamingShot

@@ -22,14 +22,13 @@ from shotstream.checkpoints.transformer_weights import build
 from shotstream.core.devices import pick_device
 from shotstream.core.errors import InputError, WeightsError
 from shotstream.core.flow import FlowSchedule
+from shotstream.families.family import preset
 from shotstream.families.preset import Preset
-from shotstream.families.registry import preset
 from shotstream.models.config import TransformerConfig
 from shotstream.models.transformer import Transformer
 from shotstream.models.visibility import Layout, block_causal
 from shotstream.sampling.context import ContextFrames
-from shotstream.sampling.noise import RecordedNoise
-from shotstream.sampling.rollout import rollout
+from shotstream.sampling.rollout import RecordedNoise, rollout
 from shotstream.sampling.solvers import few_step
 from shotstream.sampling.streaming import StreamingShot
 

@@ -24,14 +24,13 @@ from shotstream.core.errors import InputError
 from shotstream.core.files import whole_file, write_text
 from shotstream.core.process import keep_freed_pages
 from shotstream.families.preset import write_preset
-from shotstream.models.flops import key_value_bytes
+from shotstream.models.config import key_value_bytes
 from shotstream.models.transformer import Transformer
 from shotstream.training.distributed import Processes, check_parts, joined
 from shotstream.training.engine.loop import Progress as Update
 from shotstream.training.engine.loop import Run
 from shotstream.training.engine.optimisers import is_matrix
 from shotstream.training.engine.stage import OptimiserSettings
-from shotstream.training.presets import named_preset
 from shotstream.training.recipes import (
     Cost,
     PipelineRecipe,
@@ -39,6 +38,7 @@ from shotstream.training.recipes import (
     SampledRecipe,
     TrainedRecipe,
     describe,
+    named_preset,
     read_recipe,
 )
 

@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 
 from shotstream.core.words import words_of
 from shotstream.data.world.captions import GLOBAL_WORDS, caption_story, unknown_words
-from shotstream.data.world.captions_scene import voice_of
 from shotstream.data.world.phrases import (
     ACCESSORY_NOUNS,
     COLOUR_WORDS,
@@ -17,6 +16,7 @@ from shotstream.data.world.phrases import (
 from shotstream.data.world.spec import LANDMARKS, PATTERNS, WorldStory
 from shotstream.data.world.stories import make_story
 from shotstream.data.world.truth import stated_attributes
+from shotstream.data.world.wording import voice_of
 
 SEEDS = st.integers(0, 2**63 - 1)
 STORIES = st.builds(make_story, SEEDS, split=st.sampled_from(("train", "held-out")))

@@ -9,8 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from shotstream.data.world.camera import SIDE, Camera, camera_at, place_of
-from shotstream.data.world.motion import SPEEDS, pose_at
+from shotstream.data.world.motion import SIDE, SPEEDS, Camera, camera_at, place_of, pose_at
 from shotstream.data.world.render import ShotPainter, clip_box, render_shot
 from shotstream.data.world.spec import (
     ACCESSORIES,

@@ -6,7 +6,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shotstream.data.world.captions_scene import voice_of
 from shotstream.data.world.spec import Accessory, Character, Place, Role, WorldShot, WorldStory
 from shotstream.data.world.stories import captioned, make_story
 from shotstream.data.world.truth import (
@@ -18,6 +17,7 @@ from shotstream.data.world.truth import (
     stated_attributes,
     unstated_details,
 )
+from shotstream.data.world.wording import voice_of
 
 STORIES = st.builds(make_story, st.integers(0, 2**63 - 1), split=st.sampled_from(("train", "held-out")))
 

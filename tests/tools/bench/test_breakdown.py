@@ -10,7 +10,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from shotstream.film.director import Director
-from shotstream.sampling.noise import NamedNoise
+from shotstream.sampling.rollout import NamedNoise
 from shotstream.sampling.shot_generator import ShotGenerator, ShotRequest
 from shotstream.tools.bench.breakdown import PassLog, Watch, kind_of, look
 from shotstream.tools.bench.roofline import OwnProducts, matmul_ceiling

@@ -18,7 +18,7 @@ from shotstream.core.errors import InputError
 from shotstream.training.data.latent_store import SHARD
 from shotstream.training.data.material import Material, MaterialSettings
 from shotstream.training.data.next_shot_batches import NextShotSampler, NextShotSettings
-from shotstream.training.engine.charts import read_curve
+from shotstream.training.engine.checkpoints import read_curve
 from shotstream.training.engine.loop import Run
 from shotstream.training.engine.stage import LoopSettings, OptimiserSettings
 from shotstream.training.stages.teacher import TeacherRecipe, TeacherStage

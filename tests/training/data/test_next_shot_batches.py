@@ -19,7 +19,7 @@ from shotstream.training.data.latent_store import SHARD
 from shotstream.training.data.material import Material, MaterialSettings
 from shotstream.training.data.next_shot_batches import PINNED_SHOT, NextShotSampler, NextShotSettings
 from shotstream.training.data.shards import ShardsAhead, shard_file, shown_shards
-from shotstream.training.presets import NANO, PresetRecipe, training_preset
+from shotstream.training.recipes import NANO, PresetRecipe, training_preset
 
 
 @pytest.mark.parametrize("length", [1, 3, 9, 21])

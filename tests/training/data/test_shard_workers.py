@@ -10,7 +10,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from shotstream.families.registry import preset
+from shotstream.families.family import preset
 from shotstream.training.data.material import open_text, open_video
 from shotstream.training.data.picture_store import WorldPictures, build_pictures
 from shotstream.training.data.shards import make_shards

@@ -10,8 +10,7 @@ from typing import cast
 import pytest
 
 from shotstream.core.errors import InputError
-from shotstream.training.data.latent_store import LatentStore
-from shotstream.training.data.shot_draws import ClipLengths
+from shotstream.training.data.latent_store import ClipLengths, LatentStore
 
 
 @dataclass

@@ -20,7 +20,7 @@ from torch import Tensor
 from shotstream.core.errors import InputError
 from shotstream.training.data.material import MaterialSettings
 from shotstream.training.distributed import Processes, spread
-from shotstream.training.engine.charts import read_curve
+from shotstream.training.engine.checkpoints import read_curve
 from shotstream.training.engine.loop import Run
 from shotstream.training.engine.stage import LoopSettings, OptimiserSettings
 from shotstream.training.recipes import read_recipe
@@ -184,7 +184,7 @@ def test_what_cannot_be_spread_is_refused_in_one_line() -> None:
     with pytest.raises(InputError, match="reader is no transformer"):
         spread("reader", linear, OptimiserSettings(kind="adamw"), loop, two)
     from shotstream.models.transformer import Transformer
-    from shotstream.training.presets import NANO
+    from shotstream.training.recipes import NANO
 
     with pytest.raises(InputError, match="teacher learns by Muon"):
         spread("teacher", Transformer(NANO.transformer), OptimiserSettings(kind="muon"), loop, two)

@@ -17,7 +17,7 @@ import torch
 from runs import LineStage
 from safetensors.torch import load_file
 
-from shotstream.training.engine.charts import read_curve
+from shotstream.training.engine.checkpoints import read_curve
 from shotstream.training.engine.loop import Run, TrainingStopped
 from shotstream.training.engine.stage import LoopSettings
 

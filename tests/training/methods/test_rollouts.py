@@ -12,14 +12,12 @@ from shotstream.checkpoints.transformer_weights import load_transformer
 from shotstream.families.preset import Preset
 from shotstream.models.transformer import Transformer
 from shotstream.sampling.context import ContextFrames
-from shotstream.sampling.noise import NamedNoise
-from shotstream.sampling.rollout import rollout
+from shotstream.sampling.rollout import NamedNoise, rollout
 from shotstream.sampling.solvers import sampler
 from shotstream.sampling.streaming import StreamingShot
 from shotstream.sampling.teacher import CaptionChange, next_shot_flow
 from shotstream.training.methods.causal_passes import teacher_forced_flow
-from shotstream.training.methods.rollouts import Buffer, Rollout, roll_out
-from shotstream.training.methods.self_forcing import DmdSettings, score, student_loss
+from shotstream.training.methods.self_forcing import Buffer, DmdSettings, Rollout, roll_out, score, student_loss
 
 CAPTION = torch.randn(2, 12, 12, generator=torch.Generator().manual_seed(1))
 

@@ -23,7 +23,7 @@ from shotstream.sampling.branches import Branches
 from shotstream.sampling.solvers import euler, euler_states
 from shotstream.training.data.material import MaterialSettings
 from shotstream.training.data.next_shot_batches import NextShotBatch, NextShotSettings
-from shotstream.training.engine.charts import read_curve
+from shotstream.training.engine.checkpoints import read_curve
 from shotstream.training.engine.loop import Run
 from shotstream.training.engine.stage import LoopSettings, OptimiserSettings
 from shotstream.training.methods.causal_passes import guided_flow, teacher_forced_flow

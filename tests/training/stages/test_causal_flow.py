@@ -13,7 +13,7 @@ import shotstream
 from shotstream.families.preset import read_preset
 from shotstream.training.data.material import MaterialSettings
 from shotstream.training.data.next_shot_batches import NextShotSettings
-from shotstream.training.engine.charts import read_curve
+from shotstream.training.engine.checkpoints import read_curve
 from shotstream.training.engine.stage import LoopSettings, OptimiserSettings
 from shotstream.training.stages.causal_flow import CausalFlowRecipe, CausalFlowStage
 

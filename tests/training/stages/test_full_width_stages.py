@@ -21,7 +21,7 @@ from shotstream.models.transformer import Transformer
 from shotstream.training.data.latent_store import SHARD
 from shotstream.training.data.story_sources import WorldStories
 from shotstream.training.distributed import ALONE
-from shotstream.training.engine.charts import read_curve
+from shotstream.training.engine.checkpoints import read_curve
 from shotstream.training.engine.loop import Run
 from shotstream.training.recipes import read_recipe
 from shotstream.training.stages.trajectories import TrajectoriesRecipe, make_trajectories

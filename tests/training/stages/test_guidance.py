@@ -16,7 +16,7 @@ from shotstream.sampling.branches import Branches
 from shotstream.sampling.streaming import StreamingShot
 from shotstream.training.data.material import Material, MaterialSettings
 from shotstream.training.data.next_shot_batches import NextShotBatch, NextShotSampler, NextShotSettings
-from shotstream.training.engine.charts import read_curve
+from shotstream.training.engine.checkpoints import read_curve
 from shotstream.training.engine.stage import LoopSettings, OptimiserSettings
 from shotstream.training.stages.guidance import GuidanceRecipe, GuidanceStage, guidance_loss
 

@@ -15,12 +15,11 @@ from shotstream.sampling.context import ContextFrames
 from shotstream.sampling.solvers import sampler
 from shotstream.training.data.next_shot_batches import NextShotBatch
 from shotstream.training.data.trajectory_store import Trajectories
-from shotstream.training.methods import rollouts
+from shotstream.training.methods import self_forcing
 from shotstream.training.methods.causal_passes import causal_flow_loss
 from shotstream.training.methods.losses import flow_loss
-from shotstream.training.methods.rollouts import roll_out
-from shotstream.training.methods.self_forcing import DmdSettings, critic_loss
-from shotstream.training.presets import NANO, few_steps
+from shotstream.training.methods.self_forcing import DmdSettings, critic_loss, roll_out
+from shotstream.training.recipes import NANO, few_steps
 from shotstream.training.stages.causal_init import initialisation_loss
 
 ELSEWHERE = torch.device("meta")
@@ -34,7 +33,7 @@ SOLVE = sampler(PRESET.student, PRESET.schedule)  # timesteps are looked up as n
 def model(monkeypatch: pytest.MonkeyPatch) -> Iterator[Transformer]:
     monkeypatch.setattr(torch, "is_autocast_enabled", lambda *_: False)
     monkeypatch.setattr(torch, "autocast", lambda *_, **__: nullcontext())
-    monkeypatch.setattr(rollouts, "sampler", lambda *_: SOLVE)
+    monkeypatch.setattr(self_forcing, "sampler", lambda *_: SOLVE)
     with FakeTensorMode():
         with ELSEWHERE:
             made = Transformer(CONFIG)

@@ -15,11 +15,10 @@ from shotstream.checkpoints.transformer_weights import load_transformer
 from shotstream.core.errors import InputError
 from shotstream.training.data.material import MaterialSettings
 from shotstream.training.data.next_shot_batches import NextShotSettings
-from shotstream.training.engine.charts import read_curve
+from shotstream.training.engine.checkpoints import read_curve
 from shotstream.training.engine.loop import Progress, Run
 from shotstream.training.engine.stage import LoopSettings, LoraSettings, OptimiserSettings
-from shotstream.training.methods.rollouts import Rollout, roll_out
-from shotstream.training.methods.self_forcing import DmdSettings, Starts
+from shotstream.training.methods.self_forcing import DmdSettings, Rollout, Starts, roll_out
 from shotstream.training.stages.inter_shot import InterShotRecipe, InterShotStage
 from shotstream.training.stages.intra_shot import IntraShotRecipe, IntraShotStage
 

@@ -20,7 +20,7 @@ from shotstream.sampling.teacher import next_shot_flow, teacher_shot
 from shotstream.training.data.material import MaterialSettings
 from shotstream.training.data.next_shot_batches import NextShotSettings
 from shotstream.training.data.trajectory_store import TrajectoryStore
-from shotstream.training.presets import FOUR_STEPS, NANO, few_steps, training_preset
+from shotstream.training.recipes import FOUR_STEPS, NANO, few_steps, training_preset
 from shotstream.training.stages.trajectories import TrajectoriesRecipe, make_trajectories, student_places
 
 

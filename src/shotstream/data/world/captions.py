@@ -11,11 +11,12 @@ from random import Random
 from shotstream.core.randomness import derive
 from shotstream.core.words import words_of
 from shotstream.data.world import phrases
-from shotstream.data.world.captions_scene import Scene, Voice, voice_of
 from shotstream.data.world.captions_shot import shot_caption
 from shotstream.data.world.phrases import LOOKS
 from shotstream.data.world.spec import Aspect, Caption, Time, Told, Weather, WorldStory
 from shotstream.data.world.wording import (
+    Scene,
+    Voice,
     colour_word,
     light,
     light_clause,
@@ -27,6 +28,7 @@ from shotstream.data.world.wording import (
     series,
     setting,
     stated,
+    voice_of,
     wears,
 )
 

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from random import Random
 
 from shotstream.data.world import phrases
-from shotstream.data.world.captions_scene import Agenda, Memory, Scene, make_agenda
 from shotstream.data.world.phrases import (
     ARRIVALS,
     BARE_GROUPS,
@@ -28,11 +27,15 @@ from shotstream.data.world.phrases import (
 )
 from shotstream.data.world.spec import MOVING, Aspect, Caption, Told
 from shotstream.data.world.wording import (
+    Agenda,
+    Memory,
+    Scene,
     joined,
     light_clause,
     light_tags,
     likely,
     look_facts,
+    make_agenda,
     noun_phrase,
     phrase,
     predicate,

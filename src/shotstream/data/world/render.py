@@ -14,13 +14,22 @@ import numpy as np
 import skia
 
 from shotstream.core.geometry import Geometry
-from shotstream.data.world.camera import PUPPET_HEIGHT, Camera, camera_at, place_of, sign
-from shotstream.data.world.motion import CLOSE_UP_VIGOUR, TURNS, Pose, blended, pose_at
-from shotstream.data.world.palette import Light
+from shotstream.data.world.motion import (
+    CLOSE_UP_VIGOUR,
+    PUPPET_HEIGHT,
+    TURNS,
+    Camera,
+    Pose,
+    blended,
+    camera_at,
+    place_of,
+    pose_at,
+    sign,
+)
+from shotstream.data.world.pen import Light
 from shotstream.data.world.puppets.puppet import Puppet
-from shotstream.data.world.sky import Precipitation
 from shotstream.data.world.spec import GROUND, Action, FrameTruth, Role, SeenCharacter, WorldStory
-from shotstream.data.world.stage import Stage
+from shotstream.data.world.stage import Precipitation, Stage
 
 INK = 0xFF2E2440
 PAPER = 0xFFFFFAF0

@@ -16,10 +16,9 @@ from PIL import Image, ImageDraw, ImageFont
 from shotstream.core.errors import InputError
 from shotstream.core.geometry import Geometry
 from shotstream.core.randomness import derive
-from shotstream.data.world.captions_scene import voice_of
 from shotstream.data.world.render import draw_shot, render_shot
 from shotstream.data.world.spec import Direction, Framing, Role, WorldShot, WorldStory
-from shotstream.data.world.wording import noun_phrase, sentence, setting
+from shotstream.data.world.wording import noun_phrase, sentence, setting, voice_of
 from shotstream.media.storyboard import wrap
 
 PAPER, INK, FAINT = (250, 248, 244), (38, 36, 33), (120, 114, 106)

@@ -23,7 +23,7 @@ from shotstream.film.record.script import checked_shot
 from shotstream.film.takes.context import lora_of, past_of, pinned_of, prompt_of, refuse_gap, seen_frames, weights_of
 from shotstream.film.takes.engine import Engine
 from shotstream.sampling.block import Block
-from shotstream.sampling.noise import NamedNoise
+from shotstream.sampling.rollout import NamedNoise
 from shotstream.sampling.shot_generator import OnFirst, ShotRequest
 from shotstream.sampling.streaming import StreamingShot
 

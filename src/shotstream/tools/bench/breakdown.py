@@ -27,12 +27,12 @@ from shotstream.film.director import Director
 from shotstream.film.render import render
 from shotstream.film.report import Progress
 from shotstream.models.caches import Cache, CaptionCache, ContextCache
-from shotstream.models.flops import forward_flops
+from shotstream.models.config import forward_flops
 from shotstream.models.transformer import Transformer
 from shotstream.models.visibility import Layout, segments
 from shotstream.sampling.context import BlankShot, ChosenContext
-from shotstream.sampling.noise import NamedNoise
 from shotstream.sampling.prompts import CachedTextEncoder, PromptCache
+from shotstream.sampling.rollout import NamedNoise
 from shotstream.sampling.shot_generator import ShotGenerator, ShotRequest
 from shotstream.sampling.streaming import StreamingShot
 from shotstream.tools.bench.figures import BlockTime, Breakdown, Stretch

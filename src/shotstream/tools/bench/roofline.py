@@ -25,8 +25,7 @@ from shotstream.core.errors import InputError
 from shotstream.core.geometry import Geometry
 from shotstream.families.preset import Preset
 from shotstream.families.wan import WAN_1_3B
-from shotstream.models.config import TransformerConfig
-from shotstream.models.flops import forward_flops, key_value_bytes
+from shotstream.models.config import TransformerConfig, forward_flops, key_value_bytes
 from shotstream.models.transformer import Transformer
 
 TERA, GIGA = 1e12, 1e9

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal, cast
 import torch
 from torch import Tensor
 
-from shotstream.checkpoints.eight_bit import check_eight_bit, keep_in_eight_bits
+from shotstream.checkpoints.quantisation import check_eight_bit, keep_in_eight_bits
 from shotstream.core.errors import InputError
 from shotstream.families.preset import SamplerSettings
 from shotstream.models.attention import Backend, check_backend

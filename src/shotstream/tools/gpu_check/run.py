@@ -22,7 +22,35 @@ from typing import Any, Literal
 
 from shotstream import __version__
 from shotstream.core.files import make_folder, write_text
-from shotstream.tools.gpu_check.ledger import SAID, read_lines
+
+SAID = ("failed", "skipped")  # keys of lines that say why there is nothing to measure
+
+
+class Ledger:
+    """The lines of one part in ``file``, and its clock: ``seconds`` from now on."""
+
+    def __init__(self, file: Path, seconds: float) -> None:
+        self._file = file
+        self._end = monotonic() + seconds
+
+    def tell(self, **measured: Any) -> None:
+        """Write down what was ``measured``; whatever happens after this, it is there."""
+        with self._file.open("a", encoding="utf-8") as out:
+            out.write(json.dumps(measured) + "\n")
+
+    @property
+    def left(self) -> float:
+        """Seconds until the part's time is over."""
+        return self._end - monotonic()
+
+
+def read_lines(file: Path) -> list[dict[str, Any]]:
+    """The lines of ``file`` that are whole; none where it is not there."""
+    if not file.is_file():
+        return []
+    whole = file.read_text(encoding="utf-8").rpartition("\n")[0]
+    return [json.loads(line) for line in whole.splitlines()]
+
 
 REPORT = "gpu-check.json"
 # The most of the whole time that a part may take. What one leaves over goes to those behind it; the last takes it all.

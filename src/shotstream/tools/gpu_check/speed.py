@@ -15,12 +15,12 @@ from shotstream.core.config import Config
 from shotstream.core.devices import wait_for
 from shotstream.families.preset import Preset
 from shotstream.sampling.context import BlankShot, ChosenContext
-from shotstream.sampling.noise import NamedNoise
+from shotstream.sampling.rollout import NamedNoise
 from shotstream.sampling.shot_generator import ShotGenerator, ShotRequest
 from shotstream.tools.bench.roofline import GPUS, block_flops
 from shotstream.tools.bench.script import GLOBAL_CAPTION, captions
 from shotstream.tools.bench.setups import SPEEDUPS, setup_of
-from shotstream.tools.gpu_check.ledger import Ledger
+from shotstream.tools.gpu_check.run import Ledger
 
 LONGEST_FAULT = 200  # characters
 # What only films have, or what takes minutes to settle, is left to `shotstream bench`.

@@ -16,11 +16,10 @@ from shotstream.codecs.video_autoencoder import LightVideoCodec, fitted
 from shotstream.core.config import Config
 from shotstream.core.devices import pick_dtype
 from shotstream.core.errors import InputError
-from shotstream.core.files import fingerprint, fingerprint_all
+from shotstream.core.files import embedding_folder, fingerprint, fingerprint_all, model_folder
 from shotstream.core.geometry import Geometry
-from shotstream.core.places import embedding_folder, model_folder
 from shotstream.data.clip_manifest import read_clips
-from shotstream.families import wan_codecs
+from shotstream.families import wan
 from shotstream.families.family import CodecFiles, CodecOptions
 from shotstream.families.preset import Preset
 from shotstream.models.transformer import Transformer
@@ -159,7 +158,7 @@ def _wan(name: str) -> CodecFiles | None:
     folder = next((path for path in (Path(name), model_folder(name)) if path.is_dir()), None)
     if folder is None:
         return None
-    found = wan_codecs.find(folder, READER)
+    found = wan.find(folder, READER)
     if found is None:
         raise InputError(f"{folder}: holds no codecs (vae/, text_encoder/, tokenizer/); pull or convert them first")
     return found

@@ -24,9 +24,8 @@ from shotstream.core.geometry import Geometry
 from shotstream.families.preset import Preset
 from shotstream.sampling.context import ContextFrames
 from shotstream.sampling.teacher import CaptionChange
-from shotstream.training.data.latent_store import LatentStore
+from shotstream.training.data.latent_store import ClipLengths, LatentStore, ListedLengths, ShotDraws
 from shotstream.training.data.picture_store import PictureStore
-from shotstream.training.data.shot_draws import ClipLengths, ListedLengths, ShotDraws
 from shotstream.training.data.story_sources import CharacterWeights
 
 

@@ -21,8 +21,7 @@ from shotstream.core.context_budget import pickable_frames
 from shotstream.core.geometry import Geometry
 from shotstream.core.randomness import derive
 from shotstream.core.story import PLAIN_PROMPT
-from shotstream.data.clip_frames import ShotFrames, shots_of
-from shotstream.data.clip_manifest import Clip
+from shotstream.data.clip_manifest import Clip, ShotFrames, shots_of
 from shotstream.data.world.render import ShotPainter, draw_shot
 from shotstream.data.world.spec import WORLD_VERSION, WorldStory
 from shotstream.data.world.stills import pin_character, pin_place

@@ -33,8 +33,14 @@ from shotstream.models.caches import Cache, CaptionsRead, GradientStorage
 from shotstream.models.layers import Pass
 from shotstream.models.transformer import Transformer
 from shotstream.training.distributed import ALONE, Processes
-from shotstream.training.engine.charts import draw_curve, mend_curve, read_curve
-from shotstream.training.engine.checkpoints import find_checkpoint, restore, write_checkpoint
+from shotstream.training.engine.checkpoints import (
+    draw_curve,
+    find_checkpoint,
+    mend_curve,
+    read_curve,
+    restore,
+    write_checkpoint,
+)
 from shotstream.training.engine.role_state import RoleState, export_adapters
 from shotstream.training.engine.stage import KeepsState, Stage
 

@@ -26,8 +26,7 @@ from shotstream.core.flow import STEPS, add_noise, x0_from_flow
 from shotstream.families.preset import Preset, write_preset
 from shotstream.models.transformer import Transformer
 from shotstream.sampling.context import ContextFrames, to_frames
-from shotstream.sampling.noise import NamedNoise
-from shotstream.sampling.rollout import rollout
+from shotstream.sampling.rollout import NamedNoise, rollout
 from shotstream.sampling.solvers import sampler
 from shotstream.sampling.streaming import StreamingShot
 from shotstream.sampling.teacher import next_shot_flow, sample_shot, teacher_shot
@@ -36,8 +35,7 @@ from shotstream.training.data.material import Material, MaterialSettings, start_
 from shotstream.training.data.next_shot_batches import NextShotSampler, NextShotSettings, check_whole_blocks
 from shotstream.training.engine.stage import LossReport, OptimiserSettings, Role
 from shotstream.training.methods.losses import flow_loss
-from shotstream.training.presets import PresetRecipe, training_preset
-from shotstream.training.recipes import Cost, Networks, Report, TrainedRecipe, pass_flops
+from shotstream.training.recipes import Cost, Networks, PresetRecipe, Report, TrainedRecipe, pass_flops, training_preset
 
 
 class TransformerRecipe(PresetRecipe, TrainedRecipe):

@@ -34,8 +34,7 @@ from shotstream.training.engine.role_state import Ema
 from shotstream.training.engine.stage import LossReport, names
 from shotstream.training.methods.causal_passes import guided_flow, noisy_history, teacher_forced_flow
 from shotstream.training.methods.transformer_stage import TransformerRecipe, TransformerStage
-from shotstream.training.presets import FOUR_STEPS, few_steps, training_preset
-from shotstream.training.recipes import Cost, Networks, Report, register
+from shotstream.training.recipes import FOUR_STEPS, Cost, Networks, Report, few_steps, register, training_preset
 
 Flow = Callable[[Tensor, Tensor], Tensor]  # noisy latents [B, F, C, h, w] and their timesteps [B, F] -> flow
 

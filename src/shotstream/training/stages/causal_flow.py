@@ -16,8 +16,7 @@ from shotstream.core.randomness import derive, stream
 from shotstream.training.engine.stage import LossReport, names
 from shotstream.training.methods.causal_passes import Times, causal_flow_loss
 from shotstream.training.methods.transformer_stage import CharacterWeightedRecipe, TransformerStage
-from shotstream.training.presets import FOUR_STEPS, few_steps, training_preset, undistilled
-from shotstream.training.recipes import Cost, Report, register
+from shotstream.training.recipes import FOUR_STEPS, Cost, Report, few_steps, register, training_preset, undistilled
 
 
 @register

@@ -24,8 +24,7 @@ from shotstream.training.engine.stage import LossReport, names
 from shotstream.training.methods.causal_passes import block_causal_flow, causal_flow_loss
 from shotstream.training.methods.losses import regression_loss
 from shotstream.training.methods.transformer_stage import TransformerRecipe, TransformerStage
-from shotstream.training.presets import FOUR_STEPS, few_steps, training_preset
-from shotstream.training.recipes import Cost, Report, register
+from shotstream.training.recipes import FOUR_STEPS, Cost, Report, few_steps, register, training_preset
 
 
 @register

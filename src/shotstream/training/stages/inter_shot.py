@@ -29,8 +29,7 @@ from shotstream.families.preset import ContextSettings
 from shotstream.sampling.context import ContextFrames, empty_context, to_frames, to_pixels
 from shotstream.training.data.next_shot_batches import mean_length
 from shotstream.training.engine.stage import names
-from shotstream.training.methods.rollouts import Rollout
-from shotstream.training.methods.self_forcing import SelfForcingRecipe, SelfForcingStage
+from shotstream.training.methods.self_forcing import Rollout, SelfForcingRecipe, SelfForcingStage
 from shotstream.training.recipes import Cost, Report, register
 
 

@@ -16,10 +16,8 @@ from pydantic import Field
 from shotstream.core.randomness import derive
 from shotstream.training.data.next_shot_batches import NextShotSampler, NextShotSettings
 from shotstream.training.engine.stage import names
-from shotstream.training.methods.rollouts import Buffer, Rollout
-from shotstream.training.methods.self_forcing import SelfForcingRecipe, SelfForcingStage
-from shotstream.training.presets import training_preset
-from shotstream.training.recipes import Cost, Report, register
+from shotstream.training.methods.self_forcing import Buffer, Rollout, SelfForcingRecipe, SelfForcingStage
+from shotstream.training.recipes import Cost, Report, register, training_preset
 
 
 @register

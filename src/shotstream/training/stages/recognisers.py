@@ -30,7 +30,7 @@ from shotstream.data.recognition.moments import Moments, Pass, open_moments
 from shotstream.data.recognition.network import PERSON, PICTURE, Readings, Recogniser, RecogniserConfig, save_recogniser
 from shotstream.data.world.stories import Split
 from shotstream.training.data.material import find_weights, fingerprint
-from shotstream.training.engine.charts import bars
+from shotstream.training.engine.checkpoints import bars
 from shotstream.training.engine.stage import LossReport, OptimiserSettings, Role, names
 from shotstream.training.methods.autoencoder_report import roundtrip
 from shotstream.training.recipes import Networks, Report, TrainedRecipe, register

@@ -43,8 +43,7 @@ from shotstream.training.data.next_shot_batches import NextShotBatch
 from shotstream.training.engine.stage import LossReport, names
 from shotstream.training.methods.losses import flow_loss
 from shotstream.training.methods.transformer_stage import CharacterWeightedRecipe, TransformerStage
-from shotstream.training.presets import training_preset
-from shotstream.training.recipes import Networks, Report, register
+from shotstream.training.recipes import Networks, Report, register, training_preset
 
 log = logging.getLogger(__name__)
 

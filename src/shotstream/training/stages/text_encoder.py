@@ -35,7 +35,7 @@ from shotstream.data.world.captions import vocabulary
 from shotstream.data.world.spec import WorldStory
 from shotstream.data.world.stories import TRAINING_STYLE, make_story
 from shotstream.data.world.truth import ASKED, read_attributes
-from shotstream.training.engine.charts import bars
+from shotstream.training.engine.checkpoints import bars
 from shotstream.training.engine.stage import LossReport, OptimiserSettings, Role, names
 from shotstream.training.recipes import Networks, Report, TrainedRecipe, register
 

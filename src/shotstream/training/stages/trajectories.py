@@ -28,8 +28,18 @@ from shotstream.training.data.material import Material, MaterialSettings, find_w
 from shotstream.training.data.next_shot_batches import NextShotBatch, NextShotSampler, NextShotSettings
 from shotstream.training.data.trajectory_store import Trajectories, build_trajectories
 from shotstream.training.distributed import ALONE, Processes
-from shotstream.training.presets import FOUR_STEPS, PresetRecipe, few_steps, training_preset
-from shotstream.training.recipes import Cost, Networks, Report, SampledRecipe, pass_flops, register
+from shotstream.training.recipes import (
+    FOUR_STEPS,
+    Cost,
+    Networks,
+    PresetRecipe,
+    Report,
+    SampledRecipe,
+    few_steps,
+    pass_flops,
+    register,
+    training_preset,
+)
 
 
 @register

@@ -12,8 +12,7 @@ import numpy as np
 import skia
 
 from shotstream.data.world.motion import Pose
-from shotstream.data.world.palette import RGB, Light
-from shotstream.data.world.pen import Drawing, Pen, Sprite, draw_part, make_sprite
+from shotstream.data.world.pen import RGB, Drawing, Light, Pen, Sprite, draw_part, make_sprite
 from shotstream.data.world.puppets.bodies import (
     draw_arm,
     draw_backpack,
@@ -29,8 +28,7 @@ from shotstream.data.world.puppets.bodies import (
     draw_straps,
     draw_tail,
 )
-from shotstream.data.world.puppets.build import BUILDS, Coat, coat_of
-from shotstream.data.world.puppets.heads import Mood, draw_head
+from shotstream.data.world.puppets.heads import BUILDS, Coat, Mood, coat_of, draw_head
 from shotstream.data.world.spec import Character, Colour, Kind
 
 PaintOf = Callable[[str], skia.Paint]

@@ -1,9 +1,15 @@
-"""One film by several GPUs: sequence parallelism of its passes (Ulysses, arXiv 2309.14509).
+"""Other ways to run a model's layers: compiled while a shot streams, or shared by several GPUs.
 
-torchrun starts a process for every GPU, and all of them run the same program. Outside of attention a process has its
-share of each frame's tokens; in self-attention it has its share of the heads, of all tokens. Between the two, tokens
-and heads are exchanged. So the work of a pass is shared, and so are the caches: a process keeps its own heads' keys and
-values. The rest (text, noise, autoencoder) every process computes for itself, and all come to have the same frames.
+Compiled: a layer in two halves, before and behind its self-attention. What the halves compute depends on the frames
+of the pass alone; the window is only seen by the attention between them, which is one kernel already. So a film needs a
+graph for each kind of pass (the context, a step, a refresh together with the next block's first step), not one for
+every length of the caches, and all layers share it.
+
+Shared: sequence parallelism (Ulysses, arXiv 2309.14509). torchrun starts a process for every GPU, and all of them run
+the same program. Outside of attention a process has its share of each frame's tokens; in self-attention it has its
+share of the heads, of all tokens. Between the two, tokens and heads are exchanged. So the work of a pass is shared, and
+so are the caches: a process keeps its own heads' keys and values. The rest (text, noise, autoencoder) every process
+computes for itself, and all come to have the same frames.
 
 Axes: P processes, B batch, F latent frames, N tokens of one frame, n = N / P, T = F N, H heads, h = H / P, D head
 width, C width.
@@ -12,18 +18,71 @@ width, C width.
 from __future__ import annotations
 
 import atexit
+import logging
 import os
-from typing import Annotated, cast
+from collections.abc import Callable, Hashable
+from functools import partial
+from time import perf_counter
+from typing import Annotated, Any, cast
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
 from shotstream.core.errors import InputError
+from shotstream.models.attention import Backend
 from shotstream.models.caches import CaptionsRead
 from shotstream.models.config import TransformerConfig
-from shotstream.models.layers import Layer, Pass
+from shotstream.models.layers import Layer, Modulation, Pass, Stream
+from shotstream.models.rope import Heads
 from shotstream.sampling.streaming import StreamingShot
+
+log = logging.getLogger(__name__)
+Compiler = Callable[[Callable[..., Any]], Callable[..., Any]]
+by_torch: Compiler = partial(torch.compile, dynamic=False)
+
+
+def _before(layer: Layer, x: Stream, time: Modulation, rotations: Tensor) -> tuple[Heads, Heads, Heads]:
+    return layer.before_attention(x, layer.modulations(time), rotations)
+
+
+def _after(layer: Layer, x: Stream, time: Modulation, seen: Heads, captions: CaptionsRead, backend: Backend) -> Stream:
+    parts = layer.modulations(time)
+    return layer.feed_forward(layer.after_attention(x, parts, seen, captions, backend), parts)
+
+
+class CompiledPasses:
+    """Runs a model's layers (:data:`shotstream.models.transformer.LayerRunner`) in two halves that ``compiler`` has
+    compiled. The first pass of every shape waits for it, and the log says how long."""
+
+    def __init__(self, compiler: Compiler = by_torch) -> None:
+        self._before, self._after = compiler(_before), compiler(_after)
+        self.shapes: set[Hashable] = set()  # of passes so far
+
+    def __call__(
+        self, layer: nn.Module, x: Tensor, time: Tensor, captions: CaptionsRead, call: Pass, index: int
+    ) -> Tensor:
+        if index:
+            return self._run(cast(Layer, layer), x, time, captions, call, index)
+        shape = _shape(x, time, captions, call)
+        new, began = shape not in self.shapes, perf_counter()
+        if new:
+            log.info("compiling passes of %d frames", x.shape[1])
+        made = self._run(cast(Layer, layer), x, time, captions, call, index)
+        if new:
+            self.shapes.add(shape)
+            log.info("compiled in %.0f s; shapes of pass so far: %d", perf_counter() - began, len(self.shapes))
+        return made
+
+    def _run(self, layer: Layer, x: Tensor, time: Tensor, captions: CaptionsRead, call: Pass, index: int) -> Tensor:
+        seen = call.see(self._before(layer, x, time, call.rotations), index)
+        return cast(Tensor, self._after(layer, x, time, seen, captions, call.backend))
+
+
+def _shape(x: Tensor, time: Tensor, captions: CaptionsRead, call: Pass) -> Hashable:
+    """What a graph is made for."""
+    read = tuple(None if one is None else (one.keys.shape, one.bias is None) for one in captions)
+    return x.shape, time.shape, call.rotations.shape, read
 
 
 def join_processes(device_type: str) -> torch.device:
