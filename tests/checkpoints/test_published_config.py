@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from hub_server import serve
 
-from shotstream.checkpoints import hub
+from shotstream.checkpoints import model_files
 from shotstream.checkpoints.pull import compare, keep_published
 from shotstream.families.wan import NEGATIVE_PROMPT, WAN_1_3B
 
@@ -77,7 +77,7 @@ def test_a_hub_that_cannot_be_asked_does_not_undo_the_pull(tmp_path: Path) -> No
 
 
 def test_a_hub_that_never_answers_does_not_hold_up_the_pull(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hub, "PATIENCE", 0.2)
+    monkeypatch.setattr(model_files, "PATIENCE", 0.2)
     said: list[str] = []
     with socket.create_server(("127.0.0.1", 0)) as silent:
         endpoint = f"http://127.0.0.1:{silent.getsockname()[1]}"

@@ -18,9 +18,8 @@ from wan_rig import TEXT, TINY_WAN, TRANSFORMER, VAE
 
 import shotstream
 from shotstream.checkpoints.convert import convert
-from shotstream.checkpoints.hub import HubFile, fetch
 from shotstream.checkpoints.memory_plan import plan_of
-from shotstream.checkpoints.model_files import find_model, is_pulled, missing_parts
+from shotstream.checkpoints.model_files import HubFile, fetch, find_model, is_pulled, missing_parts
 from shotstream.checkpoints.pull import Part, parts_of, pull, pull_parts
 from shotstream.core.errors import InputError, WeightsError
 from shotstream.core.files import model_folder
@@ -54,7 +53,7 @@ def test_a_download_that_was_killed_goes_on_where_it_stopped(hub: Hub, tmp_path:
     program = (
         "import sys\n"
         "from pathlib import Path\n"
-        "from shotstream.checkpoints.hub import HubFile, fetch\n"
+        "from shotstream.checkpoints.model_files import HubFile, fetch\n"
         f"fetch(HubFile('someone/model', '{BIG}'), Path(sys.argv[1]), endpoint=sys.argv[2])\n"
     )
     hub.stall = 25_000_000

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from shotstream.evaluation.measures import between, inter, intra, motion, moves, within
-from shotstream.evaluation.statistics import (
+from shotstream.evaluation.measures import (
     Typical,
+    between,
     bootstrap,
     bootstrap_deficit,
     bootstrap_of,
@@ -15,7 +15,12 @@ from shotstream.evaluation.statistics import (
     by_shot,
     drift,
     frechet_distance,
+    inter,
+    intra,
+    motion,
+    moves,
     scaled,
+    within,
 )
 
 

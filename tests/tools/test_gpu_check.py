@@ -18,9 +18,8 @@ from shotstream.families.wan import WAN_1_3B
 from shotstream.sampling.gpu_speedups import GPU_SPEEDUPS
 from shotstream.tools.bench.roofline import shot_flops
 from shotstream.tools.gpu_check import part, run
-from shotstream.tools.gpu_check.random_models import TOY_SIZES
 from shotstream.tools.gpu_check.run import Ledger, read_lines
-from shotstream.tools.gpu_check.speed import denoising_flops, speedups_on
+from shotstream.tools.gpu_check.speed import TOY_SIZES, denoising_flops, speedups_on
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 

@@ -23,8 +23,7 @@ from shotstream.checkpoints.safetensors_file import (
     read_safetensors,
     write_safetensors,
 )
-from shotstream.checkpoints.tensor_files import CHECKPOINTS, is_index, read_tensors, shards_of
-from shotstream.checkpoints.weight_check import check_names_and_shapes
+from shotstream.checkpoints.tensor_files import CHECKPOINTS, check_names_and_shapes, is_index, read_tensors, shards_of
 from shotstream.codecs.text_encoder import WorldTextEncoder
 from shotstream.codecs.video_autoencoder import VideoAutoencoder
 from shotstream.core.errors import WeightsError

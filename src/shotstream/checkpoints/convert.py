@@ -16,6 +16,7 @@ from torch import Tensor
 from shotstream.checkpoints.lora import changes_of, read_adapters
 from shotstream.checkpoints.quantisation import Form, matrix_names, quantised, rest_dtype
 from shotstream.checkpoints.safetensors_file import LazyTensor, computed, held, narrowed, read_header, write_safetensors
+from shotstream.checkpoints.tensor_files import check_names_and_shapes
 from shotstream.checkpoints.transformer_source import (
     Layout,
     TransformerSource,
@@ -25,7 +26,6 @@ from shotstream.checkpoints.transformer_source import (
     open_transformer,
 )
 from shotstream.checkpoints.transformer_weights import BaseWeights, Role, WeightsHeader
-from shotstream.checkpoints.weight_check import check_names_and_shapes
 from shotstream.core.config import Config
 from shotstream.core.errors import InputError, WeightsError
 from shotstream.core.files import fingerprint, make_folder, ready_to_write, write_text

@@ -12,10 +12,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from shotstream.checkpoints.codec_weights import repeated, shapes_in
-from shotstream.checkpoints.hub import snapshot_of
+from shotstream.checkpoints.model_files import snapshot_of
 from shotstream.checkpoints.safetensors_file import LazyTensor, refuse_lfs_pointer, write_safetensors
-from shotstream.checkpoints.tensor_files import CHECKPOINTS, by_prefix, is_index, read_tensors, without_fp8
-from shotstream.checkpoints.weight_check import check_names_and_shapes
+from shotstream.checkpoints.tensor_files import (
+    CHECKPOINTS,
+    by_prefix,
+    check_names_and_shapes,
+    is_index,
+    read_tensors,
+    without_fp8,
+)
 from shotstream.core.errors import WeightsError
 from shotstream.core.files import make_folder, plain_entries, ready_to_write, whole_file
 from shotstream.families.family import Codecs, ForeignCodec, known_families

@@ -13,8 +13,7 @@ from torch import Tensor
 
 from shotstream.checkpoints.lora_scale import KOHYA, Scales
 from shotstream.checkpoints.safetensors_file import LazyTensor, computed
-from shotstream.checkpoints.tensor_files import unwrapped
-from shotstream.checkpoints.weight_check import looks_like, said
+from shotstream.checkpoints.tensor_files import looks_like, said, unwrapped
 from shotstream.core.errors import WeightsError
 from shotstream.families.wan_layouts import from_diffusers, to_diffusers
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from shotstream.checkpoints.safetensors_file import LazyTensor, read_header, short
-from shotstream.checkpoints.weight_check import said
+from shotstream.checkpoints.tensor_files import said
 from shotstream.core.errors import WeightsError
 
 PEFT_FILE, PEFT_CONFIG = "adapter_model.safetensors", "adapter_config.json"

@@ -19,8 +19,7 @@ import yaml
 
 from shotstream.checkpoints.convert import convert
 from shotstream.checkpoints.convert_codecs import convert_codec
-from shotstream.checkpoints.hub import HubFile, fetch, list_files, list_model, snapshot_of
-from shotstream.checkpoints.model_files import UNFINISHED
+from shotstream.checkpoints.model_files import UNFINISHED, HubFile, fetch, list_files, list_model, snapshot_of
 from shotstream.core.errors import InputError, WeightsError
 from shotstream.core.files import make_folder, model_folder, whole_file, write_bytes
 from shotstream.core.flow import STEPS

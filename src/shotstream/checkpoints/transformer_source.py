@@ -14,23 +14,24 @@ from itertools import product
 from pathlib import Path
 from typing import Any, Literal
 
-from shotstream.checkpoints.hub import snapshot_of
 from shotstream.checkpoints.lora import is_lora, merged, read_adapters
 from shotstream.checkpoints.lora_scale import PEFT_FILE
+from shotstream.checkpoints.model_files import snapshot_of
 from shotstream.checkpoints.safetensors_file import LazyTensor, short
 from shotstream.checkpoints.safetensors_file import read_header as read_raw_header
 from shotstream.checkpoints.tensor_files import (
     CHECKPOINTS,
     by_prefix,
     is_index,
+    looks_like,
     read_checkpoint,
     read_tensors,
+    said,
     shards_of,
     tensors_of,
     without_fp8,
 )
 from shotstream.checkpoints.transformer_weights import Role, WeightsHeader, open_weights
-from shotstream.checkpoints.weight_check import looks_like, said
 from shotstream.core.errors import WeightsError
 from shotstream.core.files import plain_entries
 from shotstream.families.wan_layouts import from_diffusers, is_diffusers, known_sizes

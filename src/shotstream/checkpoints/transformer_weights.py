@@ -14,7 +14,7 @@ from shotstream.checkpoints import safetensors_file
 from shotstream.checkpoints.lora import merged, own_adapters
 from shotstream.checkpoints.quantisation import unpacked
 from shotstream.checkpoints.safetensors_file import LazyTensor, read_safetensors, write_safetensors
-from shotstream.checkpoints.weight_check import check_names_and_shapes
+from shotstream.checkpoints.tensor_files import check_names_and_shapes
 from shotstream.core.config import Config, first_fault
 from shotstream.core.errors import WeightsError
 from shotstream.core.files import fingerprint

@@ -14,9 +14,9 @@ from shotstream.core.errors import InputError
 if TYPE_CHECKING:
     from shotstream.evaluation.detectors import CutDetector
     from shotstream.evaluation.judge import Recognisers
+    from shotstream.evaluation.measures import Interval
     from shotstream.evaluation.run import SuiteRun
     from shotstream.evaluation.scores import SuiteScores
-    from shotstream.evaluation.statistics import Interval
 
 app = typer.Typer(help="How good is a model, or a film?", rich_markup_mode=None)
 

@@ -25,8 +25,8 @@ from shotstream.data.world.captions import caption_story
 from shotstream.data.world.spec import ACTIONS, TIMES, WEATHERS, Told, WorldShot, WorldStory
 from shotstream.data.world.truth import asked_attributes
 from shotstream.evaluation.judge import Recognisers, ShotReading
+from shotstream.evaluation.measures import Interval, bootstrap
 from shotstream.evaluation.run import ShotMaker
-from shotstream.evaluation.statistics import Interval, bootstrap
 from shotstream.evaluation.suites import LATE, Suite, shown_in
 from shotstream.sampling.rollout import NamedNoise
 from shotstream.sampling.shot_generator import ShotRequest

@@ -12,10 +12,9 @@ from PIL import Image, ImageDraw, ImageFont
 from shotstream.core.errors import InputError
 from shotstream.core.files import whole_file, write_bytes, write_text
 from shotstream.evaluation.judge import shots_of
-from shotstream.evaluation.measures import MEASURES, Measure
+from shotstream.evaluation.measures import MEASURES, Interval, Measure
 from shotstream.evaluation.run import SuiteRun
 from shotstream.evaluation.scores import SuiteScores, SystemScores
-from shotstream.evaluation.statistics import Interval
 from shotstream.evaluation.suites import SuiteStory
 
 BOARDS = 3  # stories shown

@@ -9,9 +9,12 @@ import numpy as np
 
 from shotstream.core.config import Config
 from shotstream.core.errors import InputError
-from shotstream.evaluation.measures import CEILING, FLOORS, MEASURES, REFERENCE, TEACHER
-from shotstream.evaluation.run import StoryRecord, SuiteRun
-from shotstream.evaluation.statistics import (
+from shotstream.evaluation.measures import (
+    CEILING,
+    FLOORS,
+    MEASURES,
+    REFERENCE,
+    TEACHER,
     Interval,
     Typical,
     bootstrap,
@@ -23,6 +26,7 @@ from shotstream.evaluation.statistics import (
     frechet_distance,
     scaled,
 )
+from shotstream.evaluation.run import StoryRecord, SuiteRun
 from shotstream.evaluation.suites import SuiteStory
 
 

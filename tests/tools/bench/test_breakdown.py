@@ -14,8 +14,7 @@ from shotstream.sampling.rollout import NamedNoise
 from shotstream.sampling.shot_generator import ShotGenerator, ShotRequest
 from shotstream.tools.bench.breakdown import PassLog, Watch, kind_of, look
 from shotstream.tools.bench.roofline import OwnProducts, matmul_ceiling
-from shotstream.tools.bench.script import script
-from shotstream.tools.bench.setups import setup_of
+from shotstream.tools.bench.setups import script, setup_of
 
 CPU = torch.device("cpu")
 

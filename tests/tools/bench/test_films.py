@@ -12,8 +12,7 @@ from shotstream.checkpoints.codec_weights import load_text_encoder
 from shotstream.core.process import held_memory_bytes, peak_memory_bytes
 from shotstream.film.director import Director
 from shotstream.tools.bench.films import Filmed, film, first_frames, spread
-from shotstream.tools.bench.script import CAPTIONS, GLOBAL_CAPTION, captions, script
-from shotstream.tools.bench.setups import Setup
+from shotstream.tools.bench.setups import CAPTIONS, GLOBAL_CAPTION, Setup, captions, script
 
 BUNDLED = Path(__file__).parents[3] / "src" / "shotstream" / "bundled"
 

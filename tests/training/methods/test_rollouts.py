@@ -16,7 +16,7 @@ from shotstream.sampling.rollout import NamedNoise, rollout
 from shotstream.sampling.solvers import sampler
 from shotstream.sampling.streaming import StreamingShot
 from shotstream.sampling.teacher import CaptionChange, next_shot_flow
-from shotstream.training.methods.causal_passes import teacher_forced_flow
+from shotstream.training.methods.losses import teacher_forced_flow
 from shotstream.training.methods.self_forcing import Buffer, DmdSettings, Rollout, roll_out, score, student_loss
 
 CAPTION = torch.randn(2, 12, 12, generator=torch.Generator().manual_seed(1))

@@ -26,7 +26,7 @@ from shotstream.training.data.next_shot_batches import NextShotBatch, NextShotSe
 from shotstream.training.engine.checkpoints import read_curve
 from shotstream.training.engine.loop import Run
 from shotstream.training.engine.stage import LoopSettings, OptimiserSettings
-from shotstream.training.methods.causal_passes import guided_flow, teacher_forced_flow
+from shotstream.training.methods.losses import guided_flow, teacher_forced_flow
 from shotstream.training.stages.causal_consistency import (
     CausalConsistencyRecipe,
     CausalConsistencyStage,

@@ -17,7 +17,7 @@ from shotstream.training.data.next_shot_batches import NextShotSettings
 from shotstream.training.data.trajectory_store import Trajectories
 from shotstream.training.engine.checkpoints import read_curve
 from shotstream.training.engine.stage import LoopSettings, OptimiserSettings
-from shotstream.training.methods.causal_passes import block_causal_flow
+from shotstream.training.methods.losses import block_causal_flow
 from shotstream.training.stages.causal_init import CausalInitRecipe, CausalInitStage, mixed_states
 from shotstream.training.stages.trajectories import TrajectoriesRecipe, make_trajectories
 

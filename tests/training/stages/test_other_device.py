@@ -16,8 +16,7 @@ from shotstream.sampling.solvers import sampler
 from shotstream.training.data.next_shot_batches import NextShotBatch
 from shotstream.training.data.trajectory_store import Trajectories
 from shotstream.training.methods import self_forcing
-from shotstream.training.methods.causal_passes import causal_flow_loss
-from shotstream.training.methods.losses import flow_loss
+from shotstream.training.methods.losses import causal_flow_loss, flow_loss
 from shotstream.training.methods.self_forcing import DmdSettings, critic_loss, roll_out
 from shotstream.training.recipes import NANO, few_steps
 from shotstream.training.stages.causal_init import initialisation_loss

@@ -36,7 +36,7 @@ from shotstream.sampling.rollout import NamedNoise
 from shotstream.sampling.shot_generator import ShotGenerator, ShotRequest
 from shotstream.sampling.streaming import StreamingShot
 from shotstream.tools.bench.figures import BlockTime, Breakdown, Stretch
-from shotstream.tools.bench.script import GLOBAL_CAPTION, captions
+from shotstream.tools.bench.setups import GLOBAL_CAPTION, captions
 
 
 class Watch:

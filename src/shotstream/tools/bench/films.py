@@ -17,8 +17,7 @@ from shotstream.film.render import render
 from shotstream.film.report import Progress, RenderReport
 from shotstream.film.takes.take import Take
 from shotstream.tools.bench.figures import Spread
-from shotstream.tools.bench.script import GLOBAL_CAPTION, captions
-from shotstream.tools.bench.setups import Setup
+from shotstream.tools.bench.setups import GLOBAL_CAPTION, Setup, captions
 
 EARLY, COMPARED = 1, 5  # the first shot is left out; so many shots on either side
 SHORT = 2  # blocks of a shot that is only asked for to see how soon it starts

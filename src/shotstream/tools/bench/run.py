@@ -25,8 +25,7 @@ from shotstream.tools.bench.figures import BaselineFigures, Effect, Figures, Mac
 from shotstream.tools.bench.films import film, first_frames, spread
 from shotstream.tools.bench.naive import NaiveGenerator
 from shotstream.tools.bench.roofline import LARGE, SMALLER, OwnProducts, matmul_ceiling
-from shotstream.tools.bench.script import GLOBAL_CAPTION, captions, script
-from shotstream.tools.bench.setups import SPEEDUPS, Dtype, Load, Setup, setup_of
+from shotstream.tools.bench.setups import GLOBAL_CAPTION, SPEEDUPS, Dtype, Load, Setup, captions, script, setup_of
 
 Tell = Callable[[str], None]
 

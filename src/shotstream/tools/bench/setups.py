@@ -1,10 +1,11 @@
-"""Setups for measuring: as shipped, or with speed-ups switched off or on."""
+"""Setups for measuring: as shipped, or with speed-ups switched off or on; and the story that is told."""
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from itertools import product
 from typing import TYPE_CHECKING, Literal, cast
 
 import torch
@@ -12,6 +13,7 @@ from torch import Tensor
 
 from shotstream.checkpoints.quantisation import check_eight_bit, keep_in_eight_bits
 from shotstream.core.errors import InputError
+from shotstream.core.story import Shot, Story
 from shotstream.families.preset import SamplerSettings
 from shotstream.models.attention import Backend, check_backend
 from shotstream.models.caches import KeyValueStorage, Storage
@@ -23,6 +25,36 @@ from shotstream.tools.bench.naive import CloningStorage
 
 if TYPE_CHECKING:
     from shotstream.film.director import Director
+
+GLOBAL_CAPTION = "A red fox with a blue hat lives in a snowy forest at night."
+FRAMINGS = ("Wide shot.", "Medium shot.", "Close-up.", "A view from afar.", "A closer view.")
+ACTIONS = (
+    "The fox walks to the left.",
+    "It waves hello.",
+    "The fox runs to the right.",
+    "It stands still in the snow.",
+    "The fox dances in the forest.",
+    "It jumps up and down.",
+    "The fox looks to the left.",
+    "It is fast asleep.",
+    "The fox spins around.",
+    "It strolls through the woods.",
+)
+STRIDE = 7  # shares no factor with their number: neighbours differ in both, and none comes twice
+
+CAPTIONS = tuple(f"{framing} {action}" for framing, action in product(FRAMINGS, ACTIONS))
+
+
+def captions(count: int) -> tuple[str, ...]:
+    """``count`` captions of which no two within :data:`CAPTIONS`'s length are equal."""
+    return tuple(CAPTIONS[STRIDE * index % len(CAPTIONS)] for index in range(count))
+
+
+def script(shots: int, seconds: float | None = None) -> Story:
+    """A story of that many shots, each ``seconds`` long (None: the preset's usual length)."""
+    told = tuple(Shot(caption=caption, seconds=seconds) for caption in captions(shots))
+    return Story(global_caption=GLOBAL_CAPTION, seed=1, shots=told)
+
 
 KERNELS: dict[str, str] = {
     "cudnn": "attention by cuDNN's kernel",

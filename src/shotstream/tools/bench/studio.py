@@ -21,7 +21,7 @@ from urllib.request import urlopen
 from shotstream.core.errors import InputError
 from shotstream.tools.bench.figures import Spread, StudioFigures
 from shotstream.tools.bench.films import spread
-from shotstream.tools.bench.script import GLOBAL_CAPTION, captions
+from shotstream.tools.bench.setups import GLOBAL_CAPTION, captions
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page

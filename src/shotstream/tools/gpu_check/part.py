@@ -18,9 +18,19 @@ from shotstream.core.devices import pick_device, pick_dtype
 from shotstream.core.errors import InputError
 from shotstream.core.process import peak_memory_bytes
 from shotstream.tools.bench.roofline import matmul_ceiling
-from shotstream.tools.gpu_check.random_models import RECIPE, Sizes, packaged, random_wan, sizes_for, with_light_decoder
 from shotstream.tools.gpu_check.run import Ledger
-from shotstream.tools.gpu_check.speed import SpeedTest, measure_all, one_line, speedups_on
+from shotstream.tools.gpu_check.speed import (
+    RECIPE,
+    Sizes,
+    SpeedTest,
+    measure_all,
+    one_line,
+    packaged,
+    random_wan,
+    sizes_for,
+    speedups_on,
+    with_light_decoder,
+)
 from shotstream.tools.verify import TOLERANCES, verify
 from shotstream.training.distributed import joined
 from shotstream.training.engine.loop import Progress, Run

@@ -9,8 +9,8 @@ import torch
 from pydantic import Field, model_validator
 
 from shotstream.checkpoints.codec_weights import READER, load_autoencoder, load_text_encoder
+from shotstream.checkpoints.tensor_files import check_names_and_shapes
 from shotstream.checkpoints.transformer_weights import load_transformer
-from shotstream.checkpoints.weight_check import check_names_and_shapes
 from shotstream.codecs.protocols import Placement, TextEncoder, VideoCodec
 from shotstream.codecs.video_autoencoder import LightVideoCodec, fitted
 from shotstream.core.config import Config

@@ -32,7 +32,7 @@ from shotstream.sampling.branches import Branches
 from shotstream.training.data.next_shot_batches import NextShotSettings
 from shotstream.training.engine.role_state import Ema
 from shotstream.training.engine.stage import LossReport, names
-from shotstream.training.methods.causal_passes import guided_flow, noisy_history, teacher_forced_flow
+from shotstream.training.methods.losses import guided_flow, noisy_history, teacher_forced_flow
 from shotstream.training.methods.transformer_stage import TransformerRecipe, TransformerStage
 from shotstream.training.recipes import FOUR_STEPS, Cost, Networks, Report, few_steps, register, training_preset
 

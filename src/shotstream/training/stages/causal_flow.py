@@ -14,7 +14,7 @@ from typing import Literal
 
 from shotstream.core.randomness import derive, stream
 from shotstream.training.engine.stage import LossReport, names
-from shotstream.training.methods.causal_passes import Times, causal_flow_loss
+from shotstream.training.methods.losses import Times, causal_flow_loss
 from shotstream.training.methods.transformer_stage import CharacterWeightedRecipe, TransformerStage
 from shotstream.training.recipes import FOUR_STEPS, Cost, Report, few_steps, register, training_preset, undistilled
 

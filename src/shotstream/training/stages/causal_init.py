@@ -21,8 +21,7 @@ from shotstream.core.randomness import derive, stream
 from shotstream.models.transformer import Transformer
 from shotstream.training.data.trajectory_store import Trajectories, TrajectoryStore
 from shotstream.training.engine.stage import LossReport, names
-from shotstream.training.methods.causal_passes import block_causal_flow, causal_flow_loss
-from shotstream.training.methods.losses import regression_loss
+from shotstream.training.methods.losses import block_causal_flow, causal_flow_loss, regression_loss
 from shotstream.training.methods.transformer_stage import TransformerRecipe, TransformerStage
 from shotstream.training.recipes import FOUR_STEPS, Cost, Report, few_steps, register, training_preset
 

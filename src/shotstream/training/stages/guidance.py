@@ -27,8 +27,13 @@ from shotstream.models.transformer import Transformer
 from shotstream.sampling.branches import Branches
 from shotstream.training.data.next_shot_batches import NextShotBatch, NextShotSettings
 from shotstream.training.engine.stage import LossReport, names
-from shotstream.training.methods.causal_passes import few_step_times, guided_flow, noisy_history, teacher_forced_flow
-from shotstream.training.methods.losses import regression_loss
+from shotstream.training.methods.losses import (
+    few_step_times,
+    guided_flow,
+    noisy_history,
+    regression_loss,
+    teacher_forced_flow,
+)
 from shotstream.training.methods.self_forcing import roll_out, sample_seeds
 from shotstream.training.methods.transformer_stage import TransformerRecipe, TransformerStage
 from shotstream.training.recipes import FOUR_STEPS, Cost, Networks, Report, few_steps, register, training_preset

@@ -32,8 +32,8 @@ from shotstream.data.world.stories import Split
 from shotstream.training.data.material import find_weights, fingerprint
 from shotstream.training.engine.checkpoints import bars
 from shotstream.training.engine.stage import LossReport, OptimiserSettings, Role, names
-from shotstream.training.methods.autoencoder_report import roundtrip
 from shotstream.training.recipes import Networks, Report, TrainedRecipe, register
+from shotstream.training.stages.autoencoder import roundtrip
 
 _TEMPERATURE = 0.1
 
