@@ -22,7 +22,7 @@ EXTRAS = {"skia": "world", "matplotlib": "train", "scenedetect": "eval", "transf
 EXTRAS |= {"playwright": "bench"}
 EXTRAS |= dict.fromkeys(("diffusers", "huggingface_hub", "ftfy", "accelerate"), "wan")
 EXTRAS |= {"fastapi": "studio", "uvicorn": "studio", "websockets": "studio"}
-EXTRAS |= {"prometheus_client": "studio", "httpx": "studio", "ray": "ray"}
+EXTRAS |= {"prometheus_client": "studio", "httpx": "client", "ray": "ray"}
 
 app = typer.Typer(
     name="shotstream",

@@ -1,4 +1,4 @@
-"""``shotstream story``: check a story before making it, list known words, print the JSON Schema."""
+"""``shotstream story``: check a story before making it, have one written, list known words, print the JSON Schema."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import typer
 from shotstream.cli import options
 from shotstream.cli.console import put, put_json, say
 
-app = typer.Typer(help="Look at a story before making it.", rich_markup_mode=None)
+app = typer.Typer(help="Look at a story before making it, or have one written.", rich_markup_mode=None)
 
 
 @app.command()
@@ -95,6 +95,37 @@ def clip(
     write_text(output, yaml.safe_dump(story, sort_keys=False, allow_unicode=True))
     put(str(output))
     say(f"{len(found)} {'shot' if len(found) == 1 else 'shots'}; write what each shows in the place of its caption")
+
+
+@app.command()
+def write(
+    idea: Annotated[str, typer.Argument(help="What the film is about.", metavar="IDEA")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="The story to write.", metavar="STORY.yaml")],
+    endpoint: Annotated[str, typer.Option(help="Where a chat model answers as OpenAI's do.", metavar="URL")],
+    writer: Annotated[str, typer.Option(help="The chat model's name there.", metavar="NAME")],
+    shots: Annotated[int, typer.Option(min=1, max=50, help="About how many shots.")] = 6,
+    model: options.Model = "storyworld",
+    force: Annotated[bool, typer.Option("--force", help="Replace the story if it exists.")] = False,
+) -> None:
+    """Let a chat model write a story from an idea, in words that the film's model knows.
+
+    The idea is sent to the endpoint, and the key in SHOTSTREAM_WRITER_KEY, if there is one.
+    """
+    import os
+
+    from shotstream.api import load
+    from shotstream.core.files import ready_to_write
+    from shotstream.media.exports.script import write_story_file
+    from shotstream.media.script_writer import KEY_ENV, write_story
+    from shotstream.media.story_check import check_story
+
+    ready_to_write(output, force=force)
+    director, key = load(model, device="cpu"), os.environ.get(KEY_ENV) or None
+    story = write_story(idea, endpoint, writer, shots=shots, words=director.known_words(), key=key, tell=say)
+    write_story_file(story, output)
+    put(str(output))
+    for warning in check_story(story, director).warnings:
+        say(f"warning: {warning}")
 
 
 @app.command()
