@@ -49,3 +49,9 @@ def test_other_sizes_are_of_whole_tokens() -> None:
     for width, height in ((500, 288), (512, 290), (0, 288), (-16, 16)):
         with pytest.raises(InputError, match="must be multiples of 16; the nearest is"):
             WAN.sized(width, height)
+
+
+def test_seconds_in_mid_shot_are_blocks_of_their_own() -> None:
+    geometry = Geometry(width=64, height=32, spatial=8, latent_channels=4)
+    assert [geometry.further_blocks(seconds) for seconds in (0, 0.1, 0.75, 1.2, 3)] == [0, 1, 1, 2, 4]
+    assert geometry.further_blocks(geometry.further_seconds(5)) == 5

@@ -76,7 +76,7 @@ class PaintEngine:
                 raise RuntimeError("out of paint")
             self.blocks += 1
             noise = plan.noise.draw(index, 0, (2,)).numpy().tobytes().hex()
-            paint = np.random.default_rng(derive(0, plan.prompt, noise, *shown))
+            paint = np.random.default_rng(derive(0, plan.prompt, str(plan.blend), noise, *shown))
             length = GEOMETRY.shot_frames(index + 1) - (GEOMETRY.shot_frames(index) if index else 0)
             frames = paint.integers(0, 256, (length, 32, 64, 3), dtype=np.uint8)
             yield Block(index, frames)

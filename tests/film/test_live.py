@@ -213,3 +213,57 @@ def test_a_change_is_applied_at_a_named_frame(film):
     assert np.array_equal(plain.frames[:21], take.frames[:21]) and not np.array_equal(
         plain.frames[21:33], take.frames[21:33]
     )
+
+
+def test_a_change_takes_over_block_by_block_and_is_made_again_so(film, engine, tmp_path):
+    take = film.shot("It walks.", seconds=4.3)  # six blocks
+    heard = []
+    for block in take:
+        plan = engine.made[-1][0]
+        heard.append((plan.prompt, plan.blend and (plan.blend.begins, round(plan.blend.share, 3))))
+        if block.index == 0:
+            take.change("It sits.", frame=21, blend=1.5)
+        if block.index == 3:
+            take.change("It sleeps.")
+            film.undo()
+    walks, sits = ("A red fox in a forest. It walks.", "A red fox in a forest. It sits.")
+    assert heard == [
+        (walks, None),
+        (walks, None),
+        (sits, (walks, 0.333)),
+        (sits, (walks, 0.667)),
+        (sits, None),
+        (sits, None),
+    ]
+    assert [(one.block, one.caption, one.blend) for one in take.record.changes] == [(2, "It sits.", 2)]
+    film.save(tmp_path / "a.film")
+    again = Film.reopen(engine, tmp_path / "a.film").remake(0).wait()
+    np.testing.assert_array_equal(again.frames, take.frames)
+    (change,) = film.story().shots[0].changes
+    assert (change.seconds, change.caption, change.blend) == (21 / 16, "It sits.", 1.5)
+    retold = Film.new(type(engine)(), film.global_caption, film.seed)
+    np.testing.assert_array_equal(retold.add(film.story().shots[0]).wait().frames, take.frames)
+
+
+def test_a_blend_that_was_undone_half_way_is_made_again_as_it_was(film, engine):
+    take = film.shot("It walks.", seconds=4.3)
+    for block in take:
+        if block.index in (0, 3):
+            take.change("It sits." if block.index == 0 else "It sleeps.", blend=60 if block.index == 0 else None)
+        if block.index == 4:
+            film.undo()
+    assert [(one.block, one.caption) for one in take.record.changes] == [
+        (1, "It sits."),
+        (4, "It sleeps."),
+        (5, "It sits."),
+    ]
+    np.testing.assert_array_equal(film.remake(0).wait().frames, take.frames)
+
+
+@pytest.mark.parametrize("blend", [-1, 61, "soon", float("nan")])
+def test_a_blend_lasts_so_many_seconds(film, blend):
+    take = film.shot("It walks.")
+    next(iter(take))
+    with pytest.raises(InputError, match=r"shot 0: changes\[0\]\.blend must be 0 to 60 seconds, not"):
+        take.change("It sits.", blend=blend)
+    take.wait()

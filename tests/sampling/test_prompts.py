@@ -11,7 +11,7 @@ from torch import Tensor
 from shotstream.codecs.protocols import TextEncoder
 from shotstream.models.transformer import Transformer
 from shotstream.sampling.branches import Branches
-from shotstream.sampling.prompts import CachedTextEncoder, PromptCache
+from shotstream.sampling.prompts import Blend, CachedTextEncoder, PromptCache
 
 
 class Counted:
@@ -85,3 +85,28 @@ def test_drafts_push_out_nothing_but_each_other(model: Transformer, counted: Cou
     assert len(counted.asked) == 5
     fresh = PromptCache(model, counted, Branches(1.0), kept=2).read(["it walks on"])
     assert all(torch.equal(ours, theirs) for ours, theirs in zip(ahead.keys, fresh.keys, strict=True))
+
+
+@pytest.mark.parametrize("guidance", [1.0, 2.0])
+def test_a_blend_goes_from_one_prompt_to_the_other(
+    model: Transformer, text_encoder: TextEncoder, guidance: float
+) -> None:
+    reader = PromptCache(model, text_encoder, Branches(guidance), kept=4)
+    generator = torch.Generator().manual_seed(3)
+    batch = reader.branches.count
+    x = torch.randn(batch, 3, *_latent_shape(model), generator=generator)
+
+    def flow(prompt: str, blend: Blend | None = None) -> Tensor:
+        captions = reader.read([prompt]) if blend is None else reader.read_blended(prompt, blend)
+        with torch.no_grad():
+            return model(x, torch.full((batch,), 500.0), captions)
+
+    fox, bear = flow("a fox"), flow("a bear")
+    torch.testing.assert_close(flow("a fox", Blend("a fox", 0.3)), fox, atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(flow("a bear", Blend("a fox", 1e-7)), fox, atol=1e-5, rtol=1e-4)
+    away = [(flow("a bear", Blend("a fox", share)) - fox).norm().item() for share in (0.2, 0.5, 0.8)]
+    assert 0 < away[0] < away[1] < away[2] < (bear - fox).norm().item() * 1.01
+
+
+def _latent_shape(model: Transformer) -> tuple[int, int, int]:
+    return model.config.in_channels, 2 * model.config.patch, 2 * model.config.patch

@@ -16,6 +16,7 @@ from studio_rig import Painter, Server, until
 
 import shotstream
 from shotstream.core.errors import InputError
+from shotstream.core.story import ShotChange
 from shotstream.film.disk.archive import read_stored
 from shotstream.media.video import read_info
 from shotstream.serving import client_messages as messages
@@ -103,11 +104,17 @@ def test_a_film_has_a_context_policy_of_its_own_and_may_change_it(studio: Studio
     assert studio.open(story).view().context_policy == "first-last"
 
 
-def test_a_shot_is_planned_with_captions_that_take_over_in_its_middle(studio: StudioClient) -> None:
+def test_a_shot_is_planned_with_captions_that_take_over_in_its_middle(studio: StudioClient, tmp_path: Path) -> None:
     film = studio.begin("a fox")
     film.shoot("it walks", seconds=2.0625, changes={1.3125: "it sits"})
     [take] = film.wait().shots[0].takes
     assert (take.caption, take.changes) == ("it walks", ("it sits",))
+    film.shoot("it walks", seconds=3, changes=[ShotChange(seconds=0.6, caption="it sits", blend=1.5)])
+    film.wait()
+    film.fetch(tmp_path / "fox.yaml")
+    assert "blend: 1.5" in (tmp_path / "fox.yaml").read_text()
+    with pytest.raises(StudioError, match="no shot is being made"):
+        film.change("it sleeps", blend=1)
     with pytest.raises(StudioError, match="has a change when it is over"):
         film.shoot("it walks", seconds=1.0, changes={1.5: "it sits"})
     scene = {"video_prompts": ["it walks", "it sits", "it walks"], "cut": [True, False, True]}

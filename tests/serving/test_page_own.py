@@ -6,6 +6,7 @@ import base64
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 from page_rig import STORY, PaintedStudio, findings, opened, wait
 from studio_rig import Painter
@@ -120,10 +121,13 @@ def test_a_draft_is_made_again_and_a_shot_changed_at_a_frame(desk_page, painted:
     wait(desk_page, "!document.getElementById('change-row').hidden")
     desk_page.locator("#prompt").fill("it sits")
     desk_page.locator("#change-frame").fill("21")
+    desk_page.locator("#change-blend").select_option("0.75")
     desk_page.locator("#change").click()
     desk_page.wait_for_timeout(1000)  # it is applied before the next block, so the studio must have it by then
     painted.painter.gate.set()
     painted.settle(film)
     wait(desk_page, "document.getElementById('change-row').hidden")
     assert painted.state(film)["shots"][1]["takes"][0]["changes"] == ["it sits"]
+    told = httpx.get(f"{painted.server.url}api/films/{film}/exports/story").text
+    assert "blend: 0.75" in told
     assert findings(axe_playwright.Axe(), desk_page) == []

@@ -103,3 +103,10 @@ class Geometry(Config):
         longer than the model was trained for, and its window rolls."""
         latent_frames = (seconds * self.fps - 1) / self.temporal + 1
         return max(1, math.ceil(latent_frames / self.block_frames - 0.5))
+
+    def further_blocks(self, seconds: float) -> int:
+        """The number of blocks behind a shot's first whose duration is nearest to ``seconds``; at least 1 above 0."""
+        return max(seconds > 0, round(seconds * self.fps / (self.temporal * self.block_frames)))
+
+    def further_seconds(self, blocks: int) -> float:
+        return blocks * self.temporal * self.block_frames / self.fps

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from importlib.resources import files
 from itertools import pairwise
@@ -80,6 +80,7 @@ LoraName = Annotated[str, Field(min_length=1, max_length=80, pattern=r"\S")]
 LoraWeight = Annotated[float, Field(ge=-4, le=4, allow_inf_nan=False)]
 Lora = Annotated[dict[LoraName, LoraWeight], Field(max_length=8)]  # by name, how much of it; 1 is as it was trained
 Moment = Annotated[float, Field(strict=True, ge=0, allow_inf_nan=False), BeforeValidator(_plain)]
+Blend = Annotated[float, Field(strict=True, ge=0, le=MAX_SECONDS, allow_inf_nan=False), BeforeValidator(_plain)]
 FileName = Annotated[str, Field(min_length=1, max_length=4096)]
 
 
@@ -88,6 +89,9 @@ class ShotChange(Config):
 
     seconds: Seconds = Field(description="When, from the shot's beginning; rounded to whole blocks.")
     caption: Caption = Field(description="What the shot shows from then on.")
+    blend: Blend | None = Field(
+        default=None, description="Seconds in which it takes over, rounded to whole blocks; default: at once."
+    )
 
 
 class OwnClip(Config):
@@ -156,6 +160,7 @@ MEANT = {  # what people write where a story's key is meant, without what is bet
     "seed": ("noiseseed", "randomseed"),
     "context_policy": ("memory", "context", "policy"),
     "clip": ("video", "footage", "file", "image", "picture"),
+    "blend": ("over", "fade", "transition", "blendseconds"),
     "references": ("characters", "pictures", "pins", "pinned"),
 }
 
@@ -235,14 +240,13 @@ def make_shot(
     caption: str,
     seconds: float | None = None,
     seed: int | None = None,
-    changes: tuple[ShotChange, ...] | None = None,
+    changes: Sequence[ShotChange | Mapping[str, object]] | None = None,
     lora: Mapping[str, float] | None = None,
 ) -> Shot:
     """A checked :class:`Shot`; ``name`` is what errors call it. Raises :class:`InputError`, one line."""
     try:
-        return Shot(
-            caption=caption, seconds=seconds, seed=seed, changes=changes, lora=None if lora is None else dict(lora)
-        )
+        told = {"caption": caption, "seconds": seconds, "seed": seed, "changes": changes}
+        return Shot.model_validate({**told, "lora": None if lora is None else dict(lora)})
     except ValidationError as fault:
         first = fault.errors()[0]
         raise InputError(f"{name}: {_said(first)}") from fault
@@ -306,6 +310,8 @@ def _said(detail: ErrorDetails) -> str:
         return _clip_said(what, place, given)
     if place[:1] == ("references",) and len(place) < 3:
         return _needs(what, f"a list of at most {MAX_REFERENCES} mappings with caption and picture", given)
+    if place[-1:] == ("blend",):
+        return _needs(what, f"0 to {MAX_SECONDS:g} seconds", given)
     if place[2:3] == ("changes",) and kind not in ("string_unicode", "string_too_long", "string_type"):
         return _needs(what, f"a list of at most {MAX_CHANGES} mappings with seconds and caption", given)
     if kind == "string_unicode":

@@ -10,6 +10,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from functools import lru_cache
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -20,6 +21,13 @@ from shotstream.core.words import lost_said
 from shotstream.models.caches import CaptionCache
 from shotstream.models.transformer import Transformer
 from shotstream.sampling.branches import Branches
+
+
+class Blend(NamedTuple):
+    """On the way from the prompt ``begins`` to another, of whose embedding ``share``, above 0 and below 1, is read."""
+
+    begins: str
+    share: float
 
 
 class CachedTextEncoder:
@@ -70,7 +78,16 @@ class PromptCache:
     @torch.no_grad()
     def read(self, prompts: Sequence[str]) -> CaptionCache:
         """k, v per layer of ``prompts`` as captions 0, 1, ...: [1, S, W, H, D], or both guidance branches, [2, ...]."""
-        each = [self._one(prompt) for prompt in prompts]
+        return self._branched([self._one(prompt) for prompt in prompts])
+
+    @torch.no_grad()
+    def read_blended(self, prompt: str, blend: Blend) -> CaptionCache:
+        """The same of one caption on its way to ``prompt``: of both embeddings, mixed token by token."""
+        begins, ends = self.text.encode([blend.begins, prompt])
+        mixed = torch.lerp(begins, ends, blend.share)[None, None]
+        return self._branched([self.model.encode_captions(mixed.to(self.model.device))])
+
+    def _branched(self, each: list[CaptionCache]) -> CaptionCache:
         if self.branches.count > 1:
             silent = self._silence()
             each = [CaptionCache.joined([one, silent], dim=0) for one in each]

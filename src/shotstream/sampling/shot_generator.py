@@ -28,7 +28,7 @@ from shotstream.sampling.branches import Branches
 from shotstream.sampling.context import BlankShot, ChosenContext, ContextBuilder, to_frames
 from shotstream.sampling.layer_runners import CompiledPasses, Compiler, SharedPasses, SharedShot
 from shotstream.sampling.overlap import FreeCores, Streams, decoded_aside, marked, one_behind
-from shotstream.sampling.prompts import CachedTextEncoder, PromptCache
+from shotstream.sampling.prompts import Blend, CachedTextEncoder, PromptCache
 from shotstream.sampling.rollout import NamedNoise, NoiseAhead, NoiseSource, rollout
 from shotstream.sampling.solvers import NEVER, Draw, Flow, GradientPolicy, sampler
 from shotstream.sampling.streaming import StreamingShot
@@ -44,15 +44,17 @@ OnFirst = Callable[[np.ndarray], None]
 
 @dataclass(kw_only=True, slots=True)
 class ShotRequest:
-    """A shot to be made. ``prompt`` and ``blocks`` may be changed while it runs; changes take effect at the next block.
+    """A shot to be made. ``prompt``, ``blend`` and ``blocks`` may be changed while it runs; changes take effect at the
+    next block.
 
-    ``prompt``: global caption and caption, joined as the preset says. ``on_first``: called with the shot's first frame,
-    uint8 [H, W, 3], before the rest of its block is decoded.
+    ``prompt``: global caption and caption, joined as the preset says. ``blend``: the prompt it is taking over from, if
+    it is. ``on_first``: called with the shot's first frame, uint8 [H, W, 3], before the rest of its block is decoded.
     """
 
     prompt: str
     blocks: int
     noise: NoiseSource
+    blend: Blend | None = None
     on_first: OnFirst | None = None
 
     def cut(self) -> None:
@@ -220,17 +222,18 @@ class ShotGenerator:
 
     def latents(self, request: ShotRequest, shot: StreamingShot) -> Iterator[Tensor]:
         """The clean latents [1, f, C, h, w] of each block requested, made in the prepared ``shot``."""
-        geometry, prompt = self.codec.geometry, None
+        geometry, known = self.codec.geometry, None
 
         def wanted(block: int) -> bool:
-            nonlocal prompt
+            nonlocal known
             if block >= request.blocks:
                 return False
-            if request.prompt != prompt:
-                read = shot.read if prompt is None else shot.change
-                prompt = request.prompt
+            prompt, blend = asked = request.prompt, request.blend
+            if asked != known:
+                read = shot.read if known is None else shot.change
+                known = asked
                 with torch.no_grad():
-                    read(self.prompts.read([prompt]))
+                    read(self.prompts.read_blended(prompt, blend) if blend else self.prompts.read([prompt]))
             return True
 
         return rollout(

@@ -25,7 +25,7 @@ from pydantic import TypeAdapter
 from shotstream.core.context_budget import PolicyName
 from shotstream.core.errors import InputError, ShotStreamError
 from shotstream.core.files import whole_file
-from shotstream.core.story import Story
+from shotstream.core.story import ShotChange, Story
 from shotstream.media.exports.formats import format_named, format_of
 from shotstream.media.story_file import read_story
 from shotstream.serving import protocol
@@ -179,13 +179,21 @@ class RemoteFilm:
         seconds: float | None = None,
         seed: int | None = None,
         *,
-        changes: Mapping[float, str] | None = None,
+        changes: Mapping[float, str] | Sequence[ShotChange] | None = None,
         lora: Mapping[str, float] | None = None,
     ) -> int | None:
         """Plan a shot at the film's end; returns the id of its first take. changes: captions that take over in its
-        middle, by the second at which they do. lora: adapters of this shot and their weights; None: the film's."""
-        told = [{"seconds": at, "caption": text} for at, text in (changes or {}).items()]
+        middle, by the second at which they do, or as a story has them. lora: adapters and their weights; None: the
+        film's."""
+        if isinstance(changes, Mapping):
+            changes = [ShotChange(seconds=at, caption=text) for at, text in changes.items()]
+        told = [one.model_dump() for one in changes or ()]
         return self._say(type="shoot", caption=caption, seconds=seconds, seed=seed, changes=told or None, lora=lora)
+
+    def change(self, caption: str, *, frame: int | None = None, blend: float | None = None) -> int | None:
+        """Make the running shot under ``caption`` from its next block or this frame on; ``blend``: seconds in which it
+        takes over."""
+        return self._say(type="change", caption=caption, frame=frame, blend=blend)
 
     def retake(
         self, shot: int, seed: int | None = None, *, caption: str | None = None, seconds: float | None = None

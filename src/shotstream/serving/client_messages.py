@@ -8,7 +8,7 @@ from pydantic import Field
 
 from shotstream.core.config import Config
 from shotstream.core.context_budget import PolicyName
-from shotstream.core.story import MAX_CHANGES, MAX_SEED, Lora, ShotChange
+from shotstream.core.story import MAX_CHANGES, MAX_SEED, Blend, Lora, ShotChange
 
 MAX_PROMPT = 2_000  # characters of a caption typed on the page
 
@@ -76,11 +76,12 @@ class Extend(Message):
 
 class Change(Message):
     """From the next block on, or from the one that holds pixel frame ``frame``, make the running shot under another
-    caption."""
+    caption, which takes over within ``blend`` seconds."""
 
     type: Literal["change"] = "change"
     caption: Prompt
     frame: Index | None = None
+    blend: Blend | None = None
 
 
 class Retake(Message):

@@ -112,7 +112,7 @@ def _direct(session: Session, command: Direction) -> Take | None:
         case message.Extend():
             return session.extend(command.blocks)
         case message.Change():
-            return session.running().change(command.caption, frame=command.frame)
+            return session.running().change(command.caption, frame=command.frame, blend=command.blend)
         case _:
             assert_never(command)
 

@@ -94,6 +94,11 @@ def test_other_numbers_of_shots_are_refused(shots: int) -> None:
         make_story(3, shots=shots)
 
 
+def test_another_split_is_refused_rather_than_looked_for_without_end() -> None:
+    with pytest.raises(InputError, match="split='held_out': a story of the world is of one of train, held-out"):
+        make_story(3, split="held_out")
+
+
 def test_style_decides_what_stories_are_made_of() -> None:
     style = StoryStyle(pairs=1.0, stated=0.0, seconds=(2.0625,), seconds_weights=(1.0,))
     for seed in range(20):

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import count
 from random import Random
-from typing import Literal
+from typing import Literal, get_args
 
 from pydantic import Field, model_validator
 
@@ -151,9 +151,11 @@ def make_story(
 
     ``shots``: 1 to 48; drawn from the style when None. Plans that belong to the other split are drawn
     again, which makes pairs and many places a little rarer in training. Raises :class:`InputError` for
-    another number of shots.
+    another number of shots, and for another split.
     """
     style = style or StoryStyle()
+    if split not in get_args(Split):
+        raise InputError(f"split={split!r:.40}: a story of the world is of one of {', '.join(get_args(Split))}")
     if shots is not None and not 1 <= shots <= MAX_SHOTS:
         raise InputError(f"shots={shots}: a story of the world has 1 to {MAX_SHOTS} shots")
     plans = (_plan(Random(derive(seed, "world", split, attempt)), seed, shots, style) for attempt in count())

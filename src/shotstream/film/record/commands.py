@@ -325,7 +325,14 @@ def _branch(record: FilmRecord, name: str) -> BranchRecord:
 
 def _changes(at: int, shot: Shot, blocks: int, geometry: Geometry) -> tuple[Change, ...]:
     """The changes of a story's shot of so many blocks: each begins with the block that is nearest to its moment."""
-    changes = tuple(Change(block=geometry.blocks_for(one.seconds), caption=one.caption) for one in shot.changes or ())
+    changes = tuple(
+        Change(
+            block=geometry.blocks_for(one.seconds),
+            caption=one.caption,
+            blend=geometry.further_blocks(one.blend or 0),
+        )
+        for one in shot.changes or ()
+    )
     starts = [change.block for change in changes]
     if len(set(starts)) < len(starts) or (starts and starts[-1] >= blocks):
         raise InputError(

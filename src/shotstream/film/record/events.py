@@ -15,6 +15,7 @@ from shotstream.core.config import Config
 from shotstream.core.context_budget import PolicyName
 from shotstream.core.story import Caption
 from shotstream.film.record.film_record import (
+    MAX_BLOCKS,
     MAX_MARKERS,
     BlockFrames,
     Blocks,
@@ -198,12 +199,18 @@ class Extended(Config):
 
 
 class Changed(Config):
-    """From block ``block`` on, take ``take`` is made under ``caption``."""
+    """From block ``block`` on, take ``take`` is made under ``caption``, which takes over within ``blend`` blocks."""
 
     type: Literal["change"] = "change"
     take: Id
     block: Index
     caption: Caption
+    blend: int = Field(default=0, ge=0, le=MAX_BLOCKS)
+
+    @property
+    def change(self) -> Change:
+        """It, as the take's record has it."""
+        return Change(block=self.block, caption=self.caption, blend=self.blend)
 
 
 class Begun(Config):

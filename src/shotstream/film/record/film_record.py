@@ -46,10 +46,16 @@ class SeenFrame(Config):
 
 
 class Change(Config):
-    """From block ``block`` (from 0) on, the take was made under ``caption`` instead."""
+    """From block ``block`` (from 0) on, the take was made under ``caption`` instead: in its first ``blend`` blocks
+    under more and more of it, and less of the caption before."""
 
     block: int = Field(ge=0, le=MAX_BLOCKS)
     caption: Caption
+    blend: int = Field(default=0, ge=0, le=MAX_BLOCKS)
+
+    def share(self, block: int) -> float:
+        """How much of the caption ``block``, which is not before it, is made under: above 0, to 1."""
+        return min(1.0, (block - self.block + 1) / (self.blend + 1))
 
 
 class Trim(Config):
@@ -132,10 +138,14 @@ class TakeRecord(Config):
         """Name of its footage inside a film file."""
         return f"takes/{self.footage:05d}.mp4"
 
-    def changed(self, block: int, caption: str) -> TakeRecord:
-        """The same take, under ``caption`` from ``block`` on."""
-        earlier = tuple(change for change in self.changes if change.block < block)
-        return self.model_copy(update={"changes": (*earlier, Change(block=block, caption=caption))})
+    def changed(self, change: Change) -> TakeRecord:
+        """The same take with ``change``, and none of those that were to come after it."""
+        earlier = tuple(one for one in self.changes if one.block < change.block)
+        return self.model_copy(update={"changes": (*earlier, change)})
+
+    def change_at(self, block: int) -> Change | None:
+        """The latest change up to ``block``."""
+        return next((change for change in reversed(self.changes) if change.block <= block), None)
 
     @model_validator(mode="after")
     def _made_of_frames(self) -> TakeRecord:
@@ -187,7 +197,8 @@ class ShotRecord(Config):
 
     def caption_at(self, take: TakeRecord, block: int) -> str:
         """The caption of ``take`` at ``block``: the shot's, or the latest change up to there."""
-        return next((change.caption for change in reversed(take.changes) if change.block <= block), self.caption)
+        change = take.change_at(block)
+        return self.caption if change is None else change.caption
 
     def with_take(self, take: TakeRecord) -> ShotRecord:
         """The same shot with ``take`` in the place of the one with its id, else as the newest."""

@@ -129,7 +129,7 @@ def _directed(record: FilmRecord, event: on.Extended | on.Changed) -> FilmRecord
     index, take = record.find(event.take)
     shot = record.shots[index]
     if isinstance(event, on.Changed):
-        return record.with_shot(index, shot.with_take(take.changed(event.block, event.caption)))
+        return record.with_shot(index, shot.with_take(take.changed(event.change)))
     kept = shot.with_take(take.model_copy(update={"blocks": None}))
     return record.with_shot(index, kept.model_copy(update={"blocks": event.blocks}))
 

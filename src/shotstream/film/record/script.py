@@ -8,7 +8,7 @@ from shotstream.core.context_budget import PolicyName
 from shotstream.core.errors import InputError
 from shotstream.core.geometry import Geometry
 from shotstream.core.story import MAX_SECONDS, MIN_SECONDS, Shot, ShotChange, Story, make_shot, make_story
-from shotstream.film.record.film_record import FilmRecord, LoraUse, ShotRecord, TakeRecord
+from shotstream.film.record.film_record import Change, FilmRecord, LoraUse, ShotRecord, TakeRecord
 
 
 def new_record(
@@ -50,6 +50,14 @@ def checked_shot(
     return make_shot(f"shot {index}", caption, seconds, seed, lora=lora)
 
 
+def checked_change(index: int, geometry: Geometry, block: int, caption: str, blend: float | None) -> Change:
+    """A change of shot ``index`` under the rules of a story. Raises :class:`InputError`."""
+    told = {"seconds": MIN_SECONDS, "caption": "-", "blend": blend}
+    checked = make_shot(f"shot {index}", caption, changes=(told,))
+    seconds = sum(one.blend or 0 for one in checked.changes or ())
+    return Change(block=block, caption=checked.caption, blend=geometry.further_blocks(seconds))
+
+
 def story_of(record: FilmRecord, geometry: Geometry) -> Story:
     """The script that makes this film: captions, lengths, and the seeds of the chosen takes.
 
@@ -72,12 +80,12 @@ def shot_of(shot: ShotRecord, take: TakeRecord, fps: int) -> Shot:
     The length keeps to a story's bounds, and changes outside them are left out.
     """
     seconds = min(max(take.frames / fps, MIN_SECONDS), MAX_SECONDS)
-    blocks = sorted({change.block for change in take.changes})
-    starts = [(block, sum(take.block_frames[:block]) / fps) for block in blocks]
+    last = {change.block: change for change in take.changes if change.block < len(take.block_frames)}
+    starts = [(sum(take.block_frames[:block]) / fps, last[block]) for block in sorted(last)]
     changes = tuple(
-        ShotChange(seconds=start, caption=shot.caption_at(take, block))
-        for block, start in starts
-        if block < len(take.block_frames) and MIN_SECONDS <= start < seconds
+        ShotChange(seconds=start, caption=one.caption, blend=one.blend * take.block_frames[-1] / fps or None)
+        for start, one in starts
+        if MIN_SECONDS <= start < seconds
     )
     lora = said_lora(shot.lora if take.lora is None else take.lora) or None
     return Shot(caption=shot.caption_at(take, 0), seconds=seconds, seed=take.seed, changes=changes or None, lora=lora)
@@ -104,7 +112,11 @@ def _script_of(shot: ShotRecord, geometry: Geometry) -> dict[str, object]:
         return shot_of(shot, shot.choice, geometry.fps).model_dump(mode="json")
     seconds = min(geometry.shot_seconds(shot.blocks), MAX_SECONDS)  # a story has no longer shots
     changes = [
-        {"seconds": geometry.shot_seconds(change.block), "caption": change.caption}
+        {
+            "seconds": geometry.shot_seconds(change.block),
+            "caption": change.caption,
+            "blend": geometry.further_seconds(change.blend) or None,
+        }
         for change in shot.takes[-1].changes
         if 0 < change.block < shot.blocks and geometry.shot_seconds(change.block) < seconds
     ]

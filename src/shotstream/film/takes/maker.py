@@ -19,10 +19,11 @@ from shotstream.film.record.film_record import (
     TakeRecord,
     queue_order,
 )
-from shotstream.film.record.script import checked_shot
+from shotstream.film.record.script import checked_change
 from shotstream.film.takes.context import lora_of, past_of, pinned_of, prompt_of, refuse_gap, seen_frames, weights_of
 from shotstream.film.takes.engine import Engine
 from shotstream.sampling.block import Block
+from shotstream.sampling.prompts import Blend
 from shotstream.sampling.rollout import NamedNoise
 from shotstream.sampling.shot_generator import OnFirst, ShotRequest
 from shotstream.sampling.streaming import StreamingShot
@@ -55,14 +56,15 @@ class RunningTake(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """The take being made, its request to the model, and the caption of each block so far.
+    """The take being made, its request to the model, and the change that each block so far is made under (None: it is
+    made under the shot's caption).
 
     ``versions``: of the model, in the order in which blocks were made by them.
     """
 
     take: RunningTake
     request: ShotRequest
-    captions: list[str] = field(default_factory=list)
+    changes: list[Change | None] = field(default_factory=list)
     versions: list[str] = field(default_factory=list)
 
 
@@ -139,12 +141,14 @@ class Maker:
         if self.running is not None and self.running.take is take:
             index, record = self.film.record.find(take.id)
             shot = self.film.record.shots[index]
-            caption = shot.caption_at(record, block)
             engine = self.film.engine
             story = record.story or self.film.record.global_caption  # a take is of one story, from end to end
-            self.running.request.prompt = engine.prompt(story, caption, index)
+            changes = self.running.changes
+            changes[block:] = [_in_effect(shot, record, block, changes[block - 1] if block else None)]
+            begins, ends, share = _captions_at(shot, block, changes)
+            self.running.request.prompt = engine.prompt(story, ends, index)
+            self.running.request.blend = Blend(engine.prompt(story, begins, index), share) if share < 1 else None
             self.running.request.blocks = shot.blocks_of(record)
-            self.running.captions[block:] = [caption]
             self.running.versions[block:] = [engine.model_version]
 
     def extend(self, take: RunningTake, made: int, blocks: int) -> None:
@@ -156,13 +160,16 @@ class Maker:
             raise InputError(f"shot {index} cannot go on for {blocks} blocks; give 1 or more, {MAX_BLOCKS} in all")
         self.film.do(Extended(take=take.id, blocks=wanted))
 
-    def change(self, take: RunningTake, block: int, caption: str, frame: int | None = None) -> None:
+    def change(
+        self, take: RunningTake, block: int, caption: str, frame: int | None = None, blend: float | None = None
+    ) -> None:
         """Let the running ``take``, whose next block is ``block``, be made under ``caption`` from there on, or from the
-        block that holds ``frame``."""
+        block that holds ``frame``, blending into it for so many seconds."""
         index, record = self.film.record.find(take.id)
         if frame is not None:
             block = self._block_to_come(index, record, block, frame)
-        self.film.do(Changed(take=take.id, block=block, caption=checked_shot(index, caption).caption))
+        change = checked_change(index, self.film.engine.geometry, block, caption, blend)
+        self.film.do(Changed(take=take.id, **change.model_dump()))
 
     def _block_to_come(self, index: int, take: TakeRecord, made: int, frame: int) -> int:
         """The block that holds ``frame`` of a running take of which ``made`` blocks are there. Raises
@@ -178,16 +185,18 @@ class Maker:
     def keep(self, take: RunningTake, state: Literal["finished", "cut"], blocks: list[Block]) -> None:
         """Store the blocks of a take that has ended, and choose it."""
         self.film.ledger.refuse_if_closed()
-        index, record = self.film.record.find(take.id)
+        _, record = self.film.record.find(take.id)
         running = self.running
-        captions, versions = ([], []) if running is None else (running.captions, running.versions)
-        captions, versions = captions[: len(blocks)], versions[: len(blocks)]
+        changes, versions = ([], []) if running is None else (running.changes, running.versions)
+        changes, versions = changes[: len(blocks)], versions[: len(blocks)]
+        applied = {change.block: change for change in changes if change is not None}
+        to_come = (change for change in record.changes if change.block >= len(blocks))
         self.film.do(
             Ended(
                 take=take.id,
                 state=state,
                 block_frames=tuple(len(block.frames) for block in blocks),
-                changes=_changes(self.film.record.shots[index], record, captions),
+                changes=(*applied.values(), *to_come),
                 crc32=self.film.store.add(take.id, [block.frames for block in blocks]),
                 model_version=", ".join(dict.fromkeys(versions)),
             )
@@ -204,10 +213,19 @@ class Maker:
             self.running.take.abandon()
 
 
-def _changes(shot: ShotRecord, take: TakeRecord, captions: list[str]) -> tuple[Change, ...]:
-    """The changes ``take`` was made under, whatever was undone since, and those of blocks that were not made."""
-    before = [shot.caption, *captions]
-    applied = [
-        Change(block=block, caption=caption) for block, caption in enumerate(captions) if caption != before[block]
-    ]
-    return (*applied, *(change for change in take.changes if change.block >= len(captions)))
+def _in_effect(shot: ShotRecord, take: TakeRecord, block: int, before: Change | None) -> Change | None:
+    """The change that ``block`` is made under: the one ``before`` goes on, the latest begins, or what it had replaced
+    comes back because it was undone."""
+    latest, caption = take.change_at(block), shot.caption_at(take, block)
+    if caption == (shot.caption if before is None else before.caption):
+        return before
+    return latest if latest is not None and latest.block == block else Change(block=block, caption=caption)
+
+
+def _captions_at(shot: ShotRecord, block: int, changes: list[Change | None]) -> tuple[str, str, float]:
+    """The captions that ``block`` is made under, an old and a new one, and the share of the new."""
+    now = changes[block]
+    if now is None:
+        return shot.caption, shot.caption, 1.0
+    before = changes[now.block - 1] if now.block else None
+    return shot.caption if before is None else before.caption, now.caption, now.share(block)

@@ -100,14 +100,15 @@ class Take(Frames):
         self._maker.extend(self, len(self._made), blocks)
         return self
 
-    def change(self, caption: str, *, frame: int | None = None) -> Take:
+    def change(self, caption: str, *, frame: int | None = None, blend: float | None = None) -> Take:
         """From its next block on, make a running take under ``caption``; what was made stays.
 
-        frame: from the block on that holds this pixel frame of the take, instead. Raises :class:`InputError` if it does
-        not run, the caption is none or the frame is made already.
+        frame: from the block on that holds this pixel frame of the take, instead. blend: seconds, rounded to whole
+        blocks, in which ``caption`` takes over from the one before, block by block; None: at once. Raises
+        :class:`InputError` if it does not run, the caption is none or the frame is made already.
         """
         self._refuse_unless_running("changed")
-        self._maker.change(self, len(self._made), caption, frame)
+        self._maker.change(self, len(self._made), caption, frame, blend)
         return self
 
     def stop(self) -> Take:

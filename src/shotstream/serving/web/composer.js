@@ -122,9 +122,10 @@ export class Composer {
     if (!caption) return this.studio.say("Write what the shot should become, then press Change now.");
     this.drafts.send(caption);
     write($("prompt"), "");
-    const at = $("change-frame").value;
-    const [place, done] = at === "" ? [{}, "The running shot changes."] : [{ frame: Number(at) }, `The running shot changes at frame ${at}.`];
-    if (!(await this.studio.command("change", { caption, ...place }, done))) this.giveBack(caption, null);
+    const [at, blend] = [$("change-frame").value, $("change-blend").value];
+    const told = { caption, ...(at === "" ? {} : { frame: Number(at) }), ...(blend === "" ? {} : { blend: Number(blend) }) };
+    const done = `The running shot changes${at === "" ? "" : ` at frame ${at}`}${blend === "" ? "" : `, within ${blend} seconds`}.`;
+    if (!(await this.studio.command("change", told, done))) this.giveBack(caption, null);
     this.drafts.settle(caption);
   }
 }
