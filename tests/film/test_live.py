@@ -267,3 +267,37 @@ def test_a_blend_lasts_so_many_seconds(film, blend):
     with pytest.raises(InputError, match=r"shot 0: changes\[0\]\.blend must be 0 to 60 seconds, not"):
         take.change("It sits.", blend=blend)
     take.wait()
+
+
+def test_an_endless_shot_goes_on_until_it_is_cut_and_is_made_again_as_long(film, engine, monkeypatch):
+    monkeypatch.setattr("shotstream.film.takes.take.HELD", 4)
+    take = film.shot("It walks.", seconds=0.6, endless=True)
+    with pytest.raises(InputError, match="shot 0 goes on until it is cut"):
+        take.wait()
+    seen = []
+    for block in take:
+        seen.append(block.frames)
+        if block.index == 11:
+            assert np.array_equal(take.frames, np.concatenate(seen))
+            assert next(iter(take)).frames.filename.name == "0.npy"  # not in memory
+            take.cut()
+    assert (take.state, take.blocks_made) == ("cut", 12)
+    np.testing.assert_array_equal(take.frames, np.concatenate(seen))
+    assert not [one for one in film.store.folder.iterdir() if one.is_dir()]
+    np.testing.assert_array_equal(film.remake(0).wait().frames, take.frames)
+    assert film.retake(0).wait().blocks_made == 12
+    assert film.story().shots[0].seconds == film.geometry.shot_seconds(12)
+
+
+def test_an_endless_shot_ends_when_another_waits_but_not_before_its_time(film, monkeypatch):
+    first = film.shot("It walks.", seconds=0.6, endless=True)
+    made = []
+    for take, block in film.play():
+        made.append((take.shot, block.index))
+        if made == [(0, 0), (0, 1), (0, 2)]:
+            film.shot("It sits.", seconds=2, endless=True)
+            film.shot("It sleeps.", seconds=0.6)
+    assert made == [(0, 0), (0, 1), (0, 2), (1, 0), (1, 1), (1, 2), (2, 0)]
+    assert first.state == "finished"
+    monkeypatch.setattr("shotstream.film.takes.maker.MAX_ENDLESS", 5)
+    assert len(list(film.shot("It flies.", endless=True))) == 5

@@ -113,6 +113,10 @@ def test_a_shot_is_planned_with_captions_that_take_over_in_its_middle(studio: St
     film.wait()
     film.fetch(tmp_path / "fox.yaml")
     assert "blend: 1.5" in (tmp_path / "fox.yaml").read_text()
+    film.shoot("it walks", seconds=0.6, endless=True)
+    until(lambda: film.view().shots[-1].takes[0].frames > 40)
+    film.shoot("it sits", seconds=0.6)
+    assert film.wait().shots[-2].takes[0].state == "finished"
     with pytest.raises(StudioError, match="no shot is being made"):
         film.change("it sleeps", blend=1)
     with pytest.raises(StudioError, match="has a change when it is over"):

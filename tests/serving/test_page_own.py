@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 from page_rig import STORY, PaintedStudio, findings, opened, wait
-from studio_rig import Painter
+from studio_rig import Painter, until
 from test_sent_material import clip_of, picture
 
 axe_playwright = pytest.importorskip("axe_playwright_python.sync_playwright")
@@ -130,4 +130,16 @@ def test_a_draft_is_made_again_and_a_shot_changed_at_a_frame(desk_page, painted:
     assert painted.state(film)["shots"][1]["takes"][0]["changes"] == ["it sits"]
     told = httpx.get(f"{painted.server.url}api/films/{film}/exports/story").text
     assert "blend: 0.75" in told
+    painted.painter.gate.clear()
+    desk_page.get_by_label("Shot length").select_option("until cut")
+    desk_page.locator("#prompt").fill("it runs")
+    desk_page.locator("#shoot").click()
+    wait(desk_page, "document.querySelector('.strip .shot:last-child .length').textContent === 'until cut'")
+    assert painted.state(film)["shots"][2]["endless"]
+    painted.painter.gate.set()
+    until(lambda: painted.state(film)["shots"][2]["takes"][0]["frames"] > 60)  # more than the usual 33
+    desk_page.locator("#cut").click()
+    painted.settle(film)
+    cut = painted.state(film)["shots"][2]
+    assert (cut["endless"], cut["takes"][0]["state"]) == (False, "cut")
     assert findings(axe_playwright.Axe(), desk_page) == []

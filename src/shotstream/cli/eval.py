@@ -131,6 +131,30 @@ def change(
 
 
 @app.command()
+def drift(
+    stories: Annotated[int, typer.Option(min=1, help="The first shots of the first N stories.", metavar="N")] = 12,
+    frames: Annotated[int, typer.Option(min=1, help="Length of each shot.", metavar="N")] = 1000,
+    model: options.Model = "storyworld",
+    device: options.DeviceName = "auto",
+    dtype: options.Dtype = "auto",
+    as_json: options.Json = False,
+) -> None:
+    """Film long shots without a cut: by how much do the last 100 frames fall short of the first 100?"""
+    from shotstream.api import load
+    from shotstream.evaluation.long_shot import score_long_shots
+    from shotstream.evaluation.suites import read_suite
+
+    told = [one.story for one in read_suite(MID_SHOT_SUITE).first(stories)]
+    director = load(model, device=device, dtype=dtype)
+    found = score_long_shots(director, _recognisers(), told, frames, lambda done: say(f"{done} of {len(told)}"))
+    if as_json:
+        put_json({name: drift.model_dump(mode="json") for name, drift in found.items()})
+        return
+    for name, one in found.items():
+        put(f"{name}: first {_cell(one.first)}, last {_cell(one.last)}, drift {_cell_or_dash(one.drift)}")
+
+
+@app.command()
 def context(
     name: Annotated[
         str, typer.Argument(help="storyworld-101, or storyworld-long.", metavar="NAME")

@@ -101,21 +101,24 @@ class Editor:
         seconds: float | None = None,
         seed: int | None = None,
         lora: Mapping[str, float] | None = None,
+        *,
+        endless: bool = False,
     ) -> Take:
         """Add a shot at the end; returns its first take, queued.
 
-        seconds: 0.3 to 5.5, rounded to whole blocks; None is the preset's usual length. seed: names the take's
+        seconds: 0.3 to 60, rounded to whole blocks; None is the preset's usual length. seed: names the take's
         noise; None derives it from the film's. lora: LoRA adapters of this shot and their weights, by name; None: those
-        of the film (:meth:`set_lora`).
+        of the film (:meth:`set_lora`). endless: it goes on for at least ``seconds``, until it is cut, another take
+        waits, or it is five minutes long.
         """
-        return self.insert(len(self.record.shots), caption, seconds, seed, lora)
+        return self.insert(len(self.record.shots), caption, seconds, seed, lora, endless=endless)
 
-    def add(self, shot: Shot) -> Take:
+    def add(self, shot: Shot, *, endless: bool = False) -> Take:
         """Add a shot of a story at the end; returns its first take: queued, or made if it is of one's own clip."""
         if shot.clip is not None:
             part = ClipPart(start=shot.clip.start, stop=shot.clip.stop, cuts=False, seconds=shot.seconds)
             return self.place(shot.clip.file, shot.caption, part=part)[0]
-        return self._insert(len(self.record.shots), shot)
+        return self._insert(len(self.record.shots), shot, endless)
 
     def insert(
         self,
@@ -124,9 +127,11 @@ class Editor:
         seconds: float | None = None,
         seed: int | None = None,
         lora: Mapping[str, float] | None = None,
+        *,
+        endless: bool = False,
     ) -> Take:
         """Put a new shot in before shot ``at``; returns its first take, queued. It makes later shots stale."""
-        return self._insert(at, checked_shot(at, caption, seconds, seed, lora))
+        return self._insert(at, checked_shot(at, caption, seconds, seed, lora), endless)
 
     def place(
         self, path: str | Path, caption: str | Sequence[str], *, at: int | None = None, part: ClipPart = WHOLE
@@ -210,7 +215,7 @@ class Editor:
     ) -> Take:
         """Queue another take of ``shot`` with a new seed. Once made it is the chosen one; the old one is kept.
 
-        caption, seconds: another caption or length (0.3 to 5.5) for this take; None keeps the chosen take's.
+        caption, seconds: another caption or length (0.3 to 60) for this take; None keeps the chosen take's.
         lora: other adapters; None: the shot's. Later shots that were conditioned on the old take are stale then.
         """
         return self._enqueue(commands.retake(self._history, self.geometry, shot, seed, caption, seconds, lora))[0]
@@ -368,8 +373,8 @@ class Editor:
             self.store.adopt(id, piece.file)
         self.do(event)
 
-    def _insert(self, at: int, shot: Shot) -> Take:
-        event = commands.insert(self._history, self.geometry, at, shot)
+    def _insert(self, at: int, shot: Shot, endless: bool = False) -> Take:
+        event = commands.insert(self._history, self.geometry, at, shot, endless)
         self.do(event)
         return self.take(event.shot.takes[0].id)
 

@@ -181,14 +181,16 @@ class RemoteFilm:
         *,
         changes: Mapping[float, str] | Sequence[ShotChange] | None = None,
         lora: Mapping[str, float] | None = None,
+        endless: bool = False,
     ) -> int | None:
         """Plan a shot at the film's end; returns the id of its first take. changes: captions that take over in its
         middle, by the second at which they do, or as a story has them. lora: adapters and their weights; None: the
-        film's."""
+        film's. endless: until it is cut, or another waits."""
         if isinstance(changes, Mapping):
             changes = [ShotChange(seconds=at, caption=text) for at, text in changes.items()]
         told = [one.model_dump() for one in changes or ()]
-        return self._say(type="shoot", caption=caption, seconds=seconds, seed=seed, changes=told or None, lora=lora)
+        shot = {"caption": caption, "seconds": seconds, "seed": seed, "changes": told or None, "lora": lora}
+        return self._say(type="shoot", endless=endless, **shot)
 
     def change(self, caption: str, *, frame: int | None = None, blend: float | None = None) -> int | None:
         """Make the running shot under ``caption`` from its next block or this frame on; ``blend``: seconds in which it

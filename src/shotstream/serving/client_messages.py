@@ -8,7 +8,7 @@ from pydantic import Field
 
 from shotstream.core.config import Config
 from shotstream.core.context_budget import PolicyName
-from shotstream.core.story import MAX_CHANGES, MAX_SEED, Blend, Lora, ShotChange
+from shotstream.core.story import MAX_CHANGES, MAX_SECONDS, MAX_SEED, MIN_SECONDS, Blend, Lora, ShotChange
 
 MAX_PROMPT = 2_000  # characters of a caption typed on the page
 
@@ -16,7 +16,7 @@ FilmId = Annotated[str, Field(pattern=r"^[0-9a-f]{12}$")]
 Prompt = Annotated[str, Field(min_length=1, max_length=MAX_PROMPT)]
 Index = Annotated[int, Field(strict=True, ge=0, le=1_000_000)]
 SeedNumber = Annotated[int, Field(strict=True, ge=0, le=MAX_SEED)]
-Seconds = Annotated[float, Field(ge=0.3, le=5.5, allow_inf_nan=False)]
+Seconds = Annotated[float, Field(ge=MIN_SECONDS, le=MAX_SECONDS, allow_inf_nan=False)]
 
 Name = Annotated[str, Field(min_length=1, max_length=80)]
 
@@ -51,7 +51,8 @@ class Show(Message):
 
 class Shoot(Message):
     """Plan a shot at the film's end. ``seconds``: None is the preset's usual length. ``changes``: captions that take
-    over in its middle. ``lora``: adapters and their weights, by name; None: the film's."""
+    over in its middle. ``lora``: adapters and their weights, by name; None: the film's. ``endless``: it goes on until
+    it is cut, or another waits."""
 
     type: Literal["shoot"] = "shoot"
     caption: Prompt
@@ -59,6 +60,7 @@ class Shoot(Message):
     seed: SeedNumber | None = None
     lora: Lora | None = None
     changes: Annotated[tuple[ShotChange, ...], Field(max_length=MAX_CHANGES)] | None = None
+    endless: bool = False
 
 
 class Cut(Message):

@@ -86,7 +86,7 @@ def _plan(session: Session, command: Plan) -> Take | None:
         case message.Shoot():
             name = f"shot {len(film.record.shots)}"
             shot = make_shot(name, command.caption, command.seconds, command.seed, command.changes, command.lora)
-            return film.add(shot)
+            return film.add(shot, endless=command.endless)
         case message.Retake():
             return film.retake(
                 command.shot, command.seed, caption=command.caption, seconds=command.seconds, lora=command.lora

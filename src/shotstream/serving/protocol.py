@@ -117,7 +117,8 @@ class TakeView(Config):
 
 
 class ShotView(Config):
-    """One shot with its takes. ``stale``: the chosen take saw frames that are no longer in the film."""
+    """One shot with its takes. ``stale``: the chosen take saw frames that are no longer in the film. ``endless``: what
+    is to be made of it goes on until it is cut."""
 
     caption: str
     seconds: float
@@ -125,6 +126,7 @@ class ShotView(Config):
     chosen: int | None
     stale: bool
     locked: bool
+    endless: bool = False
 
 
 class ReferenceView(Config):

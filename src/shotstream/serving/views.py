@@ -22,6 +22,7 @@ def film_view(id: str, film: Film, *, name: str, paused: bool, position: Point |
             chosen=shot.chosen,
             stale=index in stale,
             locked=shot.locked,
+            endless=any(shot.goes_on(take) for take in shot.takes),
         )
         for index, shot in enumerate(record.shots)
     )

@@ -50,7 +50,7 @@ from shotstream.film.record.film_record import (
     lora_uses,
 )
 from shotstream.film.record.history import History
-from shotstream.film.record.script import checked_policy, checked_shot, checked_story
+from shotstream.film.record.script import change_of, checked_policy, checked_shot, checked_story
 
 
 class OwnFootage(NamedTuple):
@@ -61,7 +61,7 @@ class OwnFootage(NamedTuple):
     crc32: str
 
 
-def insert(history: History, geometry: Geometry, at: int, shot: Shot) -> Inserted:
+def insert(history: History, geometry: Geometry, at: int, shot: Shot, endless: bool = False) -> Inserted:
     """A new shot before shot ``at`` (at the end: the number of shots), with its first take queued."""
     record = history.record
     _refuse_full(history, 1)
@@ -72,10 +72,8 @@ def insert(history: History, geometry: Geometry, at: int, shot: Shot) -> Inserte
         seed=_seed(record, at, shot.seed, record.seed, 0),
         changes=_changes(at, shot, blocks, geometry),
     )
-    lora = lora_uses(shot.lora)
-    return Inserted(
-        at=at, shot=ShotRecord(caption=shot.caption, blocks=blocks, seed=shot.seed, takes=(first,), lora=lora)
-    )
+    told = {"caption": shot.caption, "blocks": blocks, "seed": shot.seed, "endless": endless}
+    return Inserted(at=at, shot=ShotRecord(takes=(first,), lora=lora_uses(shot.lora), **told))
 
 
 def place(history: History, at: int, source: str, pieces: Sequence[OwnFootage], captions: Sequence[str]) -> Placed:
@@ -325,14 +323,7 @@ def _branch(record: FilmRecord, name: str) -> BranchRecord:
 
 def _changes(at: int, shot: Shot, blocks: int, geometry: Geometry) -> tuple[Change, ...]:
     """The changes of a story's shot of so many blocks: each begins with the block that is nearest to its moment."""
-    changes = tuple(
-        Change(
-            block=geometry.blocks_for(one.seconds),
-            caption=one.caption,
-            blend=geometry.further_blocks(one.blend or 0),
-        )
-        for one in shot.changes or ()
-    )
+    changes = tuple(change_of(geometry, geometry.blocks_for(one.seconds), one) for one in shot.changes or ())
     starts = [change.block for change in changes]
     if len(set(starts)) < len(starts) or (starts and starts[-1] >= blocks):
         raise InputError(
@@ -349,7 +340,7 @@ def _captioned(shot: ShotRecord, caption: str) -> tuple[Change, ...]:
 
 def _as_long(shot: ShotRecord, take: TakeRecord) -> int | None:
     """The blocks of a finished take that was to have a length of its own; None: the shot's."""
-    own = take.state == "finished" and len(take.block_frames) != shot.blocks
+    own = shot.endless or (take.state == "finished" and len(take.block_frames) != shot.blocks)
     return len(take.block_frames) if own else None
 
 

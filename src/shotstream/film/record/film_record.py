@@ -24,6 +24,7 @@ MAX_TAKES = 10_000
 MAX_TAKE_FRAMES = 20_000
 MAX_SIDE = 4096  # pixels
 MAX_BLOCKS = 1000  # of one shot
+MAX_ENDLESS = 400  # of one that goes on until it is cut: five minutes at 16 frames/s
 MAX_BRANCHES = 100
 MAX_MARKERS = 200  # of one take
 MAX_NAME = 80  # characters of a branch's name, and of a marker
@@ -162,6 +163,7 @@ class ShotRecord(Config):
     """One shot: what it shows, how many blocks are asked for, its takes, and the id of the chosen one.
 
     ``lora``: the adapters of its takes; None: the film's.
+    ``endless``: a take that has no length of its own goes on until it is cut, or another waits behind it.
     ``locked``: it stays as it is; nothing new is made of it.
     """
 
@@ -171,6 +173,7 @@ class ShotRecord(Config):
     takes: tuple[TakeRecord, ...] = Field(min_length=1)
     chosen: int | None = None
     locked: bool = False
+    endless: bool = False
     lora: tuple[LoraUse, ...] | None = None
 
     @property
@@ -189,6 +192,10 @@ class ShotRecord(Config):
     def blocks_of(self, take: TakeRecord) -> int:
         """How many blocks ``take`` is to have."""
         return self.blocks if take.blocks is None else take.blocks
+
+    def goes_on(self, take: TakeRecord) -> bool:
+        """Is ``take`` to go on until it is cut?"""
+        return self.endless and take.blocks is None and not take.made
 
     @property
     def current_caption(self) -> str:

@@ -52,10 +52,14 @@ def checked_shot(
 
 def checked_change(index: int, geometry: Geometry, block: int, caption: str, blend: float | None) -> Change:
     """A change of shot ``index`` under the rules of a story. Raises :class:`InputError`."""
-    told = {"seconds": MIN_SECONDS, "caption": "-", "blend": blend}
-    checked = make_shot(f"shot {index}", caption, changes=(told,))
-    seconds = sum(one.blend or 0 for one in checked.changes or ())
-    return Change(block=block, caption=checked.caption, blend=geometry.further_blocks(seconds))
+    checked = make_shot(f"shot {index}", caption, changes=({"seconds": MIN_SECONDS, "caption": "-", "blend": blend},))
+    (change,) = checked.changes or ()
+    return change_of(geometry, block, change.model_copy(update={"caption": checked.caption}))
+
+
+def change_of(geometry: Geometry, block: int, change: ShotChange) -> Change:
+    """A story's change as a record has it, from ``block`` on."""
+    return Change(block=block, caption=change.caption, blend=geometry.further_blocks(change.blend or 0))
 
 
 def story_of(record: FilmRecord, geometry: Geometry) -> Story:

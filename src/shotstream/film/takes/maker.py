@@ -12,6 +12,7 @@ from shotstream.film.disk.store import TakeStore
 from shotstream.film.record.events import Begun, Changed, Ended, Event, Extended
 from shotstream.film.record.film_record import (
     MAX_BLOCKS,
+    MAX_ENDLESS,
     MAX_TAKE_FRAMES,
     Change,
     FilmRecord,
@@ -148,7 +149,9 @@ class Maker:
             begins, ends, share = _captions_at(shot, block, changes)
             self.running.request.prompt = engine.prompt(story, ends, index)
             self.running.request.blend = Blend(engine.prompt(story, begins, index), share) if share < 1 else None
-            self.running.request.blocks = shot.blocks_of(record)
+            waited_for = len(queue_order(self.film.record)) > 1
+            more = block + 2 if shot.goes_on(record) and not waited_for else 0  # 2: the next may be begun ahead
+            self.running.request.blocks = max(shot.blocks_of(record), min(more, MAX_ENDLESS))
             self.running.versions[block:] = [engine.model_version]
 
     def extend(self, take: RunningTake, made: int, blocks: int) -> None:

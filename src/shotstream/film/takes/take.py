@@ -8,11 +8,14 @@ from typing import Literal
 import numpy as np
 
 from shotstream.core.errors import InputError
+from shotstream.core.files import explained
+from shotstream.film.disk.scratch import ScratchFolder
 from shotstream.film.record.film_record import TakeRecord
 from shotstream.film.takes.maker import Maker
 from shotstream.sampling.block import Block, Frames
 from shotstream.sampling.shot_generator import OnFirst
 
+HELD = 32  # blocks of a running take in memory
 TakeState = Literal["queued", "running", "finished", "cut"]
 
 
@@ -36,6 +39,7 @@ class Take(Frames):
         self.on_first: OnFirst | None = None
         self._blocks: Iterator[Block] | None = None
         self._made: list[Block] = []
+        self._aside: ScratchFolder | None = None  # where all but the latest blocks of a long take are
 
     def __iter__(self) -> Iterator[Block]:
         index = 0
@@ -77,7 +81,10 @@ class Take(Frames):
         raise InputError(f"shot {self.shot} has no frames yet; iterate over its take or wait() for it")
 
     def wait(self) -> Take:
-        """Make whatever is not made yet; returns the take itself."""
+        """Make whatever is not made yet; returns the take itself. Raises :class:`InputError` for one that goes on until
+        it is cut."""
+        if self._maker.film.record.shots[self.shot].goes_on(self.record):
+            raise InputError(f"shot {self.shot} goes on until it is cut; iterate over its take, and cut() it")
         for _ in self:
             pass
         return self
@@ -171,7 +178,18 @@ class Take(Frames):
             self._forget()
             raise
         self._made.append(block)
+        if len(self._made) > HELD:
+            self._made[-HELD - 1] = self._set_aside(self._made[-HELD - 1])
         return True
+
+    def _set_aside(self, block: Block) -> Block:
+        """The same block with its frames on the disk: a long take needs no more memory than a short one."""
+        if self._aside is None:
+            self._aside = ScratchFolder(self._maker.film.store.folder)
+        path = self._aside.path / f"{block.index}.npy"
+        with explained(path):
+            np.save(path, block.frames)
+        return Block(block.index, np.load(path, mmap_mode="r"))
 
     def _end(self, state: Literal["finished", "cut"]) -> None:
         self._maker.keep(self, state, self._made)
@@ -180,4 +198,7 @@ class Take(Frames):
     def _forget(self) -> None:
         """Drop the maker and the frames in memory."""
         self._blocks, self._made = None, []
+        if self._aside is not None:
+            self._aside.close()
+        self._aside = None
         self._maker.ended(self)

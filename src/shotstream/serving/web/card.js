@@ -43,9 +43,9 @@ function picture(film, shot, index, { chosen, running, planned }, acts) {
   see.addEventListener("dblclick", () => acts.play());
   if (chosen) see.append(node("img", { src: still(film.id, chosen.id, middle(chosen)), alt: "", loading: "lazy", draggable: false }));
   else see.append(node("span", { className: "unmade" }, running ? "being made…" : "waits"));
-  see.append(node("span", { className: "number" }, `${index + 1}`, ...(shot.locked ? [icon("lock")] : [])), node("span", { className: "length" }, seconds(chosen ? lasts(chosen) / film.fps : shot.seconds)), ...(chosen ? pins(chosen) : []));
+  see.append(node("span", { className: "number" }, `${index + 1}`, ...(shot.locked ? [icon("lock")] : [])), node("span", { className: "length" }, chosen ? seconds(lasts(chosen) / film.fps) : shot.endless ? "until cut" : seconds(shot.seconds)), ...(chosen ? pins(chosen) : []));
   if (shot.stale) see.append(node("span", { className: "badge", title: "Made before you changed earlier shots" }, "outdated"));
-  if (running) see.append(node("progress", { max: Math.max(1, Math.round(shot.seconds * film.fps)), value: running.frames, ariaHidden: "true" }));
+  if (running && !shot.endless) see.append(node("progress", { max: Math.max(1, Math.round(shot.seconds * film.fps)), value: running.frames, ariaHidden: "true" }));
   return node("div", { className: "frame" }, see, node("span", { className: "grip", ariaHidden: "true", title: "Drag to move the shot" }, "⠿"));
 }
 

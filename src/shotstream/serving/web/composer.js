@@ -7,6 +7,7 @@ import { beginFilm } from "./story.js";
 import { paragraphs, write } from "./text.js";
 import { watchWords } from "./words.js";
 
+const ENDLESS = "endless"; // a length: until Cut, or the next Shoot
 const LONGEST = 2000; // characters of one shot's words
 
 export class Composer {
@@ -78,13 +79,14 @@ export class Composer {
     }
     const long = paragraphs(text).findIndex((one) => one.length > LONGEST);
     if (long >= 0) return studio.say(`Paragraph ${long + 1} is longer than a shot's words may be: ${LONGEST} characters.`);
-    const length = $("seconds").value === "" ? null : Number($("seconds").value);
+    const chosen = $("seconds").value;
+    const length = chosen === "" || chosen === ENDLESS ? null : Number(chosen);
     const began = performance.now();
     this.insertBefore(null);
     this.drafts.send(text);
     write($("prompt"), "");
     this.sending = this.sending.then(async () => {
-      const left = await this.send(paragraphs(text), { length, before, began });
+      const left = await this.send(paragraphs(text), { length, endless: chosen === ENDLESS, before, began });
       if (left.length) this.giveBack(left.join("\n\n"), before);
       this.drafts.settle(text);
     });
@@ -92,7 +94,7 @@ export class Composer {
   }
 
   /** Send the shots, one after the other; resolves to those that were not taken. */
-  async send(captions, { length, before, began }) {
+  async send(captions, { length, endless, before, began }) {
     const { studio, player } = this;
     if (!studio.film && !(await beginFilm(studio))) return captions;
     for (const [number, caption] of captions.entries()) {
@@ -103,7 +105,7 @@ export class Composer {
         player.tell("taken");
         if (studio.film.running === null && !studio.film.queue.length) player.askedAt = began;
       }
-      const [type, place] = inside ? ["insert", { at }] : ["shoot", {}];
+      const [type, place] = inside ? ["insert", { at }] : ["shoot", endless ? { endless } : {}];
       const done = captions.length > 1 ? `${many(captions.length, "shot")} are planned.` : `Shot ${at + 1} is planned.`;
       if (!(await studio.command(type, { ...place, caption, seconds: length ?? this.lengths.get(caption) ?? null }, done))) return captions.slice(number);
     }
@@ -133,6 +135,6 @@ export class Composer {
 function showLengths(lengths, usual) {
   const select = $("seconds");
   const chosen = select.value;
-  select.replaceChildren(node("option", { value: "" }, `usual length, ${seconds(usual)}`), ...lengths.map((one) => node("option", { value: String(one) }, seconds(one))));
+  select.replaceChildren(node("option", { value: "" }, `usual length, ${seconds(usual)}`), ...lengths.map((one) => node("option", { value: String(one) }, seconds(one))), node("option", { value: ENDLESS }, "until cut"));
   select.value = chosen;
 }
