@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import wave
 from pathlib import Path
 
 import pytest
@@ -38,6 +39,9 @@ def write_style(model: Path, path: Path) -> None:
 def test_the_page_of_the_library(tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     write_style(tiny_model, tmp_path / "style.safetensors")
+    with wave.open("song.wav", "wb") as song:
+        song.setparams((1, 2, 8000, 0, "NONE", ""))
+        song.writeframes(bytes(16_000))
     names = run_page(ROOT / "docs" / "library.md", monkeypatch, tiny_model)
     film = names["film"]
     assert 0 in [names["long"].record.find(seen.take)[0] for seen in names["back"].record.saw]
@@ -46,8 +50,11 @@ def test_the_page_of_the_library(tmp_path: Path, tiny_model: Path, monkeypatch: 
         "A close-up of the fox.",
     ]
     assert [one.name for one in names["styled"].shots[1].chosen.record.lora] == ["style"]
-    assert film.stale == () and len(film.shots) == 4
+    assert film.stale == () and len(film.shots) == 6
     assert len(film.shots[0].takes) == 2
+    fourth, on = (film.shots[index].chosen.record for index in (3, 4))
+    assert (fourth.changes[0].blend, len(on.block_frames)) == (2, 9)
+    assert read_info(tmp_path / "fox24.mp4").fps == 24
     assert read_info(tmp_path / "fox.mp4").frames > read_info(tmp_path / "owl.mp4").frames
 
 

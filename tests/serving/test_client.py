@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import wave
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import av
 import numpy as np
 import opentimelineio as otio
 import pytest
@@ -104,6 +106,12 @@ def test_a_film_has_a_context_policy_of_its_own_and_may_change_it(studio: Studio
     assert studio.open(story).view().context_policy == "first-last"
 
 
+def write_tone(path: Path) -> None:
+    with wave.open(str(path), "wb") as file:
+        file.setparams((1, 2, 8000, 0, "NONE", ""))
+        file.writeframes((10_000 * np.sin(np.arange(8000) / 3)).astype("<i2").tobytes())
+
+
 def test_a_shot_is_planned_with_captions_that_take_over_in_its_middle(studio: StudioClient, tmp_path: Path) -> None:
     film = studio.begin("a fox")
     film.shoot("it walks", seconds=2.0625, changes={1.3125: "it sits"})
@@ -117,6 +125,12 @@ def test_a_shot_is_planned_with_captions_that_take_over_in_its_middle(studio: St
     until(lambda: film.view().shots[-1].takes[0].frames > 40)
     film.shoot("it sits", seconds=0.6)
     assert film.wait().shots[-2].takes[0].state == "finished"
+    write_tone(tmp_path / "tone.wav")
+    film.fetch(tmp_path / "fox.mp4", fps=24, sound=tmp_path / "tone.wav")
+    with av.open(str(tmp_path / "fox.mp4")) as container:
+        assert (container.streams.video[0].average_rate, len(container.streams.audio)) == (24, 1)
+    with pytest.raises(StudioError, match="the file: has no sound track"):
+        film.fetch(tmp_path / "other.mp4", sound=film.fetch(tmp_path / "mute.mp4"))
     with pytest.raises(StudioError, match="no shot is being made"):
         film.change("it sleeps", blend=1)
     with pytest.raises(StudioError, match="has a change when it is over"):

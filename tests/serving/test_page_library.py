@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import wave
+
+import av
 import pytest
 from page_rig import PaintedStudio, findings, shows, wait
 from PIL import Image
@@ -93,3 +96,16 @@ def test_files_are_named_after_film_and_shot_and_come_in_the_size_that_was_asked
     assert (info.width, info.height, info.frames) == (256, 128, 9)
     with Image.open(tmp_path / "gif") as gif:
         assert gif.size == (256, 128)
+    desk_page.locator("#export-size").select_option("")
+    desk_page.locator("#export-rate").select_option("24")
+    desk_page.get_by_text("none are made").wait_for()
+    with wave.open(str(tmp_path / "song.wav"), "wb") as song:
+        song.setparams((1, 2, 8000, 0, "NONE", ""))
+        song.writeframes(bytes(16_000))
+    desk_page.locator("#export-sound").set_input_files(tmp_path / "song.wav")
+    with desk_page.expect_download() as download:
+        desk_page.locator("[data-format=mp4]").click()
+    assert download.value.suggested_filename == "a-red-fox-in-the-forest-shot-2-24fps.mp4"
+    download.value.save_as(tmp_path / "heard")
+    with av.open(str(tmp_path / "heard")) as container:
+        assert (container.streams.video[0].average_rate, len(container.streams.audio)) == (24, 1)

@@ -86,13 +86,19 @@ def export(
     outputs: Annotated[list[Path] | None, typer.Option("-o", "--output", help=OUTPUT, metavar="PATH")] = None,
     format: Annotated[str | None, typer.Option(help=FORMAT, metavar="NAME", show_default="mp4")] = None,
     shot: Annotated[int | None, typer.Option(min=0, help="This shot alone (mp4, gif, webp).", metavar="N")] = None,
+    fps: Annotated[
+        int | None, typer.Option(help="At another rate: frames are shown longer or left out, none made.", metavar="N")
+    ] = None,
+    sound: Annotated[
+        Path | None, typer.Option(help="Lay the sound track of a file of yours under it.", metavar="FILE")
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace files that exist.")] = False,
     as_json: options.Json = False,
 ) -> None:
     """Write a film as files other programs open, from what is stored: no model is loaded, nothing is made again."""
     from shotstream.film.export import export_stored
 
-    report = export_stored(film, outputs or [], name=format, shot=shot, force=force)
+    report = export_stored(film, outputs or [], name=format, shot=shot, force=force, fps=fps, sound=sound)
     if as_json:
         put_json(report.model_dump(mode="json"))
         return

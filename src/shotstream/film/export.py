@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,8 +19,10 @@ from shotstream.film.timeline import timeline_of
 from shotstream.media.exports.clips import media_folder
 from shotstream.media.exports.formats import cut_down, format_named, format_of, write_export
 from shotstream.media.exports.storyboard import write_board as write_timelines_board
+from shotstream.media.exports.timeline import Timeline, retimed
 from shotstream.media.h264 import VideoFormat
 from shotstream.media.mp4 import write_film
+from shotstream.media.sound import read_sound
 
 MOST_COMPARED = 4  # takes in one exported comparison
 _AT_ONCE = 32  # frames
@@ -35,11 +38,14 @@ def export_film(
     storyboard: Path | None = None,
     shot: int | None = None,
     force: bool = True,
+    fps: int | None = None,
+    sound: Path | None = None,
 ) -> list[Path]:
     """Write the chosen takes of the film to ``path`` as the format called ``name``, or its suffix, says, and a
     storyboard if asked for.
 
-    shot: that shot alone. force: replace files that exist. Returns every file written; each is whole. Raises
+    shot: that shot alone. force: replace files that exist. fps, sound: as in :func:`presented`. Returns every file
+    written; each is whole. Raises
     :class:`InputError` if the film has no made shot, the suffix means nothing, or a file exists; :class:`StorageError`
     when the disk refuses.
     """
@@ -50,7 +56,7 @@ def export_film(
         pack(record, store, path)
         written = [path]
     else:
-        timeline, chosen = timeline_of(record, store, path.stem), format_of(path, name)
+        timeline, chosen = presented(timeline_of(record, store, path.stem), fps, sound), format_of(path, name)
         # A timeline's clips may be there already, from another timeline of this film.
         files = [path] if chosen.suffixes else chosen.files(cut_down(timeline, chosen, shot), path)
         for file in files:
@@ -61,6 +67,13 @@ def export_film(
         write_board(record, store, storyboard)
         written.append(storyboard)
     return written
+
+
+def presented(timeline: Timeline, fps: int | None, sound: Path | None) -> Timeline:
+    """``timeline`` at another rate (see :func:`shotstream.media.exports.timeline.retimed`), and with the sound track of
+    a file laid under its videos, where these are given. Raises :class:`InputError`."""
+    timeline = timeline if fps is None else retimed(timeline, fps)
+    return timeline if sound is None else replace(timeline, sound=read_sound(sound))
 
 
 def write_board(record: FilmRecord, store: TakeStore, path: Path) -> None:
@@ -128,20 +141,28 @@ class ExportReport(Config):
 
 
 def export_stored(
-    source: Path, outputs: Sequence[Path] = (), *, name: str | None = None, shot: int | None = None, force: bool = False
+    source: Path,
+    outputs: Sequence[Path] = (),
+    *,
+    name: str | None = None,
+    shot: int | None = None,
+    force: bool = False,
+    fps: int | None = None,
+    sound: Path | None = None,
 ) -> ExportReport:
     """Export the film in the file or folder ``source`` to every one of ``outputs``, or to a file beside it.
 
     name: the format, where no suffix says it; alone, that of the file beside the film (None: mp4). shot: that shot
-    alone. force: replace files that exist. Raises :class:`InputError` for what is wrong with the film, a name or the
-    shot, :class:`StorageError` when the disk refuses.
+    alone. force: replace files that exist. fps, sound: as in :func:`presented`. Raises :class:`InputError` for what is
+    wrong with the film, a name or the shot, :class:`StorageError` when the disk refuses.
     """
     paths = list(dict.fromkeys(outputs)) or [_beside(source, name or "mp4")]
     whole = [path for path in paths if name is None and path.suffix.lower() == WHOLE]
     formats = {path: format_of(path, name) for path in paths if path not in whole}  # before the film is read
     record, store = read_stored(source)
-    film = timeline_of(record, store, source.stem)
-    timelines = {path: cut_down(timeline_of(record, store, path.stem), one, shot) for path, one in formats.items()}
+    film = presented(timeline_of(record, store, source.stem), fps, sound)
+    named = {path: film.tags.model_copy(update={"title": path.stem}) for path in formats}
+    timelines = {path: cut_down(replace(film, tags=named[path]), one, shot) for path, one in formats.items()}
     wanted = [*whole, *(file for path, timeline in timelines.items() for file in formats[path].files(timeline, path))]
     folders = {path if not one.suffixes else media_folder(path) for path, one in formats.items()}
     for file in wanted:

@@ -194,17 +194,23 @@ class Film(Editor):
         storyboard: str | Path | None = None,
         shot: int | None = None,
         force: bool = False,
+        fps: int | None = None,
+        sound: str | Path | None = None,
     ) -> list[Path]:
         """Write the chosen takes, or those of ``shot`` alone, as ``path`` ends, or as the ``format`` called so, such as
         clips (a folder); see :mod:`shotstream.film.export`. Returns every file written.
 
-        force: replace files that exist. Raises :class:`InputError` for a suffix or format that means nothing, a shot
-        that is none, and files that exist; :class:`StorageError` when the disk refuses.
+        force: replace files that exist. fps: another rate, by showing frames for longer or leaving some out; none are
+        made. sound: a file whose sound track is laid under MP4, clips, OTIO and EDL. Raises :class:`InputError` for a
+        suffix or format that means nothing, a shot that is none, sound that cannot be read, and files that exist;
+        :class:`StorageError` when the disk refuses.
         """
         self.maker.refuse_while_running("export")
         self._refuse_if_closed()
         board = None if storyboard is None else Path(storyboard)
-        return export_film(self.record, self.store, Path(path), name=format, storyboard=board, shot=shot, force=force)
+        track = None if sound is None else Path(sound)
+        told = {"name": format, "storyboard": board, "shot": shot, "force": force}
+        return export_film(self.record, self.store, Path(path), fps=fps, sound=track, **told)
 
     def frames(self) -> Iterator[np.ndarray]:
         """Every frame that is in the film, in order: uint8 [height, width, 3] RGB."""

@@ -15,6 +15,7 @@ from shotstream.core.errors import InputError
 from shotstream.core.files import whole_file
 from shotstream.media.h264 import VideoFormat, add_h264_stream, encode
 from shotstream.media.provenance import FilmTags, append_mark
+from shotstream.media.sound import Sound, SoundTrack
 
 if TYPE_CHECKING:
     from av.container.core import Chapter
@@ -26,8 +27,10 @@ _X264 = {"crf": "15", "preset": "veryfast", "threads": "1", "x264-params": "mbtr
 
 
 @contextmanager
-def write_film(path: Path, video: VideoFormat, tags: FilmTags, *, keep_shots: bool = False) -> Iterator[FilmWriter]:
-    """Yield a writer; the film appears at ``path``, whole, when the block is left.
+def write_film(
+    path: Path, video: VideoFormat, tags: FilmTags, *, keep_shots: bool = False, sound: Sound | None = None
+) -> Iterator[FilmWriter]:
+    """Yield a writer; the film appears at ``path``, whole, when the block is left. ``sound``: what is heard with it.
 
     Left by an error or Ctrl-C, nothing appears; with ``keep_shots`` the finished shots do, if there are any.
     Raises :class:`InputError` for sizes H.264 cannot hold, :class:`StorageError` when the disk refuses.
@@ -36,7 +39,7 @@ def write_film(path: Path, video: VideoFormat, tags: FilmTags, *, keep_shots: bo
         raise InputError(f"{path}: {video.width}x{video.height} pixels; H.264 needs even sizes")
     interruption: BaseException | None = None
     with whole_file(path) as temporary:
-        writer = FilmWriter(temporary, video, tags)
+        writer = FilmWriter(temporary, video, tags, sound)
         try:
             yield writer
         except BaseException as fault:
@@ -56,11 +59,12 @@ class FilmWriter:
     A shot is encoded once it is complete, so a cancelled one leaves no stump; memory holds one shot.
     """
 
-    def __init__(self, path: Path, video: VideoFormat, tags: FilmTags) -> None:
+    def __init__(self, path: Path, video: VideoFormat, tags: FilmTags, sound: Sound | None = None) -> None:
         self.video = video
         self.frames = 0
         self._chapters: list[Chapter] = []
         _on_disk(lambda: self._open(path, tags))
+        self._sound = None if sound is None else SoundTrack(self._container, sound)
 
     @property
     def shots(self) -> int:
@@ -103,8 +107,12 @@ class FilmWriter:
     def _encode(self, frames: np.ndarray) -> None:
         for packets in encode(self._stream, frames, self.frames, self.video.fps):
             self._container.mux(packets)
+        if self._sound is not None:
+            self._sound.write_until((self.frames + len(frames)) / self.video.fps)
 
     def _close(self) -> None:
+        if self._sound is not None:
+            self._sound.finish()
         self._container.mux(self._stream.encode(None))
         self._container.set_chapters(self._chapters)
         self._container.close()

@@ -21,22 +21,25 @@ XMP_BOX = UUID("be7acfcb-97a9-42e8-9c71-999491e3afac")  # Adobe's XMP specificat
 
 
 class FilmTags(Config):
-    """The origin of a film, as it travels inside the file."""
+    """The origin of a film, as it travels inside the file. ``made_fps``: the rate it was made at, where another was
+    reached by showing frames for longer or leaving some out."""
 
     title: str
     story: Story
     seed: int
     model: str
     model_version: str
+    made_fps: int | None = None
 
     def as_metadata(self) -> dict[str, str]:
         """MP4 metadata keys and values; :func:`tags_of` reads them back."""
+        retimed = f" Made at {self.made_fps} frames/s, retimed without new frames." if self.made_fps else ""
         return {
             "title": self.title,
             "description": self.story.global_caption,
-            "comment": f"Made by a generative model: {self.model} {self.model_version}, seed {self.seed}.",
+            "comment": f"Made by a generative model: {self.model} {self.model_version}, seed {self.seed}.{retimed}",
             "synthetic": json.dumps({"synthetic": True, "digitalSourceType": SOURCE_TYPE}),
-            "shotstream": self.model_dump_json(),
+            "shotstream": self.model_dump_json(exclude=None if self.made_fps else {"made_fps"}),
         }
 
 

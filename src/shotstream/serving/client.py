@@ -138,10 +138,10 @@ class StudioClient:
             raise _refusal(answer)
         return answer
 
-    def fetch(self, path: str, target: Path, params: dict[str, int]) -> None:
+    def fetch(self, path: str, target: Path, params: dict[str, int], sent: bytes | None = None) -> None:
         """Write what the API answers to the file ``target``, whole or not at all. Raises :class:`StorageError` too."""
         try:
-            with self._http.stream("GET", path, params=params) as answer:
+            with self._http.stream("GET" if sent is None else "POST", path, params=params, content=sent) as answer:
                 if answer.is_error:
                     answer.read()
                     raise _refusal(answer)
@@ -263,11 +263,20 @@ class RemoteFilm:
         pictures = unpack(self.studio.ask("GET", f"/api/films/{self.id}/takes/{take}/frames").content)
         return np.stack([np.asarray(Image.open(io.BytesIO(one.data)).convert("RGB")) for one in pictures])
 
-    def fetch(self, path: str | Path, name: str | None = None, shot: int | None = None) -> Path:
+    def fetch(
+        self,
+        path: str | Path,
+        name: str | None = None,
+        shot: int | None = None,
+        *,
+        fps: int | None = None,
+        sound: str | Path | None = None,
+    ) -> Path:
         """Write the film to ``path`` in the format called ``name``, or else as its suffix says; ``.film`` is the film.
 
-        shot: that shot alone. What is more than one file (clips, otio, edl) comes as a zip: name one. Raises
-        :class:`InputError` for a format or suffix that means nothing, :class:`StorageError` when the disk refuses.
+        shot: that shot alone. fps, sound: as in :meth:`shotstream.film.film.Film.export`. What is more than one file
+        (clips, otio, edl) comes as a zip: name one. Raises :class:`InputError` for a format or suffix that means
+        nothing, :class:`StorageError` when the disk refuses.
         """
         target = Path(path)
         if name is None and target.suffix.lower() == ".film":
@@ -278,13 +287,22 @@ class RemoteFilm:
         if target.suffix.lower() not in suffixes:
             wanted = " or ".join(suffixes)
             raise InputError(f"{target}: {chosen.name} comes as {wanted}; name the file so and say {chosen.name!r}")
-        params = {} if shot is None else {"shot": shot}
-        self.studio.fetch(f"/api/films/{self.id}/exports/{chosen.name}", target, params)
+        params = {key: value for key, value in (("shot", shot), ("fps", fps)) if value is not None}
+        track = None if sound is None else _contents(Path(sound))
+        self.studio.fetch(f"/api/films/{self.id}/exports/{chosen.name}", target, params, track)
         return target
 
     def _say(self, **command: object) -> int | None:
         answer = self.studio.ask("POST", f"/api/films/{self.id}/commands", json=command)
         return protocol.Applied.model_validate_json(answer.content).take
+
+
+def _contents(path: Path) -> bytes:
+    """Raises :class:`InputError` if it cannot be read."""
+    try:
+        return path.read_bytes()
+    except OSError as fault:
+        raise InputError(f"{path}: cannot be read ({fault.strerror})") from fault
 
 
 def _refusal(answer: httpx.Response) -> StudioError:

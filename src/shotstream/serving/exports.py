@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Request
 from fastapi import Path as InPath
 from fastapi.responses import FileResponse
 from starlette.background import BackgroundTask
@@ -19,23 +19,26 @@ from starlette.concurrency import run_in_threadpool
 from shotstream.core.errors import InputError
 from shotstream.film.disk.archive import pack
 from shotstream.film.disk.scratch import ScratchFolder
-from shotstream.film.export import export_comparison
+from shotstream.film.export import export_comparison, presented
 from shotstream.film.timeline import timeline_of
 from shotstream.media.exports.formats import FORMATS, write_export
-from shotstream.media.exports.timeline import MAX_HEIGHT, MIN_HEIGHT, scaled
+from shotstream.media.exports.timeline import MAX_HEIGHT, MAX_RATE, MIN_HEIGHT, scaled
 from shotstream.serving.app_state import AppState
 from shotstream.serving.library import Published
+from shotstream.serving.uploads import Uploads
 
 Id = Annotated[str, InPath(pattern="^[0-9a-f]{12}$")]
 FormatName = Annotated[str, InPath(pattern=f"^({'|'.join(FORMATS)})$")]
 ZIP = "application/zip"
 HEIGHT = "Pictures scaled to this many rows; mp4, gif, webp, clips. None: as they were made."
 Height = Annotated[int | None, Query(ge=MIN_HEIGHT, le=MAX_HEIGHT, multiple_of=2, description=HEIGHT)]
+RATE = "Frames per second, by showing frames for longer or leaving some out. None: as it was made."
+Rate = Annotated[int | None, Query(ge=1, le=MAX_RATE, description=RATE)]
 MOST_STEM = 60  # bytes of the name of a film in the name of a file
 ShotNumber = Annotated[int | None, Query(ge=0, le=1_000_000, description="This shot alone: mp4, gif, webp.")]
 
 
-def add_exports(api: APIRouter, app_state: AppState) -> None:
+def add_exports(api: APIRouter, app_state: AppState, uploads: Uploads) -> None:
     """The routes of finished files."""
 
     @api.get("/films/{id}/film.mp4", response_class=FileResponse, summary="The chosen takes as MP4")
@@ -51,10 +54,26 @@ def add_exports(api: APIRouter, app_state: AppState) -> None:
         return await _sent(app_state, id, lambda film, place: _compared(film, place, shot))
 
     @api.get("/films/{id}/exports/{name}", response_class=FileResponse, summary="The film in any format of exports")
-    async def export(id: Id, name: FormatName, shot: ShotNumber = None, height: Height = None) -> FileResponse:
+    async def export(
+        id: Id, name: FormatName, shot: ShotNumber = None, height: Height = None, fps: Rate = None
+    ) -> FileResponse:
         """What is more than one file comes as a zip: ``clips``, and ``otio`` and ``edl`` with their clips."""
-        part = Part(shot=shot, height=height)
+        part = Part(shot=shot, height=height, fps=fps)
         return await _sent(app_state, id, lambda film, place: _exported(film, place, name, part))
+
+    @api.post(
+        "/films/{id}/exports/{name}", response_class=FileResponse, summary="The same with sound, sent as the body"
+    )
+    async def export_with_sound(
+        request: Request, id: Id, name: FormatName, shot: ShotNumber = None, height: Height = None, fps: Rate = None
+    ) -> FileResponse:
+        """The sound track of the file is laid under ``mp4``, ``clips``, and the clips of ``otio`` and ``edl``."""
+        async with uploads.received(request) as sound:
+            part = Part(shot=shot, height=height, fps=fps, sound=sound)
+            try:
+                return await _sent(app_state, id, lambda film, place: _exported(film, place, name, part))
+            except InputError as fault:
+                raise InputError(str(fault).replace(str(sound), "the file")) from fault
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,16 +87,20 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """What of a film is exported: shot ``shot`` alone (None: all), scaled to ``height`` rows (None: as made)."""
+    """What of a film is exported: shot ``shot`` alone (None: all), scaled to ``height`` rows (None: as made), at
+    another rate, with sound under it."""
 
     shot: int | None = None
     height: int | None = None
+    fps: int | None = None
+    sound: Path | None = None
 
     @property
     def words(self) -> list[str]:
         """What it adds to a file's name."""
         shot = [] if self.shot is None else [f"shot-{self.shot + 1}"]
-        return shot if self.height is None else [*shot, f"{self.height}p"]
+        height = [] if self.height is None else [f"{self.height}p"]
+        return [*shot, *height, *([] if self.fps is None else [f"{self.fps}fps"])]
 
 
 async def whole_mp4(app_state: AppState, id: str) -> FileResponse:
@@ -127,7 +150,7 @@ def _compared(film: Published, place: Place, shot: int) -> tuple[Path, str]:
 def _exported(film: Published, place: Place, name: str, part: Part) -> tuple[Path, str]:
     stem = "-".join([place.stem, *part.words])
     path = place.folder / f"{stem}{next(iter(FORMATS[name].suffixes), '')}"
-    timeline = timeline_of(film.record, film.store, place.title)
+    timeline = presented(timeline_of(film.record, film.store, place.title), part.fps, part.sound)
     if part.height is not None:
         timeline = scaled(timeline, part.height)
     files = write_export(timeline, path, name, part.shot)

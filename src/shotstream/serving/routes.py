@@ -58,15 +58,16 @@ def routes(app_state: AppState) -> APIRouter:
     """All of /api."""
     api = APIRouter(prefix="/api")
     add_library(api, app_state)
-    _add_films(api, app_state)
+    uploads = Uploads(app_state)
+    _add_films(api, app_state, uploads)
     add_writing_help(api, app_state)
-    add_exports(api, app_state)
+    add_exports(api, app_state, uploads)
     _add_frames(api, app_state)
     _add_live(api, app_state)
     return api
 
 
-def _add_films(api: APIRouter, app_state: AppState) -> None:
+def _add_films(api: APIRouter, app_state: AppState, uploads: Uploads) -> None:
     @api.get("/model", summary="The model, and whether it is ready")
     async def model() -> ModelView:
         return app_state.model
@@ -101,8 +102,6 @@ def _add_films(api: APIRouter, app_state: AppState) -> None:
     async def clean(id: Id, what: Clean) -> Cleaned:
         freed = await app_state.ask(lambda studio: studio.session(id).clean(unchosen=what.unchosen))
         return Cleaned(bytes=freed)
-
-    uploads = Uploads(app_state)
 
     @api.post(UPLOADS.removeprefix("/api"), status_code=201, summary="Open a film file or a story, sent as the body")
     async def opened(request: Request) -> FilmView:

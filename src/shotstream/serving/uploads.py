@@ -94,6 +94,13 @@ class Uploads:
             )
 
     @asynccontextmanager
+    async def received(self, request: Request) -> AsyncIterator[Path]:
+        """The file that ``request`` brings, while the block lasts. Raises :class:`RefusedError`,
+        :class:`StorageError`."""
+        async with self._room(request) as folder:
+            yield await _received(request, folder / "file", self.app_state.library)
+
+    @asynccontextmanager
     async def _room(self, request: Request) -> AsyncIterator[Path]:
         """A folder for what ``request`` brings. Raises :class:`RefusedError`, :class:`StorageError`."""
         if self.under_way >= MOST_UPLOADS:

@@ -12,7 +12,7 @@ from shotstream.media.mp4 import write_film
 
 def write_mp4(timeline: Timeline, path: Path) -> None:
     """All shots in one MP4, whole or not at all. Raises :class:`StorageError`."""
-    with write_film(path, timeline.video, timeline.tags) as writer:
+    with write_film(path, timeline.video, timeline.tags, sound=timeline.sound) as writer:
         for shot in timeline.shots:
             writer.add_shot(shot.caption, shot.read(None))
 

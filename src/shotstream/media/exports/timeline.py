@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from fractions import Fraction
 
 import numpy as np
 from PIL import Image
@@ -11,9 +12,11 @@ from PIL import Image
 from shotstream.core.errors import InputError
 from shotstream.media.h264 import VideoFormat
 from shotstream.media.provenance import FilmTags
+from shotstream.media.sound import Sound
 
 AT_ONCE = 16  # frames that are read together
 Read = Callable[[Sequence[int] | None], np.ndarray]  # frames by number (None: all) as uint8 [n, height, width, 3]
+MAX_RATE = 120  # frames per second
 MIN_HEIGHT, MAX_HEIGHT = 16, 1080  # pixels
 MOST_BYTES = 2_000_000_000  # of one shot's frames, which are in memory at once
 
@@ -64,11 +67,12 @@ class TimelineShot:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Timeline:
-    """A film's made shots, at least one, without gaps between them."""
+    """A film's made shots, at least one, without gaps between them. ``sound``: what is heard with it, in videos."""
 
     tags: FilmTags
     video: VideoFormat
     shots: tuple[TimelineShot, ...]
+    sound: Sound | None = None
 
     @property
     def frames(self) -> int:
@@ -81,7 +85,41 @@ class Timeline:
             made = ", ".join(str(one.index) for one in self.shots)
             raise InputError(f"there is no made shot {shot}; made are {made}, counted from 0")
         tags = self.tags.model_copy(update={"title": f"{self.tags.title}, shot {shot}"})
-        return replace(self, tags=tags, shots=(replace(found, start=0),))
+        sound = None if self.sound is None else self.sound.later(found.start / self.video.fps)
+        return replace(self, tags=tags, shots=(replace(found, start=0),), sound=sound)
+
+
+def retimed(timeline: Timeline, fps: int) -> Timeline:
+    """``timeline`` at ``fps`` frames per second (1 to 120): of the same length and the same pictures, each shown for as
+    many frames as its time takes, some longer than others. None is made in between, and the tags say so."""
+    made = timeline.video.fps
+    if isinstance(fps, bool) or not isinstance(fps, int) or not 1 <= fps <= MAX_RATE:
+        raise InputError(f"a film can be exported at 1 to {MAX_RATE} frames/s, not {fps!r:.40}")
+    if fps == made:
+        return timeline
+    shots = tuple(_retimed(shot, Fraction(fps, made)) for shot in timeline.shots)
+    video, tags = timeline.video.model_copy(update={"fps": fps}), timeline.tags.model_copy(update={"made_fps": made})
+    return replace(timeline, video=video, tags=tags, shots=tuple(shot for shot in shots if shot.frames))
+
+
+def _retimed(shot: TimelineShot, rate: Fraction) -> TimelineShot:
+    start, stop = (round(frame * rate) for frame in (shot.start, shot.start + shot.frames))
+    shows = [
+        min(shot.frames - 1, max(0, int((frame + Fraction(1, 2)) / rate) - shot.start)) for frame in range(start, stop)
+    ]
+
+    def at(frame: int) -> int:
+        """When it is first shown."""
+        return next((index for index, shown in enumerate(shows) if shown >= frame), len(shows) - 1)
+
+    return replace(
+        shot,
+        start=start,
+        frames=len(shows),
+        prompts=tuple(replace(prompt, frame=at(prompt.frame)) for prompt in shot.prompts),
+        notes=tuple(replace(note, frame=at(note.frame)) for note in shot.notes),
+        read=lambda frames: shot.read([shows[frame] for frame in (range(len(shows)) if frames is None else frames)]),
+    )
 
 
 def scaled(timeline: Timeline, height: int) -> Timeline:

@@ -3,6 +3,7 @@
 import { $, node, plain } from "./dom.js";
 
 const HEIGHTS = [2, 4, 720, 1080]; // times the film's own height, or rows
+const HEARD = new Set(["mp4", "clips", "otio", "edl"]); // what sound can be laid under
 const PICTURES = new Set(["mp4", "gif", "webp", "clips"]); // what can be in another size
 
 // name in the API, what it is called, what it is for, whether it can be of one shot
@@ -38,6 +39,7 @@ export function showExports(studio) {
   $("export-close").addEventListener("click", () => $("export-dialog").close());
   $("export-shot").addEventListener("change", showAble);
   $("export-size").addEventListener("change", showAble);
+  $("export-rate").addEventListener("change", showAble);
   studio.on("film", (film) => {
     $("export-open").disabled = !film?.shots.some((shot) => shot.chosen !== null);
   });
@@ -60,7 +62,11 @@ function prepare(film) {
 }
 
 function showAble() {
-  $("export-note").textContent = $("export-size").value === "" ? "" : "Scaled from the size the model makes: larger, not sharper. For MP4, GIF, WebP and clips.";
+  const notes = [
+    $("export-size").value && "Scaled from the size the model makes: larger, not sharper. For MP4, GIF, WebP and clips.",
+    $("export-rate").value && "At this rate frames are shown for longer or left out; none are made.",
+  ];
+  $("export-note").textContent = notes.filter(Boolean).join(" ");
   const whole = $("export-shot").value === "";
   for (const one of document.querySelectorAll("button.format")) one.disabled = !whole && one.dataset.perShot !== "true";
 }
@@ -77,8 +83,10 @@ async function save(film, name, title) {
   const shot = $("export-shot").value;
   said.textContent = `Writing ${title}…`;
   try {
-    const asked = new URLSearchParams({ ...(shot === "" ? {} : { shot }), ...($("export-size").value && PICTURES.has(name) ? { height: $("export-size").value } : {}) });
-    const answer = await fetch(`api/films/${film}/${name === "film" ? "film.film" : `exports/${name}?${asked}`}`);
+    const [height, fps, sound] = [$("export-size").value, $("export-rate").value, $("export-sound").files[0]];
+    const asked = new URLSearchParams({ ...(shot === "" ? {} : { shot }), ...(height && PICTURES.has(name) ? { height } : {}), ...(fps && { fps }) });
+    const sent = sound && HEARD.has(name) ? { method: "POST", body: sound } : {};
+    const answer = await fetch(`api/films/${film}/${name === "film" ? "film.film" : `exports/${name}?${asked}`}`, sent);
     if (!answer.ok) throw new Error((await answer.json().catch(() => ({}))).text ?? `the studio said ${answer.status}`);
     const file = named(answer.headers.get("content-disposition") ?? "") ?? name;
     const link = node("a", { href: URL.createObjectURL(await answer.blob()), download: file });
