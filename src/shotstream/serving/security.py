@@ -19,7 +19,7 @@ from shotstream.serving.listener import STREAM
 MAX_JSON = 64 * 1024  # bytes of a request's body, but for files that are sent in
 MAX_UPLOAD = 1 << 30
 UPLOADS = "/api/open"
-OWN = re.compile(r"/api/films/[0-9a-f]{12}/(clips|references|exports/[a-z]+)")  # what these take in are files, too
+OWN = re.compile(r"/api/films/[0-9a-f]{12}/(clips|references|exports/[a-z-]+)")  # what these take in are files, too
 VIDEOS, REALTIME = "/v1/videos", "/v1/realtime/video"  # a socket at the latter begins a film
 BEGINNINGS = ("/api/films", UPLOADS, VIDEOS)  # a POST to these begins a film
 CSP = (
