@@ -134,7 +134,7 @@ def test_a_draft_is_made_again_and_a_shot_changed_at_a_frame(desk_page, painted:
     desk_page.get_by_label("Shot length").select_option("until cut")
     desk_page.locator("#prompt").fill("it runs")
     desk_page.locator("#shoot").click()
-    wait(desk_page, "document.querySelector('.strip .shot:last-child .length').textContent === 'until cut'")
+    wait(desk_page, "[...document.querySelectorAll('.strip .shot .length')].at(-1)?.textContent === 'until cut'")
     assert painted.state(film)["shots"][2]["endless"]
     painted.painter.gate.set()
     until(lambda: painted.state(film)["shots"][2]["takes"][0]["frames"] > 60)  # more than the usual 33

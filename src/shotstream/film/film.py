@@ -208,9 +208,17 @@ class Film(Editor):
         self.maker.refuse_while_running("export")
         self._refuse_if_closed()
         board = None if storyboard is None else Path(storyboard)
-        track = None if sound is None else Path(sound)
-        told = {"name": format, "storyboard": board, "shot": shot, "force": force}
-        return export_film(self.record, self.store, Path(path), fps=fps, sound=track, **told)
+        return export_film(
+            self.record,
+            self.store,
+            Path(path),
+            name=format,
+            storyboard=board,
+            shot=shot,
+            force=force,
+            fps=fps,
+            sound=None if sound is None else Path(sound),
+        )
 
     def frames(self) -> Iterator[np.ndarray]:
         """Every frame that is in the film, in order: uint8 [height, width, 3] RGB."""
