@@ -11,6 +11,7 @@ from safetensors.torch import load_file
 
 from shotstream.core.errors import InputError
 from shotstream.training import recipes, stages
+from shotstream.training.data.material import find_weights
 from shotstream.training.recipes import read_recipe, recipe_names, stage_kinds
 from shotstream.training.run import main, plan
 
@@ -56,3 +57,10 @@ def test_an_unknown_stage_is_one_line_that_lists_the_known(tmp_path: Path) -> No
         InputError, match=r"other\.yaml: stage 'other' is unknown; use one of autoencoder, .*trajectories"
     ):
         read_recipe(str(path))
+
+
+def test_packaged_weights_are_begun_from_by_name() -> None:
+    assert find_weights("bundled", "teacher").name == "teacher.safetensors"
+    assert find_weights("bundled/student", "teacher").name == "student.safetensors"
+    with pytest.raises(InputError, match="no such weights"):
+        find_weights("bundled/critic", "teacher")

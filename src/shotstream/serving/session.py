@@ -20,7 +20,7 @@ from shotstream.serving.views import film_view
 
 Clock = Callable[[], float]
 P = TypeVar("P", bound=Take | None)
-MAX_BLOCKS = 100  # of a take that is made here: its frames are held until it ends
+MAX_BLOCKS = 100  # of a take whose length is asked for; one that goes on until it is cut may be longer
 MEASURED_BLOCKS = 8  # the speed shown is that of so many latest blocks
 
 

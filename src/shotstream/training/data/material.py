@@ -165,8 +165,10 @@ def _wan(name: str) -> CodecFiles | None:
 
 
 def find_weights(name: str, bundled: str) -> Path:
-    """A weight file by path, or the packaged ``bundled`` one. Raises :class:`InputError` if there is none."""
-    path = Path(__file__).parents[2] / "bundled" / f"{bundled}.safetensors" if name == "bundled" else Path(name)
+    """A weight file by path, or a packaged one: ``bundled`` is that of ``bundled``, ``bundled/student`` the student's.
+    Raises :class:`InputError` if there is none."""
+    role = {"bundled": bundled, "bundled/student": "student", "bundled/teacher": "teacher"}.get(name)
+    path = Path(name) if role is None else Path(__file__).parents[2] / "bundled" / f"{role}.safetensors"
     if not path.is_file():
         raise InputError(f"{path}: no such weights; train the {bundled} first or name another file")
     return path
