@@ -13,8 +13,8 @@ from shotstream.core.geometry import Geometry
 from shotstream.core.story import full_prompt
 from shotstream.data.world.render import draw_shot
 from shotstream.data.world.spec import WorldStory
+from shotstream.evaluation.judge import Recognisers
 from shotstream.evaluation.long_shot import score_long_shots
-from shotstream.evaluation.recognisers import Recognisers
 from shotstream.evaluation.suites import read_suite
 from shotstream.families.storyworld import STORYWORLD
 from shotstream.sampling.block import Block

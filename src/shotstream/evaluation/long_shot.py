@@ -15,11 +15,10 @@ from numpy.typing import NDArray
 from shotstream.core.config import Config
 from shotstream.core.errors import InputError
 from shotstream.data.world.spec import WorldStory
-from shotstream.evaluation.judge import recognised, stated
-from shotstream.evaluation.recognisers import Recognisers
-from shotstream.evaluation.statistics import Interval, bootstrap, bootstrap_deficit
-from shotstream.evaluation.systems import ShotMaker
-from shotstream.sampling.noise import NamedNoise
+from shotstream.evaluation.judge import Recognisers, recognised, stated
+from shotstream.evaluation.measures import Interval, bootstrap, bootstrap_deficit
+from shotstream.evaluation.run import ShotMaker
+from shotstream.sampling.rollout import NamedNoise
 from shotstream.sampling.shot_generator import ShotRequest
 
 WINDOW = 100  # frames
