@@ -56,8 +56,8 @@ demo: $(FILM_STAMP)
 	@echo "storyboard: $(DEMO)/fox.png"
 
 check: $(STAMP)
-	$(BIN)/ruff format --check src tests
-	$(BIN)/ruff check src tests
+	$(BIN)/ruff format --check src tests integrations
+	$(BIN)/ruff check src tests integrations
 	$(BIN)/mypy
 	$(BIN)/pytest tests/house
 
@@ -73,8 +73,8 @@ test: check
 	OMP_NUM_THREADS=1 $(BIN)/pytest --ignore=tests/house -m "not soak" -n $(TEST_PROCESSES) --dist loadfile
 
 format: $(STAMP)
-	$(BIN)/ruff format src tests
-	$(BIN)/ruff check --fix src tests
+	$(BIN)/ruff format src tests integrations
+	$(BIN)/ruff check --fix src tests integrations
 
 pipeline: $(STAMP)
 	@mkdir -p $(PIPELINE)

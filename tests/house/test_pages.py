@@ -11,7 +11,12 @@ from file_map import make_map, written_map
 from help_pages import PAGE, make_page
 from sources import ROOT
 
-PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "examples").glob("*.md")]
+PAGES = [
+    *ROOT.glob("*.md"),
+    *(ROOT / "docs").rglob("*.md"),
+    *(ROOT / "examples").glob("*.md"),
+    *(ROOT / "integrations").rglob("*.md"),
+]
 
 
 def test_the_file_map_names_every_file_and_says_what_it_is_for() -> None:
