@@ -9,7 +9,7 @@ import av
 import numpy as np
 import pytest
 
-from shotstream.media.h264 import VideoFormat, segment
+from shotstream.media.h264 import VideoFormat, following, segment
 
 VIDEO = VideoFormat(width=96, height=64, fps=16)
 
@@ -40,3 +40,18 @@ def test_a_segment_stands_alone() -> None:
 def test_one_frame_is_a_segment_too() -> None:
     with av.open(io.BytesIO(segment(frames(1), VIDEO).data)) as container:
         assert len(list(container.decode(video=0))) == 1
+
+
+def test_segments_that_follow_each_other_are_one_stream() -> None:
+    truth = frames(33)
+    cuts = ((0, 9), (9, 21), (21, 33))
+    pieces = [
+        following(segment(truth[start:stop], VIDEO).data, number, start, VIDEO.fps)
+        for number, (start, stop) in enumerate(cuts)
+    ]
+    with av.open(io.BytesIO(b"".join(pieces))) as container:
+        read = list(container.decode(video=0))
+    assert [float(frame.time) for frame in read] == pytest.approx([index / VIDEO.fps for index in range(33)], abs=1e-4)
+    error = np.stack([frame.to_ndarray(format="rgb24") for frame in read]).astype(float) - truth
+    assert np.abs(error).mean() < 3
+    assert [piece.count(b"moov") for piece in pieces] == [1, 0, 0]

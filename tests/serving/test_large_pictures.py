@@ -12,7 +12,7 @@ from page_rig import begin, idle, opened, shoot, state_of, wait
 from studio_rig import Painter, Server
 
 from shotstream.core.geometry import Geometry
-from shotstream.media.h264 import VideoFormat, mime_type, segment
+from shotstream.media.h264 import VideoFormat, following, mime_type, segment
 
 LARGE = Geometry(width=832, height=480, spatial=8, latent_channels=4, default_blocks=2)
 STRIPES, CLOSE = 16, 12  # a frame's stripe stands at one of so many places; levels of 255 that codecs may differ by
@@ -188,3 +188,27 @@ def test_the_reel_goes_on_behind_a_gap_at_the_live_edge_and_forgets(large_page) 
     found = large_page.evaluate(REEL, [mime_type(shape), data])
     assert 24 <= found["skipped"] < 36 and found["last"] == 119 and found["error"] is None
     assert found["begin"] > 1 and found["kept"] >= 24
+
+
+STREAM = """async ([mime, pieces]) => {
+  const [source, video] = [new MediaSource(), document.createElement('video')];
+  video.src = URL.createObjectURL(source);
+  await new Promise((done) => source.addEventListener('sourceopen', done, {once: true}));
+  const buffer = source.addSourceBuffer(mime);
+  for (const piece of pieces) {
+    const done = new Promise((done) => buffer.addEventListener('updateend', done, {once: true}));
+    buffer.appendBuffer(Uint8Array.from(atob(piece), (one) => one.charCodeAt(0)));
+    await done;
+  }
+  return {ranges: video.buffered.length, end: video.buffered.end(0), error: video.error};
+}"""
+
+
+@pytest.mark.parametrize("script", [""])
+def test_a_browser_takes_the_chunks_of_a_realtime_session_one_after_the_other(large_page) -> None:
+    shape = VideoFormat(width=96, height=64, fps=16)
+    pieces = [segment(np.full((12, 64, 96, 3), 80 * index, np.uint8), shape).data for index in range(3)]
+    chunks = [following(piece, index, 12 * index, 16) for index, piece in enumerate(pieces)]
+    data = [base64.b64encode(chunk).decode() for chunk in chunks]
+    found = large_page.evaluate(STREAM, [mime_type(shape), data])
+    assert found == {"ranges": 1, "end": pytest.approx(36 / 16, abs=0.01), "error": None}
