@@ -168,7 +168,8 @@ class Guard:
             clients.take(client, "wrong")
         if entry != "yes":
             return 401, "no_token", "this studio asks for its token: Authorization: Bearer TOKEN, or log in at /login"
-        begins = scope["path"] in BEGINNINGS if scope.get("method") == "POST" else scope["path"] == REALTIME
+        posted = scope["type"] == "http" and scope["method"] == "POST"
+        begins = scope["path"] in BEGINNINGS if posted else (scope["type"], scope["path"]) == ("websocket", REALTIME)
         if begins and not clients.take(client, "films"):
             return 429, "too_many", "you have begun many films; go on with one of them, or come back in a while"
         return None
