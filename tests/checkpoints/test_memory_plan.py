@@ -23,9 +23,8 @@ from shotstream.families.preset import Preset
 from shotstream.families.wan import WAN_1_3B, find, published_sizes
 from shotstream.models import attention
 from shotstream.models.transformer import Transformer
-from shotstream.sampling.branches import Branches
 from shotstream.sampling.context import ContextFrames
-from shotstream.sampling.prompts import PromptCache
+from shotstream.sampling.prompts import Branches, PromptCache
 from shotstream.tools.bench.setups import GappedCaches
 
 CUDA = torch.device("cuda")

@@ -21,8 +21,8 @@ from shotstream.data.world.render import draw_shot
 from shotstream.data.world.stories import WorldStory, make_story
 from shotstream.families.preset import Preset
 from shotstream.families.storyworld import STORYWORLD
-from shotstream.sampling.branches import Branches
 from shotstream.sampling.context import to_frames
+from shotstream.sampling.prompts import Branches
 from shotstream.sampling.solvers import euler
 from shotstream.training.data.material import open_text, open_video
 

@@ -10,8 +10,7 @@ from torch import Tensor
 
 from shotstream.codecs.protocols import TextEncoder
 from shotstream.models.transformer import Transformer
-from shotstream.sampling.branches import Branches
-from shotstream.sampling.prompts import Blend, CachedTextEncoder, PromptCache
+from shotstream.sampling.prompts import Blend, Branches, CachedTextEncoder, PromptCache
 
 
 class Counted:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any, Literal, TypedDict
 
 import numpy as np
 import torch
@@ -97,28 +97,17 @@ class Xclip:
         return np.asarray(self._network.get_video_features(pixel_values=one_video).pooler_output.double())
 
 
-class RecogniserSubjects:
-    """The recognisers' identity embedding of the leftmost person; of worth on films of the procedural world."""
+class Embedded:
+    """The recognisers' embedding of the leftmost person, or of the place; of worth on films of the procedural world."""
 
-    def __init__(self, recognisers: Recognisers) -> None:
-        self.name = f"{recognisers.name} (identity)"
-        self._recognisers = recognisers
-
-    def describe(self, frames: NDArray[np.uint8], fps: float) -> Vectors:
-        """See :class:`shotstream.evaluation.measures.FeatureNetwork`."""
-        return np.asarray(self._recognisers.read(frames, fps).identity[:, 0])
-
-
-class RecogniserPlaces:
-    """The recognisers' place embedding; of worth on films of the procedural world."""
-
-    def __init__(self, recognisers: Recognisers) -> None:
-        self.name = f"{recognisers.name} (place)"
-        self._recognisers = recognisers
+    def __init__(self, recognisers: Recognisers, of: Literal["identity", "place"]) -> None:
+        self.name = f"{recognisers.name} ({of})"
+        self._recognisers, self._of = recognisers, of
 
     def describe(self, frames: NDArray[np.uint8], fps: float) -> Vectors:
         """See :class:`shotstream.evaluation.measures.FeatureNetwork`."""
-        return self._recognisers.read(frames, fps).place
+        read = self._recognisers.read(frames, fps)
+        return np.asarray(read.identity[:, 0]) if self._of == "identity" else read.place
 
 
 def _spread(frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -173,8 +162,8 @@ def choose_networks(dinov2: str | None, clip: str | None, xclip: str | None) -> 
         except WeightsError as fault:
             absent["recognisers"] = str(fault)
         else:
-            subject = subject or RecogniserSubjects(recognisers)
-            background = background or RecogniserPlaces(recognisers)
+            subject = subject or Embedded(recognisers, "identity")
+            background = background or Embedded(recognisers, "place")
     return Networks(subject=subject, background=background, meaning=meaning, words=words), absent
 
 

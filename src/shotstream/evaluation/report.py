@@ -141,11 +141,9 @@ def _small(frame: np.ndarray) -> np.ndarray:
 
 def plot_by_shot(scores: SuiteScores, path: Path) -> None:
     """Two panels against the shot's index: text alignment, and how unlike true films the pictures are."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(10, 4), layout="constrained")
-    FigureCanvasAgg(figure)
     left, right = figure.subplots(1, 2)
     panels = (
         (left, "text alignment", {name: row.alignment_by_shot for name, row in scores.systems.items()}),
@@ -162,14 +160,12 @@ def plot_by_shot(scores: SuiteScores, path: Path) -> None:
 
 def plot_speed(scores: SuiteScores, path: Path) -> bool:
     """Text alignment against frames per second; False, and nothing is written, if no system generated anything."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     rows = {name: row.measures for name, row in scores.systems.items() if "end_to_end_fps" in row.measures}
     if not rows:
         return False
     figure = Figure(figsize=(6, 4), layout="constrained")
-    FigureCanvasAgg(figure)
     axes = figure.subplots()
     for name, measures in rows.items():
         speed, quality = measures["end_to_end_fps"].mean, measures["text_alignment"].mean

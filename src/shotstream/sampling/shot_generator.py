@@ -24,11 +24,10 @@ from shotstream.models.caches import CachePlace
 from shotstream.models.transformer import Transformer
 from shotstream.sampling.block import Block
 from shotstream.sampling.block_graphs import FixedMemories, GraphedSampler, GraphedShot, Recorder
-from shotstream.sampling.branches import Branches
 from shotstream.sampling.context import BlankShot, ChosenContext, ContextBuilder, to_frames
 from shotstream.sampling.layer_runners import CompiledPasses, Compiler, SharedPasses, SharedShot
 from shotstream.sampling.overlap import FreeCores, Streams, decoded_aside, marked, one_behind
-from shotstream.sampling.prompts import Blend, CachedTextEncoder, PromptCache
+from shotstream.sampling.prompts import Blend, Branches, CachedTextEncoder, PromptCache
 from shotstream.sampling.rollout import NamedNoise, NoiseAhead, NoiseSource, rollout
 from shotstream.sampling.solvers import NEVER, Draw, Flow, GradientPolicy, sampler
 from shotstream.sampling.streaming import StreamingShot

@@ -26,8 +26,8 @@ from shotstream.models.layers import matmul_dtype
 from shotstream.models.rope import rotary_angles, rotation, time_shift
 from shotstream.models.transformer import Transformer
 from shotstream.models.visibility import Layout, clean_then_noisy
-from shotstream.sampling.branches import Branches
 from shotstream.sampling.context import ContextFrames
+from shotstream.sampling.prompts import Branches
 from shotstream.sampling.solvers import NEVER, GradientPolicy
 
 Kind = TypeVar("Kind", KeyValueStorage, DenseStorage)

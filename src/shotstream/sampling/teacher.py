@@ -17,8 +17,8 @@ from shotstream.families.preset import ConditionTime, Preset
 from shotstream.models.transformer import Transformer
 from shotstream.models.visibility import next_shot
 from shotstream.sampling.block import Block
-from shotstream.sampling.branches import Branches
 from shotstream.sampling.context import ChosenContext, ContextFrames, to_frames
+from shotstream.sampling.prompts import Branches
 from shotstream.sampling.rollout import NoiseSource, ShotFlow, rollout
 from shotstream.sampling.shot_generator import ShotGenerator, ShotRequest, refuse_nan
 from shotstream.sampling.solvers import Sampler

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from shotstream.core.flow import STEPS, FlowSchedule, sigma_like
 from shotstream.families.preset import read_preset
 from shotstream.models.transformer import Transformer
-from shotstream.sampling.branches import Branches
+from shotstream.sampling.prompts import Branches
 from shotstream.sampling.solvers import euler, euler_states
 from shotstream.training.data.material import MaterialSettings
 from shotstream.training.data.next_shot_batches import NextShotBatch, NextShotSettings

@@ -12,7 +12,7 @@ from runs import ignore
 
 from shotstream.families.preset import Preset, read_preset
 from shotstream.models.transformer import Transformer
-from shotstream.sampling.branches import Branches
+from shotstream.sampling.prompts import Branches
 from shotstream.sampling.streaming import StreamingShot
 from shotstream.training.data.material import Material, MaterialSettings
 from shotstream.training.data.next_shot_batches import NextShotBatch, NextShotSampler, NextShotSettings

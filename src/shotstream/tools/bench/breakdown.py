@@ -5,38 +5,39 @@ It counts what is done in one thread, one thing after the other: measure with no
 
 from __future__ import annotations
 
+import copy
 import os
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, TypeVar
 
 import torch
-from torch import Tensor
 from torch.autograd.profiler import profile
 
-from shotstream.codecs.protocols import StreamDecoder, TextEncoder, VideoCodec
+from shotstream.codecs.protocols import StreamDecoder
 from shotstream.core.devices import wait_for
 from shotstream.core.story import Story
 from shotstream.film.director import Director
 from shotstream.film.render import render
 from shotstream.film.report import Progress
-from shotstream.models.caches import Cache, CaptionCache, ContextCache
+from shotstream.models.caches import Cache, ContextCache
 from shotstream.models.config import forward_flops
 from shotstream.models.transformer import Transformer
 from shotstream.models.visibility import Layout, segments
-from shotstream.sampling.context import BlankShot, ChosenContext
+from shotstream.sampling.context import BlankShot
 from shotstream.sampling.prompts import CachedTextEncoder, PromptCache
 from shotstream.sampling.rollout import NamedNoise
 from shotstream.sampling.shot_generator import ShotGenerator, ShotRequest
-from shotstream.sampling.streaming import StreamingShot
 from shotstream.tools.bench.figures import BlockTime, Breakdown, Stretch
 from shotstream.tools.bench.setups import GLOBAL_CAPTION, captions
+
+Owner, Done = TypeVar("Owner"), TypeVar("Done")
 
 
 class Watch:
@@ -63,92 +64,45 @@ class Watch:
             if self._inner:
                 self._inner[-1] += ended - started
 
+    def timed(self, name: str, work: Callable[..., Done]) -> Callable[..., Done]:
+        """``work``, counted for ``name``."""
+
+        def run(*given: Any, **named: Any) -> Done:
+            with self.part(name):
+                return work(*given, **named)
+
+        return run
+
     def _now(self) -> float:
         wait_for(self._device)
         return perf_counter()
 
 
-class TimedText:
-    """A text encoder under the watch."""
+def under_watch(shots: ShotGenerator, watch: Watch) -> ShotGenerator:
+    """The generator ``shots`` with every part under the watch, one thing after the other."""
+    plain, coder = shots.text_encoder.encoder, shots.codec
 
-    def __init__(self, encoder: TextEncoder, watch: Watch) -> None:
-        self.encoder, self.watch = encoder, watch
-        self.text_len, self.text_dim = encoder.text_len, encoder.text_dim
+    def decoder() -> StreamDecoder:
+        made = coder.decoder()
+        return _with(made, push=watch.timed("decode", made.push))
 
-    def encode(self, captions: Sequence[str]) -> Tensor:
-        with self.watch.part("text"):
-            return self.encoder.encode(captions)
-
-    def unknown_words(self, text: str) -> list[str]:
-        return self.encoder.unknown_words(text)
-
-    def lost_words(self, text: str) -> list[str]:
-        return self.encoder.lost_words(text)
-
-
-class TimedReader(PromptCache):
-    """Keys and values of prompts under the watch."""
-
-    def __init__(self, reader: PromptCache, text: TextEncoder, watch: Watch) -> None:
-        super().__init__(reader.model, text, reader.branches, reader.kept)
-        self.watch = watch
-
-    def read(self, prompts: Sequence[str]) -> CaptionCache:
-        with self.watch.part("text"):
-            return super().read(prompts)
+    codec = _with(coder, decode=watch.timed("decode", coder.decode), decoder=decoder)
+    text = CachedTextEncoder(_with(plain, encode=watch.timed("text", plain.encode)), shots.text_encoder.kept)
+    how = {"role": shots.role, "fuse": shots.fuse, "shot_type": shots.shot_type}
+    timed = ShotGenerator(shots.model, text.encoder, codec, shots.preset, **how)
+    timed.text_encoder = timed.context.text_encoder = text
+    timed.context.encoded.kept = shots.context.encoded.kept
+    timed.prompts = PromptCache(shots.prompts.model, text, shots.prompts.branches, shots.prompts.kept)
+    vars(timed.prompts)["read"] = watch.timed("text", timed.prompts.read)
+    vars(timed)["prepare"] = watch.timed("context", timed.prepare)
+    return timed
 
 
-class TimedCodec:
-    """A video codec whose decoding is under the watch."""
-
-    def __init__(self, codec: VideoCodec, watch: Watch) -> None:
-        self.codec, self.watch, self.geometry = codec, watch, codec.geometry
-
-    def encode(self, video: Tensor) -> Tensor:
-        return self.codec.encode(video)
-
-    def encode_images(self, images: Tensor) -> Tensor:
-        return self.codec.encode_images(images)
-
-    def decode(self, latents: Tensor) -> Tensor:
-        with self.watch.part("decode"):
-            return self.codec.decode(latents)
-
-    def decoder(self) -> StreamDecoder:
-        return _TimedDecoder(self.codec.decoder(), self.watch)
-
-
-class _TimedDecoder:
-    def __init__(self, decoder: StreamDecoder, watch: Watch) -> None:
-        self.decoder, self.watch = decoder, watch
-
-    def push(self, latents: Tensor) -> Tensor:
-        with self.watch.part("decode"):
-            return self.decoder.push(latents)
-
-
-class TimedGenerator(ShotGenerator):
-    """The director ``shots`` with every part under the watch, one thing after the other."""
-
-    def __init__(self, shots: ShotGenerator, watch: Watch) -> None:
-        super().__init__(
-            shots.model,
-            shots.text_encoder.encoder,
-            TimedCodec(shots.codec, watch),
-            shots.preset,
-            role=shots.role,
-            fuse=shots.fuse,
-            shot_type=shots.shot_type,
-        )
-        self.watch = watch
-        text = CachedTextEncoder(TimedText(shots.text_encoder.encoder, watch), shots.text_encoder.kept)
-        self.text_encoder = self.context.text_encoder = text
-        self.context.encoded.kept = shots.context.encoded.kept
-        self.prompts = TimedReader(shots.prompts, text, watch)
-
-    def prepare(self, context: ChosenContext) -> StreamingShot:
-        with self.watch.part("context"):
-            return super().prepare(context)
+def _with(owner: Owner, **methods: Callable[..., Any]) -> Owner:
+    """A copy of ``owner`` with other ``methods``."""
+    changed = copy.copy(owner)
+    vars(changed).update(methods)
+    return changed
 
 
 Kind = Literal["context pass", "step", "refresh", "refresh + step"]
@@ -239,7 +193,7 @@ class Looked:
 def look(director: Director, story: Story) -> Looked:
     """Make ``story`` under a watch. What is timed is what ships, but one thing after the other."""
     watch = Watch(director.device)
-    timed = TimedGenerator(director.shots, watch)
+    timed = under_watch(director.shots, watch)
     watched = Director(timed, model_name=director.model_name, model_version=director.model_version)
     told: list[tuple[Progress, float]] = []
     caption_tokens = timed.text_encoder.text_len

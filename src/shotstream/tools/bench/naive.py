@@ -22,8 +22,8 @@ from shotstream.models.layers import SelfAttention
 from shotstream.models.rope import rotary_angles, rotation
 from shotstream.models.transformer import Transformer
 from shotstream.sampling.block import Block
-from shotstream.sampling.branches import Branches
 from shotstream.sampling.context import ChosenContext, ContextBuilder, ContextFrames, to_frames
+from shotstream.sampling.prompts import Branches
 from shotstream.sampling.rollout import rollout
 from shotstream.sampling.shot_generator import ShotGenerator, ShotRequest
 from shotstream.sampling.streaming import StreamingShot

@@ -7,6 +7,7 @@ another name until all of it is on the disk, and lists its files with their size
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 import pickle
@@ -18,7 +19,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 import torch.distributed.checkpoint as dcp
 from PIL import Image
@@ -54,11 +54,9 @@ def mend_curve(path: Path) -> None:
 
 def draw_curve(source: Path, target: Path) -> None:
     """Draw every role's loss against the update, smoothed over a fiftieth of the run."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(7, 4), layout="constrained")
-    FigureCanvasAgg(figure)
     axes = figure.subplots()
     for role, points in read_curve(source).items():
         window = max(1, len(points) // 50)
@@ -73,18 +71,17 @@ def draw_curve(source: Path, target: Path) -> None:
 
 def bars(values: Mapping[str, float], title: str) -> Image.Image:
     """Horizontal bars of shares in [0, 1], with their values."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(6, 0.28 * len(values) + 1), layout="constrained")
-    canvas = FigureCanvasAgg(figure)
     axes = figure.subplots()
     drawn = axes.barh(list(values), list(values.values()))
     axes.bar_label(drawn, fmt="{:.3f}", padding=3)
     axes.set(xlim=(0, 1.12), title=title)
     axes.invert_yaxis()
-    canvas.draw()
-    return Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
+    png = io.BytesIO()
+    figure.savefig(png, format="png")
+    return Image.open(png).convert("RGB")
 
 
 log = logging.getLogger(__name__)

@@ -16,8 +16,8 @@ from shotstream.core.flow import add_noise, flow_target, x0_from_flow
 from shotstream.families.preset import Preset
 from shotstream.models.transformer import Transformer
 from shotstream.models.visibility import block_causal, clean_and_noisy
-from shotstream.sampling.branches import Branches
 from shotstream.sampling.context import ContextFrames
+from shotstream.sampling.prompts import Branches
 from shotstream.sampling.teacher import CaptionChange, captions_read
 from shotstream.training.data.next_shot_batches import NextShotBatch
 

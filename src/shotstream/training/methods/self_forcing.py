@@ -30,8 +30,8 @@ from shotstream.core.flow import add_noise, x0_from_flow
 from shotstream.core.randomness import derive, stream
 from shotstream.families.preset import Preset
 from shotstream.models.transformer import Transformer
-from shotstream.sampling.branches import Branches
 from shotstream.sampling.context import ContextFrames
+from shotstream.sampling.prompts import Branches
 from shotstream.sampling.rollout import BatchNoise, NamedNoise, rollout
 from shotstream.sampling.solvers import GradientPolicy, sampler
 from shotstream.sampling.streaming import StreamingShot

@@ -28,7 +28,7 @@ from torch import Tensor
 from shotstream.core.flow import add_noise, sigma_like, x0_from_flow
 from shotstream.core.randomness import derive, stream
 from shotstream.models.transformer import Transformer
-from shotstream.sampling.branches import Branches
+from shotstream.sampling.prompts import Branches
 from shotstream.training.data.next_shot_batches import NextShotSettings
 from shotstream.training.engine.role_state import Ema
 from shotstream.training.engine.stage import LossReport, names

@@ -24,7 +24,7 @@ from shotstream.core.flow import add_noise, x0_from_flow
 from shotstream.core.randomness import derive, stream
 from shotstream.families.preset import Preset
 from shotstream.models.transformer import Transformer
-from shotstream.sampling.branches import Branches
+from shotstream.sampling.prompts import Branches
 from shotstream.training.data.next_shot_batches import NextShotBatch, NextShotSettings
 from shotstream.training.engine.stage import LossReport, names
 from shotstream.training.methods.losses import (
