@@ -144,7 +144,7 @@ def _difference(
         other = sorted(weights.keys() ^ base.keys())[0]
         raise WeightsError(f"{source}: is another network than its base: {other}")
     pairs: dict[str, Sides] = {}
-    whole, held = 0.0, 0.0
+    whole, kept = 0.0, 0.0
     for name in sorted(base):
         below = base[name].read().float()
         moved = weights[name].read().float() - below
@@ -154,16 +154,12 @@ def _difference(
             raise InputError(f"{source}: {name} differs from its base and is no matrix; keep these weights whole")
         left, values, right = torch.linalg.svd(moved, full_matrices=False)
         whole += float(values.square().sum())
-        held += float(values[:rank].square().sum())
+        kept += float(values[:rank].square().sum())
         root = values[:rank].sqrt()
-        pairs[name] = (_held(root[:, None] * right[:rank]), _held(left[:, :rank] * root))
+        pairs[name] = (held(root[:, None] * right[:rank]), held(left[:, :rank] * root))
     if not pairs:
         raise InputError(f"{source}: is its base; there is nothing to add")
-    return pairs, held / whole
-
-
-def _held(tensor: Tensor) -> LazyTensor:
-    return computed(tensor.contiguous, torch.float32, tuple(tensor.shape))
+    return pairs, kept / whole
 
 
 Target = Literal["shotstream", "diffusers"]

@@ -8,27 +8,25 @@ Axes: N captions · L tokens · D numbers per token
 
 from __future__ import annotations
 
+import hashlib
 import html
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
 from torch import Tensor
 
 from shotstream.codecs.protocols import Placement
+from shotstream.core.files import make_folder, whole_file
 from shotstream.core.words import words_within
 
 if TYPE_CHECKING:
     from transformers import UMT5EncoderModel
-import hashlib
-import os
-
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
-
-from shotstream.core.files import make_folder, whole_file
 
 TEXT_LEN = 512  # tokens Wan was trained with
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Protocol
 
 import numpy as np
@@ -47,12 +47,7 @@ class ContextFrames:
 
     def to(self, device: torch.device) -> ContextFrames:
         """Latents and captions on ``device``; the small index tensors stay where they are."""
-        return ContextFrames(
-            latents=self.latents.to(device),
-            shot_index=self.shot_index,
-            captions=self.captions.to(device),
-            caption_index=self.caption_index,
-        )
+        return replace(self, latents=self.latents.to(device), captions=self.captions.to(device))
 
 
 def empty_context(

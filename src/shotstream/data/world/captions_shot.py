@@ -11,20 +11,7 @@ from dataclasses import dataclass, field
 from random import Random
 
 from shotstream.data.world import phrases
-from shotstream.data.world.phrases import (
-    ARRIVALS,
-    BARE_GROUPS,
-    GROUPS,
-    HEROES,
-    KIND_NOUNS,
-    NOW,
-    RETURNS,
-    THEY,
-    TOGETHER,
-    Pronoun,
-    Verb,
-    View,
-)
+from shotstream.data.world.phrases import Pronoun, Verb, View
 from shotstream.data.world.spec import MOVING, Aspect, Caption, Told
 from shotstream.data.world.wording import (
     Agenda,
@@ -73,18 +60,18 @@ class Line:
     def finite(self, rng: Random) -> str:
         """As in "in the forest, the fox walks to the left"."""
         clauses = self._clauses(rng, self.subjects)
-        body = self._now(rng, joined(clauses, rng.choice(TOGETHER)))
+        body = self._now(rng, joined(clauses, rng.choice(phrases.TOGETHER)))
         return f"{self.lead}, {body}" if self.lead else phrase(body, self.where)
 
     def follow_up(self, rng: Random) -> str:
         """The sentence after the cast was introduced: "it walks to the left" """
         subjects = [self.pronoun.subject] if len(self.subjects) == 1 else self.subjects
         clauses = self._clauses(rng, subjects)
-        return phrase(self._now(rng, joined(clauses, rng.choice(TOGETHER))), self.where)
+        return phrase(self._now(rng, joined(clauses, rng.choice(phrases.TOGETHER))), self.where)
 
     def _now(self, rng: Random, clause: str) -> str:
         """Behind a change mostly with "now", as in "now the fox dances"."""
-        return f"{NOW} {clause}" if self.scene.changed and not self.lead and rng.random() < 0.7 else clause
+        return f"{phrases.NOW} {clause}" if self.scene.changed and not self.lead and rng.random() < 0.7 else clause
 
     def participle(self) -> str:
         """As in "the fox walking to the left in the forest"."""
@@ -161,7 +148,7 @@ def _name(
     """How the shot calls character ``index``, with and without an article; adds what that tells to ``facts``."""
     story, voice, character = scene.story, scene.voice, scene.story.characters[index]
     accessories = stated(character)
-    noun = voice.nouns[index] if rng.random() < 0.85 else likely(rng, KIND_NOUNS[character.kind], 0.5)
+    noun = voice.nouns[index] if rng.random() < 0.85 else likely(rng, phrases.KIND_NOUNS[character.kind], 0.5)
     if voice.memory != "none" and scene.is_first_of(index):
         facts |= look_facts(index, accessories)
         full = noun_phrase(rng, noun, character, colour=True, accessories=accessories, definite=definite)
@@ -170,7 +157,7 @@ def _name(
     if alone and pronouns and scene.index and rng.random() < PRONOUN_CHANCE[voice.memory]:
         return voice.pronoun.subject, voice.pronoun.subject
     if voice.memory == "kinds" and rng.random() < 0.6:
-        return rng.choice(HEROES), HEROES[0].rsplit(" ", 1)[1]
+        return rng.choice(phrases.HEROES), phrases.HEROES[0].rsplit(" ", 1)[1]
     detail = rng.random() if voice.memory == "none" else 0.0
     colour = detail > 0.72
     worn = accessories if detail > 0.92 or (0.65 < detail <= 0.72) else ()
@@ -182,16 +169,16 @@ def _name(
 def _pair_up(rng: Random, line: Line, together: bool, pronouns: bool) -> None:
     """Two characters with one verb become one subject; sometimes "they" or "the two friends"."""
     first = any(line.scene.is_first_of(role.character) for role in line.scene.shot.roles)
-    line.pronoun = THEY
+    line.pronoun = phrases.THEY
     if not together:
         return
     line.plural, line.verbs = True, line.verbs[:1]
     line.bare = [series(line.bare)]
     subject = series(line.subjects)
     if line.scene.index and not first and rng.random() < 0.35:
-        subject = THEY.subject if pronouns and rng.random() < 0.25 else rng.choice(GROUPS)
+        subject = phrases.THEY.subject if pronouns and rng.random() < 0.25 else rng.choice(phrases.GROUPS)
         line.facts = {(who, what) for who, what in line.facts if what in ("action", "direction")}
-        line.introduction, line.bare = subject, [rng.choice(BARE_GROUPS)]
+        line.introduction, line.bare = subject, [rng.choice(phrases.BARE_GROUPS)]
     line.subjects = [subject]
 
 
@@ -213,9 +200,9 @@ def _set_scene(rng: Random, line: Line, remarks: bool) -> None:
     if not head:
         line.lead = ""
     elif scene.returns and site:
-        line.lead = phrase(likely(rng, RETURNS, 0.8), where)
+        line.lead = phrase(likely(rng, phrases.RETURNS, 0.8), where)
     elif scene.moved and site and rng.random() < 0.4:
-        line.lead = phrase(rng.choice(ARRIVALS), where)
+        line.lead = phrase(rng.choice(phrases.ARRIVALS), where)
     else:
         line.lead = where
 

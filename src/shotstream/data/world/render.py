@@ -26,7 +26,7 @@ from shotstream.data.world.motion import (
     pose_at,
     sign,
 )
-from shotstream.data.world.pen import Light
+from shotstream.data.world.palette import Light
 from shotstream.data.world.puppets.puppet import Puppet
 from shotstream.data.world.spec import GROUND, Action, FrameTruth, Role, SeenCharacter, WorldStory
 from shotstream.data.world.stage import Precipitation, Stage

@@ -18,19 +18,16 @@ import skia
 
 from shotstream.core.randomness import derive
 from shotstream.data.world.motion import SCENERY_MARGIN, Camera
+from shotstream.data.world.palette import RGB, Light, lighter, mix
 from shotstream.data.world.pen import (
-    RGB,
     SMOOTH,
     Drawing,
-    Light,
     Pen,
     Sprite,
     argb,
     draw_part,
-    lighter,
     make_sprite,
     mapped,
-    mix,
     oval,
     record,
     union,

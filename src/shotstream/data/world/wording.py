@@ -8,40 +8,8 @@ from random import Random
 from typing import Literal, TypeVar
 
 from shotstream.core.randomness import derive
-from shotstream.data.world.phrases import (
-    ACCESSORY_JOINTS,
-    ACCESSORY_NOUNS,
-    ACCESSORY_VERBS,
-    ACTION_VERBS,
-    CLEAR_PHRASES,
-    COLOUR_WORDS,
-    DAY_ADJECTIVES,
-    FACING_VERBS,
-    FACINGS,
-    FLAVOURS,
-    HE,
-    HEADINGS,
-    IT,
-    KIND_NOUNS,
-    OPPOSITE,
-    SHE,
-    SITES,
-    SLEEP_FACINGS,
-    SUNNY,
-    TIME_CHANGES,
-    TIME_NOUNS,
-    TIME_PHRASES,
-    TIME_STATES,
-    TIME_TAGS,
-    WEATHER_ADJECTIVES,
-    WEATHER_CHANGES,
-    WEATHER_PHRASES,
-    WEATHER_STATES,
-    WEATHER_TAGS,
-    Pronoun,
-    Site,
-    Verb,
-)
+from shotstream.data.world import phrases
+from shotstream.data.world.phrases import Pronoun, Site, Verb
 from shotstream.data.world.spec import (
     MOVING,
     Accessory,
@@ -93,17 +61,17 @@ def likely(rng: Random, options: Sequence[Option], first: float = 0.5) -> Option
 
 def predicate(rng: Random, role: Role, *, action: bool, direction: bool) -> Verb | None:
     """("walks left", "walk left", "walking left"); None when neither is to be told."""
-    sides = {"side": role.direction, "opposite": OPPOSITE[role.direction]}
+    sides = {"side": role.direction, "opposite": phrases.OPPOSITE[role.direction]}
     if not direction:
-        return likely(rng, ACTION_VERBS[role.action], 0.4) if action else None
+        return likely(rng, phrases.ACTION_VERBS[role.action], 0.4) if action else None
     if not action or (role.action == "stand" and rng.random() < 0.6):
         # Without a told action only looking and facing fit, not the one that says "stands".
-        verb = rng.choice(FACING_VERBS if action else FACING_VERBS[:-1])
+        verb = rng.choice(phrases.FACING_VERBS if action else phrases.FACING_VERBS[:-1])
         return _each(verb, **sides)
-    verb = likely(rng, ACTION_VERBS[role.action], 0.4)
+    verb = likely(rng, phrases.ACTION_VERBS[role.action], 0.4)
     if role.action in MOVING:
-        return _each(verb, suffix=" " + rng.choice(HEADINGS).format(**sides))
-    way = rng.choice(SLEEP_FACINGS if role.action == "sleep" else FACINGS).format(**sides)
+        return _each(verb, suffix=" " + rng.choice(phrases.HEADINGS).format(**sides))
+    way = rng.choice(phrases.SLEEP_FACINGS if role.action == "sleep" else phrases.FACINGS).format(**sides)
     joint = " " if way.startswith("facing") and rng.random() < 0.6 else ", "
     one, two, three = verb
     return one + joint + way, two + joint + way, f"{three}, {way}"  # "jumping facing left" would be hard to read
@@ -129,9 +97,9 @@ def setting(
     adjective = ""
     if site.weather_adjective and rng.random() < 0.5:
         if weather in ("rain", "snow"):
-            adjective, weather = likely(rng, WEATHER_ADJECTIVES[weather], 0.6), None
+            adjective, weather = likely(rng, phrases.WEATHER_ADJECTIVES[weather], 0.6), None
         elif weather == "clear" and time == "day":
-            adjective, weather, time = SUNNY, None, None
+            adjective, weather, time = phrases.SUNNY, None, None
     noun = phrase(adjective, site.noun)
     named = f"the {noun}" if definite or site.article == "the" else indefinite(noun)
     return phrase(rng.choice(site.through if through else site.at), named, light(rng, time, weather))
@@ -141,29 +109,29 @@ def light(rng: Random, time: Time | None, weather: Weather | None) -> str:
     """As in "at night in the rain", "on a rainy night", "in the rain", or nothing."""
     if time and weather:
         if weather == "clear" and rng.random() < 0.7:
-            return rng.choice(CLEAR_PHRASES[time])
+            return rng.choice(phrases.CLEAR_PHRASES[time])
         if rng.random() < 0.5:
-            day = f"{likely(rng, DAY_ADJECTIVES[weather], 0.7)} {rng.choice(TIME_NOUNS[time])}"
+            day = f"{likely(rng, phrases.DAY_ADJECTIVES[weather], 0.7)} {rng.choice(phrases.TIME_NOUNS[time])}"
             return f"on {indefinite(day)}"
     return phrase(
-        likely(rng, TIME_PHRASES[time], 0.4) if time else "",
-        likely(rng, WEATHER_PHRASES[weather], 0.5) if weather else "",
+        likely(rng, phrases.TIME_PHRASES[time], 0.4) if time else "",
+        likely(rng, phrases.WEATHER_PHRASES[weather], 0.5) if weather else "",
     )
 
 
 def light_clause(rng: Random, time: Time | None, weather: Weather | None, *, changed: bool) -> str:
     """A clause of its own: "it is night and snow is falling"; ``changed``: "night has fallen"."""
-    times, weathers = (TIME_CHANGES, WEATHER_CHANGES) if changed else (TIME_STATES, WEATHER_STATES)
-    if time and weather:
-        times, weathers = TIME_STATES, WEATHER_STATES  # "it is night now and now it rains" is no English
+    times, weathers = phrases.TIME_STATES, phrases.WEATHER_STATES
+    if changed and not (time and weather):  # "it is night now and now it rains" is no English
+        times, weathers = phrases.TIME_CHANGES, phrases.WEATHER_CHANGES
     parts = [rng.choice(times[time])] if time else []
     return series(parts + ([rng.choice(weathers[weather])] if weather else []))
 
 
 def light_tags(rng: Random, time: Time | None, weather: Weather | None) -> list[str]:
     """Keywords: ["night", "rain"]."""
-    tags = [likely(rng, TIME_TAGS[time], 0.6)] if time else []
-    return tags + ([likely(rng, WEATHER_TAGS[weather], 0.6)] if weather else [])
+    tags = [likely(rng, phrases.TIME_TAGS[time], 0.6)] if time else []
+    return tags + ([likely(rng, phrases.WEATHER_TAGS[weather], 0.6)] if weather else [])
 
 
 def stated(character: Character) -> tuple[Accessory, ...]:
@@ -189,7 +157,7 @@ def noun_phrase(
     bare: bool = False,
 ) -> str:
     """As in "a red fox with a blue hat"; ``definite``: with "the"; ``bare``: with no article at all."""
-    flavour = rng.choice(FLAVOURS) if not definite and not bare and rng.random() < 0.15 else ""
+    flavour = rng.choice(phrases.FLAVOURS) if not definite and not bare and rng.random() < 0.15 else ""
     head = phrase(flavour, colour_word(rng, character) if colour else "", noun)
     if not bare:
         head = f"the {head}" if definite else indefinite(head)
@@ -197,7 +165,7 @@ def noun_phrase(
 
 
 def colour_word(rng: Random, character: Character) -> str:
-    return likely(rng, COLOUR_WORDS[character.colour], 0.8)
+    return likely(rng, phrases.COLOUR_WORDS[character.colour], 0.8)
 
 
 def worn(rng: Random, accessories: Sequence[Accessory], *, definite: bool = False) -> str:
@@ -205,7 +173,7 @@ def worn(rng: Random, accessories: Sequence[Accessory], *, definite: bool = Fals
     if not accessories:
         return ""
     things = [_thing(rng, accessory, definite) for accessory in accessories]
-    joints = [rng.choice(ACCESSORY_JOINTS[accessory.kind]) for accessory in accessories]
+    joints = [rng.choice(phrases.ACCESSORY_JOINTS[accessory.kind]) for accessory in accessories]
     if len(things) == 1 or joints[0] == joints[1] or "with" in joints or "in" in joints:
         shared = joints[0] if len(set(joints)) == 1 else "with"
         return f"{shared} {series(things)}"
@@ -214,7 +182,7 @@ def worn(rng: Random, accessories: Sequence[Accessory], *, definite: bool = Fals
 
 def wears(rng: Random, accessories: Sequence[Accessory]) -> str:
     """As in "wears a blue hat and holds a green balloon"."""
-    verbs = [rng.choice(ACCESSORY_VERBS[accessory.kind]) for accessory in accessories]
+    verbs = [rng.choice(phrases.ACCESSORY_VERBS[accessory.kind]) for accessory in accessories]
     things = [_thing(rng, accessory, definite=False) for accessory in accessories]
     if len(set(verbs)) == 1:
         return f"{verbs[0]} {series(things)}"
@@ -222,8 +190,8 @@ def wears(rng: Random, accessories: Sequence[Accessory]) -> str:
 
 
 def _thing(rng: Random, accessory: Accessory, definite: bool) -> str:
-    colour = likely(rng, COLOUR_WORDS[accessory.colour], 0.85)
-    thing = f"{colour} {likely(rng, ACCESSORY_NOUNS[accessory.kind], 0.75)}"
+    colour = likely(rng, phrases.COLOUR_WORDS[accessory.colour], 0.85)
+    thing = f"{colour} {likely(rng, phrases.ACCESSORY_NOUNS[accessory.kind], 0.75)}"
     return f"the {thing}" if definite else indefinite(thing)
 
 
@@ -249,9 +217,9 @@ def voice_of(story: WorldStory) -> Voice:
     memory: Memory = rng.choices(("none", "looks", "kinds"), weights=(75, 17, 8) if alone else (75, 25, 0))[0]
     return Voice(
         memory=memory,
-        pronoun=rng.choices((IT, HE, SHE), weights=(84, 8, 8))[0],
-        nouns=tuple(likely(rng, KIND_NOUNS[character.kind], 0.6) for character in story.characters),
-        sites=tuple(likely(rng, SITES[place.kind], 0.5) for place in story.places),
+        pronoun=rng.choices((phrases.IT, phrases.HE, phrases.SHE), weights=(84, 8, 8))[0],
+        nouns=tuple(likely(rng, phrases.KIND_NOUNS[character.kind], 0.6) for character in story.characters),
+        sites=tuple(likely(rng, phrases.SITES[place.kind], 0.5) for place in story.places),
     )
 
 

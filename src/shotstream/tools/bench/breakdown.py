@@ -37,7 +37,8 @@ from shotstream.sampling.shot_generator import ShotGenerator, ShotRequest
 from shotstream.tools.bench.figures import BlockTime, Breakdown, Stretch
 from shotstream.tools.bench.setups import GLOBAL_CAPTION, captions
 
-Owner, Done = TypeVar("Owner"), TypeVar("Done")
+Owner = TypeVar("Owner")
+Done = TypeVar("Done")
 
 
 class Watch:
@@ -88,20 +89,21 @@ def under_watch(shots: ShotGenerator, watch: Watch) -> ShotGenerator:
 
     codec = _with(coder, decode=watch.timed("decode", coder.decode), decoder=decoder)
     text = CachedTextEncoder(_with(plain, encode=watch.timed("text", plain.encode)), shots.text_encoder.kept)
-    how = {"role": shots.role, "fuse": shots.fuse, "shot_type": shots.shot_type}
-    timed = ShotGenerator(shots.model, text.encoder, codec, shots.preset, **how)
+    timed = ShotGenerator(
+        shots.model, text.encoder, codec, shots.preset, role=shots.role, fuse=shots.fuse, shot_type=shots.shot_type
+    )
     timed.text_encoder = timed.context.text_encoder = text
     timed.context.encoded.kept = shots.context.encoded.kept
     timed.prompts = PromptCache(shots.prompts.model, text, shots.prompts.branches, shots.prompts.kept)
-    vars(timed.prompts)["read"] = watch.timed("text", timed.prompts.read)
-    vars(timed)["prepare"] = watch.timed("context", timed.prepare)
+    timed.prompts.__dict__["read"] = watch.timed("text", timed.prompts.read)
+    timed.__dict__["prepare"] = watch.timed("context", timed.prepare)
     return timed
 
 
 def _with(owner: Owner, **methods: Callable[..., Any]) -> Owner:
     """A copy of ``owner`` with other ``methods``."""
     changed = copy.copy(owner)
-    vars(changed).update(methods)
+    changed.__dict__.update(methods)
     return changed
 
 

@@ -7,21 +7,8 @@ from __future__ import annotations
 
 import skia
 
-from shotstream.data.world.pen import (
-    NAMED,
-    RGB,
-    Pen,
-    arc_points,
-    box,
-    common,
-    darker,
-    lighter,
-    moved,
-    oval,
-    polygon,
-    smooth,
-    without,
-)
+from shotstream.data.world.palette import NAMED, RGB, darker, lighter
+from shotstream.data.world.pen import Pen, arc_points, box, common, moved, oval, polygon, smooth, without
 from shotstream.data.world.puppets.heads import BEAK, BUILDS, WHITE, Coat
 from shotstream.data.world.spec import Colour, Kind, Pattern
 

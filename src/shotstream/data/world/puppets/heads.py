@@ -7,26 +7,8 @@ from typing import Literal
 
 import skia
 
-from shotstream.data.world.pen import (
-    NAMED,
-    RGB,
-    Light,
-    Pen,
-    Point,
-    arc_points,
-    box,
-    common,
-    darker,
-    lighter,
-    luminance,
-    mix,
-    moved,
-    oval,
-    polygon,
-    smooth,
-    turned,
-    without,
-)
+from shotstream.data.world.palette import NAMED, RGB, Light, darker, lighter, luminance, mix
+from shotstream.data.world.pen import Pen, Point, arc_points, box, common, moved, oval, polygon, smooth, turned, without
 from shotstream.data.world.spec import Character, Kind, Pattern
 
 WHITE: RGB = (255, 253, 248)

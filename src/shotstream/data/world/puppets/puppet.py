@@ -12,7 +12,8 @@ import numpy as np
 import skia
 
 from shotstream.data.world.motion import Pose
-from shotstream.data.world.pen import RGB, Drawing, Light, Pen, Sprite, draw_part, make_sprite
+from shotstream.data.world.palette import RGB, Light
+from shotstream.data.world.pen import Drawing, Pen, Sprite, draw_part, make_sprite
 from shotstream.data.world.puppets.bodies import (
     draw_arm,
     draw_backpack,

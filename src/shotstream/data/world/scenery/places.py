@@ -8,22 +8,8 @@ from __future__ import annotations
 
 import skia
 
-from shotstream.data.world.pen import (
-    NAMED,
-    RGB,
-    Pen,
-    box,
-    common,
-    darker,
-    lighter,
-    moved,
-    oval,
-    polygon,
-    smooth,
-    turned,
-    union,
-    without,
-)
+from shotstream.data.world.palette import NAMED, RGB, darker, lighter
+from shotstream.data.world.pen import Pen, box, common, moved, oval, polygon, smooth, turned, union, without
 from shotstream.data.world.scenery import wild
 from shotstream.data.world.scenery.scene import BARK, BASE, SNOW, Band, Scene, bush, ground, hills, house, slab, window
 from shotstream.data.world.scenery.wild import tufts
@@ -74,7 +60,7 @@ def _castle_far(pen: Pen, scene: Scene) -> None:
 
 def _turret(pen: Pen, scene: Scene, x: float, y: float, size: float) -> None:
     wide = 0.085
-    pen.gradient(box(x - wide, y - size, x + wide, y), lighter(WALL_STONE, 0.15), darker(STONE, 0.15))
+    pen.gradient(box(x - wide, y - size, x + wide, y), lighter(WALL_STONE, 0.15), darker(WALL_STONE, 0.15))
     pen.fill(box(x + 0.3 * wide, y - size, x + wide, y), darker(WALL_STONE, 0.5), 0.2)
     for dx in (-0.085, -0.022, 0.041):
         pen.fill(
@@ -86,7 +72,7 @@ def _turret(pen: Pen, scene: Scene, x: float, y: float, size: float) -> None:
 
 def _castle_middle(pen: Pen, scene: Scene) -> None:
     wall = slab(scene, 0.47, 0.76)
-    pen.gradient(wall, lighter(WALL_STONE, 0.1), darker(STONE, 0.16))
+    pen.gradient(wall, lighter(WALL_STONE, 0.1), darker(WALL_STONE, 0.16))
     for x, _ in scene.spots("merlons", 0.13, jitter=0.0):
         pen.fill(box(x - 0.038, 0.43, x + 0.038, 0.48), SNOW if scene.light.snowy else lighter(WALL_STONE, 0.08))
     for x, size in scene.spots("blocks", 0.33):

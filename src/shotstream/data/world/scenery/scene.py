@@ -9,20 +9,8 @@ import numpy as np
 import skia
 
 from shotstream.core.randomness import derive
-from shotstream.data.world.pen import (
-    RGB,
-    Light,
-    Pen,
-    arc_points,
-    box,
-    common,
-    darker,
-    lighter,
-    oval,
-    polygon,
-    smooth,
-    union,
-)
+from shotstream.data.world.palette import RGB, Light, darker, lighter
+from shotstream.data.world.pen import Pen, arc_points, box, common, oval, polygon, smooth, union
 from shotstream.data.world.spec import Place
 
 BASE = 0.715  # where things of the middle ground stand

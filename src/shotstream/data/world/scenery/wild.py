@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 
-from shotstream.data.world.pen import RGB, Pen, box, darker, lighter, oval, polygon, smooth
+from shotstream.data.world.palette import RGB, darker, lighter
+from shotstream.data.world.pen import Pen, box, oval, polygon, smooth
 from shotstream.data.world.scenery.scene import (
     BASE,
     SNOW,
