@@ -130,7 +130,12 @@ def load(  # noqa: PLR0913  what a person may ask for is named here, once
     version = "-".join(filter(None, (role, files.version(chosen), eight_bit)))
     read = _lora_reader(eight_bit, speedups or ())
     director = Director(shots, model_name=chosen.name, model_version=version, words=codecs.text.words, read_lora=read)
-    for path, weight in _lora_files(lora or {}):
+    return _with_lora(director, lora or {})
+
+
+def _with_lora(director: Director, lora: LoraFiles) -> Director:
+    """``director`` with these adapters loaded."""
+    for path, weight in _lora_files(lora):
         director.load_lora(path, weight=weight)
     return director
 
