@@ -188,6 +188,14 @@ def test_words_that_a_long_prompt_loses_are_a_warning(tiny_model):
                 take.change("wide shot. the owl sleeps in the forest")
 
 
+def test_words_that_are_not_known_are_a_warning_once(tiny_model):
+    film = shotstream.load(tiny_model, device="cpu", dtype="float32").open(global_caption="the red zeppelin")
+    with pytest.warns(PromptWarning, match="words the model does not know: zeppelin, quacks") as told:
+        film.shot("it quacks", seconds=0.6).wait()
+        film.shot("the zeppelin quacks", seconds=0.6).wait()
+    assert len(told) == 1
+
+
 def test_render_writes_a_film_with_chapters_and_a_report(tiny_model, tmp_path):
     seen: list[Progress] = []
     output = tmp_path / "fox.mp4"

@@ -30,6 +30,7 @@ def test_outputs_are_what_the_video_processor_of_diffusers_makes_of_the_film(pip
     pixels = torch.from_numpy(film).permute(3, 0, 1, 2)[None].float() / 127.5 - 1
     processor = VideoProcessor(vae_scale_factor=8)
     for kind, output in made.items():
+        assert output[0] is output["frames"] is output.frames and output[1] is output["film"] is output.film
         theirs = processor.postprocess_video(pixels, output_type=kind)
         if kind == "pil":
             assert len(output.frames) == len(theirs) == 1

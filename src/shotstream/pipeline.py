@@ -69,6 +69,12 @@ class ShotStreamPipelineOutput:
     frames: list[list[Image.Image]] | np.ndarray | Tensor
     film: Film
 
+    def __getitem__(self, key: int | slice | str) -> Any:
+        """By name or by place, as outputs of diffusers: ``output[0]`` is ``output.frames``."""
+        return (
+            {"frames": self.frames, "film": self.film}[key] if isinstance(key, str) else (self.frames, self.film)[key]
+        )
+
 
 class ShotStreamPipeline:
     """Made by :meth:`from_pretrained`.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -93,6 +94,21 @@ def test_round_trips_keep_every_bit(make: Callable[[Path], Path], tmp_path: Path
     convert(tmp_path / "ours", tmp_path / "theirs", to="diffusers")
     convert(tmp_path / "theirs", tmp_path / "back.safetensors", named=preset)
     assert same(load_file(tmp_path / "back.safetensors"))
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+@pytest.mark.parametrize("how", [{}, {"dtype": torch.bfloat16}, {"dtype": "int8"}, {"to": "diffusers"}])
+def test_numbers_that_are_none_are_refused_by_name(
+    tmp_path: Path, preset: str, value: float, how: dict[str, Any]
+) -> None:
+    name = "blocks.1.ffn.0.weight"
+    damaged = {**WEIGHTS, name: WEIGHTS[name].clone()}
+    damaged[name][3, 2] = value
+    save_file(damaged, tmp_path / "damaged.safetensors")
+    named = to_diffusers(name) if "to" in how else name
+    with pytest.raises(WeightsError, match=rf"not written, {re.escape(named)}\S* has NaN or infinite values"):
+        convert(tmp_path / "damaged.safetensors", tmp_path / "ours", named=preset, **how)
+    assert list((tmp_path / "ours").iterdir()) == []
 
 
 def test_a_preset_that_is_there_is_not_left_to_say_otherwise(tmp_path: Path, preset: str) -> None:

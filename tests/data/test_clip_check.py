@@ -201,6 +201,17 @@ def test_what_spreadsheets_and_other_systems_write_is_read(folder: Path, text: s
     assert (check(manifest).faults, [len(clip.story.shots) for clip in read_clips(manifest)]) == ([], [shots])
 
 
+@pytest.mark.parametrize("order", ["le", "be"])
+def test_utf_16_is_read_as_spreadsheets_write_it(folder: Path, order: str) -> None:
+    text = "\ufeff" + "\t".join(COLUMNS) + "\r\n2\ta.json\ta.mp4\t[[0, 9], [12, 30]]\r\n"
+    manifest = folder / "unicode.csv"
+    manifest.write_bytes(text.encode(f"utf-16-{order}"))
+    assert check(manifest).faults == [] and len(read_clips(manifest)) == 1
+    manifest.write_bytes(text.encode(f"utf-16-{order}")[:-1])
+    with pytest.raises(InputError, match=r"unicode\.csv:\d: cannot be read as CSV \(not UTF-8\); save it"):
+        read_clips(manifest)
+
+
 def test_a_column_that_is_there_twice_is_refused(folder: Path) -> None:
     manifest = folder / "twice.csv"
     manifest.write_text(f"{','.join(COLUMNS)},json_path\n" + '2,a.json,a.mp4,"[[0, 9], [12, 30]]",one.json\n')

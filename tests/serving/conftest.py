@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from page_rig import ARGUMENTS, CHROMIUM, PATIENCE, PaintedStudio, opened
+from page_rig import ARGUMENTS, CHROMIUM, PaintedStudio, opened
 from starlette.testclient import TestClient
-from studio_rig import Painter, Server, client_of
+from studio_rig import PATIENCE, Painter, Server, client_of
 
 from shotstream.api import load
 

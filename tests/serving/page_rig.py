@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
-from studio_rig import Painter, Server, until
+from studio_rig import PATIENCE, Painter, Server, until
 
 CHROMIUM = shutil.which("chromium")
 ARGUMENTS = [
@@ -27,7 +27,6 @@ ARGUMENTS = [
 EXPECTED = re.compile("ERR_CONN|Failed to load resource")  # a server that is away, a file that is refused
 STORY = "a red fox in the forest"
 SHORT = 0.5625  # one block
-PATIENCE = 120.0  # seconds for anything to come about; a busy machine needs them
 
 
 class PaintedStudio:
@@ -158,6 +157,21 @@ def shows(page, *wanted: str) -> None:
 
 def picture(page, canvas: str = "canvas") -> str:
     return page.evaluate(f"document.getElementById('{canvas}').toDataURL()")
+
+
+def drawn(page, path: str) -> str:
+    """What a canvas holds that shows the picture at ``path`` of the page's film."""
+    return page.evaluate(
+        """async (path) => {
+          const blob = await (await fetch(`api/films/${location.hash.slice(1)}/${path}`)).blob();
+          const bitmap = await createImageBitmap(blob);
+          const canvas = document.createElement("canvas");
+          [canvas.width, canvas.height] = [bitmap.width, bitmap.height];
+          canvas.getContext("2d").drawImage(bitmap, 0, 0);
+          return canvas.toDataURL();
+        }""",
+        path,
+    )
 
 
 def findings(axe, page) -> list[str]:

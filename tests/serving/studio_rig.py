@@ -29,6 +29,7 @@ PORT = 7860
 GEOMETRY = Geometry(width=64, height=32, spatial=8, latent_channels=4, default_blocks=2)
 
 
+PATIENCE = 120.0  # seconds for anything to come about; a busy machine needs them
 READS = 120  # words of a prompt that the painter reads
 
 
@@ -82,7 +83,7 @@ class Painter:
     def make(self, plan, context, prepared=None):
         index = 0
         while index < plan.blocks:
-            self.gate.wait(20)
+            self.gate.wait(PATIENCE)
             time.sleep(self.block_seconds)
             if self.fail:
                 self.fail -= 1
@@ -111,7 +112,7 @@ def client_of(load: Callable[[], object], films: Path, host: str = "testclient")
         yield client
 
 
-def until(true: Callable[[], object], seconds: float = 120) -> None:
+def until(true: Callable[[], object], seconds: float = PATIENCE) -> None:
     """Wait for something that another thread brings about."""
     end = time.monotonic() + seconds
     while not true():

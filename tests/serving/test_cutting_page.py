@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterator
 
 import pytest
-from page_rig import PATIENCE, SHORT, STORY, captions, findings, idle, opened, picture, shoot, shows, state_of, wait
+from page_rig import SHORT, STORY, captions, drawn, findings, idle, opened, picture, shoot, shows, state_of, wait
 from pypdf import PdfReader
 from studio_rig import Server, until
 
@@ -26,7 +26,7 @@ def film_of(page, server: Server, shots: tuple[str, ...] = SHOTS) -> str:
     film = page.request.post(f"{server.url}api/films", data={"global_caption": STORY, "seed": 7}).json()["id"]
     for caption in shots:
         command(page, server, film, type="shoot", caption=caption, seconds=SHORT)
-    until(lambda: settled(page, server, film), PATIENCE)
+    until(lambda: settled(page, server, film))
     return film
 
 
@@ -104,7 +104,7 @@ def test_reorder_by_drag_and_by_keyboard_undo_to_the_beginning_and_redo(cut, ser
     assert state_of(cut, server)["shots"] == [] and captions(cut) == []
     assert cut.get_by_role("button", name="Redo: new shot").is_visible()
     assert presses(cut, server, "Control+Shift+z", "redo") == 8
-    until(lambda: settled(cut, server, before["id"]), PATIENCE)
+    until(lambda: settled(cut, server, before["id"]))
     assert state_of(cut, server)["shots"] == before["shots"]
     shows(cut, "it walks", "it sits", "it sleeps")
 
@@ -161,8 +161,8 @@ def test_what_is_stale_is_seen_and_remade_but_for_what_is_locked(cut, server) ->
     assert "2 shots made before" in cut.inner_text("#stale-text")
     assert cut.locator(".shot .stale").count() == 1  # the locked one stays as it is
     cut.get_by_role("button", name="Remake outdated shots").click()
-    until(lambda: len(state_of(cut, server)["shots"][1]["takes"]) == 2, PATIENCE)
-    until(lambda: settled(cut, server, state_of(cut, server)["id"]), PATIENCE)
+    until(lambda: len(state_of(cut, server)["shots"][1]["takes"]) == 2)
+    until(lambda: settled(cut, server, state_of(cut, server)["id"]))
     shots = state_of(cut, server)["shots"]
     assert [len(shot["takes"]) for shot in shots] == [2, 2, 1]
     assert [shot["stale"] for shot in shots] == [False, False, True]
@@ -183,9 +183,11 @@ def test_two_takes_side_by_side(cut, server) -> None:
     cut.get_by_role("button", name="Pause both").click()
     wait(cut, "document.querySelector('#compare-scrub').max === '8'")
     cut.get_by_label("Position in both takes").fill("0")
-    cut.wait_for_timeout(300)
-    wait(cut, "document.getElementById('compare-a').toDataURL() !== document.getElementById('compare-b').toDataURL()")
-    first = picture(cut, "compare-a"), picture(cut, "compare-b")
+    takes = state_of(cut, server)["shots"][1]["takes"]
+    first = [drawn(cut, f"takes/{take['id']}/frames/0") for take in takes]
+    assert first[0] != first[1]
+    for side, wanted in zip("ab", first, strict=True):
+        wait(cut, f"document.getElementById('compare-{side}').toDataURL() === {wanted!r}")
     cut.get_by_role("button", name="Play both").click()
     wait(cut, f"document.getElementById('compare-a').toDataURL() !== {first[0]!r}")
     wait(cut, f"document.getElementById('compare-b').toDataURL() !== {first[1]!r}")
@@ -216,7 +218,7 @@ def test_pause_insert_and_what_is_refused(cut, server) -> None:
     for caption in ("it sleeps in the snow", "the owl sits"):
         shoot(cut, caption)
     pick(cut, 0)  # and look away: a slow machine's browser is busy enough
-    until(lambda: shown_of(state_of(cut, server)) > 0, PATIENCE)
+    until(lambda: shown_of(state_of(cut, server)) > 0)
     command(cut, server, state_of(cut, server)["id"], type="extend", blocks=40)  # time for a slow machine's browser
     cut.get_by_role("button", name="Pause the queue").click()
     cut.get_by_role("button", name="Resume the queue").wait_for()
@@ -244,7 +246,7 @@ def test_axe_has_nothing_to_say_of_the_cutting_room(browser, server, page, schem
     film = film_of(page, server, SHOTS[:2])
     for fields in ({"type": "retake", "shot": 0}, {"type": "branch", "name": "other", "after": 0}):
         command(page, server, film, **fields)
-        until(lambda: settled(page, server, film), PATIENCE)
+        until(lambda: settled(page, server, film))
     command(page, server, film, type="switch", branch="main")
     command(page, server, film, type="lock", shot=0, locked=True)
     axe = axe_playwright.Axe()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from page_rig import STORY, begin, findings, idle, picture, shoot, state_of, wait
-from studio_rig import Server
+from studio_rig import Server, until
 
 from shotstream.media.video import read_info
 
@@ -97,10 +97,7 @@ def test_the_playing_position_is_kept(page, server) -> None:
     begin(page, "it walks")
     idle(page, 1)
     page.get_by_label("Position in the film").fill("5")
-    for _ in range(100):
-        if (state_of(page, server)["position"] or {}).get("frame") == 5:
-            break
-        page.wait_for_timeout(100)
+    until(lambda: (state_of(page, server)["position"] or {}).get("frame") == 5)
     page.reload()
     wait(page, "document.getElementById('scrub').value === '5'")
 

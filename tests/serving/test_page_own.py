@@ -123,7 +123,7 @@ def test_a_draft_is_made_again_and_a_shot_changed_at_a_frame(desk_page, painted:
     desk_page.locator("#change-frame").fill("21")
     desk_page.locator("#change-blend").select_option("0.75")
     desk_page.locator("#change").click()
-    desk_page.wait_for_timeout(1000)  # it is applied before the next block, so the studio must have it by then
+    wait(desk_page, "document.getElementById('change').getAttribute('aria-busy') === 'true'")  # the studio has it
     painted.painter.gate.set()
     painted.settle(film)
     wait(desk_page, "document.getElementById('change-row').hidden")

@@ -81,6 +81,31 @@ def test_paragraphs_become_shots(desk_page, painted: PaintedStudio) -> None:
     shows(desk_page, "it walks", "it sits", "the fox walks")
 
 
+def test_shots_on_their_way_have_cards_at_once_and_are_made_from_the_same_block(
+    desk_page, painted: PaintedStudio
+) -> None:
+    film = painted.film("it sits")
+    painted.show(desk_page, film)
+    painted.painter.gate.clear()
+    painted.do(
+        film, type="shoot", caption="it walks", seconds=2.1
+    )  # its first block is being made, until the gate opens
+    box(desk_page).fill("it walks\n\nthe fox sits")
+    desk_page.keyboard.press("Control+Enter")
+    wait(desk_page, "document.querySelectorAll('.strip .coming').length === 2")
+    box(desk_page).fill("the fox walks")
+    desk_page.keyboard.press("Control+Enter")
+    desk_page.locator("#cut").click()
+    wait(desk_page, "document.getElementById('cut').getAttribute('aria-busy') === 'true'")
+    cards = "[...document.querySelectorAll('.strip .coming')].map((card) => card.innerText.replace(/\\s+/g, ' '))"
+    assert desk_page.evaluate(cards) == [f"taken in {what}" for what in ("it walks", "the fox sits", "the fox walks")]
+    painted.painter.gate.set()
+    shows(desk_page, "it sits", "it walks", "it walks", "the fox sits", "the fox walks")
+    wait(desk_page, "document.querySelector('.coming, [aria-busy=true]') === null")
+    painted.settle(film)
+    assert painted.state(film)["shots"][1]["takes"][0]["state"] == "cut"
+
+
 def test_an_example_is_shot_at_once(desk_page, painted: PaintedStudio) -> None:
     desk_page.get_by_role("button", name="A fox in the snow").click()
     wait(desk_page, "document.querySelectorAll('.strip .shot').length === 1")

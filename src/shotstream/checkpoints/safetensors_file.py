@@ -195,7 +195,10 @@ def read_safetensors(path: Path, *, check: bool = True) -> dict[str, LazyTensor]
 
 
 def write_safetensors(path: Path, tensors: Mapping[str, LazyTensor | Tensor], metadata: Mapping[str, str]) -> None:
-    """Write ``tensors`` to ``path``, whole or not at all. Raises :class:`StorageError` when the disk refuses."""
+    """Write ``tensors`` to ``path``, whole or not at all.
+
+    Raises :class:`WeightsError` for a tensor with NaN or infinite values, :class:`StorageError` when the disk refuses.
+    """
     lazy = {name: held(one) if isinstance(one, Tensor) else one for name, one in tensors.items()}
     # Wide numbers first, as the format's own library orders them: so all stay aligned.
     ordered = sorted(lazy.items(), key=lambda item: (-item[1].dtype.itemsize, item[0]))
@@ -213,6 +216,7 @@ def write_safetensors(path: Path, tensors: Mapping[str, LazyTensor | Tensor], me
         for name, tensor in ordered:
             written = 0
             for chunk in tensor.chunks():
+                _refuse_infinite(path, name, tensor.dtype, chunk)
                 digest.update(chunk)
                 written += file.write(chunk)
             if written != tensor.nbytes:
@@ -243,6 +247,18 @@ def short(fault: BaseException) -> str:
     """What ``fault`` says, in a few words on one line."""
     said = " ".join(str(fault).split()) or type(fault).__name__
     return said if len(said) <= 160 else said[:157] + "..."
+
+
+def _refuse_infinite(path: Path, name: str, dtype: torch.dtype, chunk: memoryview) -> None:
+    """Raise :class:`WeightsError` if some of the numbers in ``chunk`` are none: no frame of such weights is a picture."""
+    if not dtype.is_floating_point or not chunk.nbytes:
+        return
+    numbers = torch.frombuffer(chunk, dtype=dtype)
+    if not torch.isfinite(numbers.float() if dtype.itemsize == 1 else numbers).all():
+        raise WeightsError(
+            f"{path}: not written, {name} has NaN or infinite values in {str(dtype).removeprefix('torch.')}; fetch the "
+            "weights it is made of again, or choose a wider number format"
+        )
 
 
 def _refuse_overlap(header: Header) -> None:

@@ -8,7 +8,7 @@ class ShotStreamError(Exception):
 
 
 class PromptWarning(UserWarning):
-    """A prompt is longer than the model reads: the film will not show all that it asks for."""
+    """A prompt is longer than the model reads, or has words it does not know: not all of it will be shown."""
 
 
 class InputError(ShotStreamError):

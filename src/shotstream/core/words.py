@@ -35,6 +35,11 @@ def lost_said(lost: Sequence[str], text_len: int) -> str:
     return f"the prompt is longer than the model reads ({text_len} tokens); {number} not read: {shown}"
 
 
+def unknown_said(unknown: Sequence[str]) -> str:
+    """The sentence for a person some of whose words the model was not trained on."""
+    return f"words the model does not know: {', '.join(unknown)}"
+
+
 def nearest(word: str, known: Collection[str], most: int = 1) -> list[str]:
     """Up to ``most`` words among ``known`` that are spelt much like ``word``, the likest first."""
     return get_close_matches(word, known, n=most, cutoff=NEAR)

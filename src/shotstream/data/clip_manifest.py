@@ -12,6 +12,7 @@ Axes: T pixel frames, H, W pixels
 from __future__ import annotations
 
 import ast
+import codecs
 import csv
 import re
 import threading
@@ -34,6 +35,7 @@ from shotstream.media.story_file import read_story
 COLUMNS = ("shot_num_from_caption", "json_path", "video_path", "frame_number")
 PROMPT_COLUMNS = tuple(name for name in COLUMNS if name != "video_path")
 LATENTS = "latent_path"
+_UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 # Threads of Python 3.11 that read literals at once disturb each other's count of the depth, which is a SystemError.
 _ONE_AT_A_TIME = threading.Lock()
 _LONGEST = 20_000  # characters of a list of ranges: a row that holds more is no row
@@ -162,7 +164,9 @@ def _lines(manifest: Path) -> Iterator[tuple[int, list[str]]]:
     """(line, cells) of a CSV of any length, read as it is asked for; a cell over several lines ends on that line."""
     line = 0
     try:
-        with manifest.open(encoding="utf-8-sig", newline="") as file:
+        with manifest.open("rb") as file:
+            encoding = "utf-16" if file.read(2) in _UTF_16 else "utf-8-sig"  # as spreadsheets write "Unicode text"
+        with manifest.open(encoding=encoding, newline="") as file:
             first = file.readline()
             told = _SEPARATOR.fullmatch(first)
             file.seek(0 if told is None else file.tell())
@@ -173,8 +177,8 @@ def _lines(manifest: Path) -> Iterator[tuple[int, list[str]]]:
                 yield line, cells
     except FileNotFoundError as fault:
         raise InputError(f"{manifest}: no such file; check the name") from fault
-    except (csv.Error, UnicodeDecodeError) as fault:
-        said = "not UTF-8" if isinstance(fault, UnicodeDecodeError) else str(fault)
+    except (csv.Error, UnicodeError) as fault:
+        said = "not UTF-8" if isinstance(fault, UnicodeError) else str(fault)
         raise InputError(f"{manifest}:{line + 1}: cannot be read as CSV ({said}); save it as CSV in UTF-8") from fault
     except OSError as fault:
         raise InputError(f"{manifest}: cannot be read ({fault.strerror})") from fault

@@ -11,7 +11,7 @@ from typing import Protocol
 from shotstream.core.config import Config
 from shotstream.core.geometry import Geometry
 from shotstream.core.story import Shot, Story
-from shotstream.core.words import lost_said, nearest, words_of
+from shotstream.core.words import lost_said, nearest, unknown_said, words_of
 from shotstream.media.pictures import read_picture
 from shotstream.media.prompt_formats.rewriting import without_count
 from shotstream.media.video import read_times
@@ -83,7 +83,7 @@ def check_story(story: Story, reader: Reader) -> StoryCheck:
     ]
     if unknown:
         said = (f"{word} (nearest: {near[word]})" if word in near else word for word in unknown)
-        warnings.append(f"words the model does not know: {', '.join(said)}")
+        warnings.append(unknown_said(list(said)))
     frames = sum(shot.frames for shot in shots)
     return StoryCheck(
         shots=shots,

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from shotstream.codecs.protocols import TextEncoder
 from shotstream.core.errors import PromptWarning
-from shotstream.core.words import lost_said
+from shotstream.core.words import lost_said, unknown_said
 from shotstream.models.caches import CaptionCache
 from shotstream.models.transformer import Transformer
 from shotstream.sampling.context import ContextFrames
@@ -95,6 +95,7 @@ class CachedTextEncoder:
         self.encoder = encoder
         self.kept = kept
         self._one = lru_cache(maxsize=kept)(self._read)
+        self._told: set[str] = set()  # unknown words
 
     @property
     def text_len(self) -> int:
@@ -118,6 +119,10 @@ class CachedTextEncoder:
         lost = self.lost_words(caption)
         if lost:
             warnings.warn(lost_said(lost, self.text_len), PromptWarning, stacklevel=2)
+        unknown = [word for word in self.unknown_words(caption) if word not in self._told]
+        if unknown:
+            self._told.update(unknown)
+            warnings.warn(unknown_said(unknown), PromptWarning, stacklevel=2)
         return self.encoder.encode([caption])[0]
 
 

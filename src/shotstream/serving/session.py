@@ -88,7 +88,7 @@ class Session:
     def view(self) -> FilmView:
         """The film as it stands; published, so that nobody who only reads it waits for a block."""
         name = self._library.name(self.id)
-        view = film_view(self.id, self.film, name=name, paused=self.paused, position=self._position)
+        view = film_view(self.id, self.film, name=name, paused=self.paused, position=self._position, begun=self._take)
         self._library.published[self.id] = Published(view, self.film.record, self.film.store, self.fault)
         return view
 
@@ -136,6 +136,7 @@ class Session:
             self._take.on_first = self._show_first
             self._asked.setdefault(self._take.id, self._clock())
             self._blocks = iter(self._take)
+            self._audience.tell(self.id, self.view())  # its first block may take long
         take, started = self._take, self._clock()
         before = take.blocks_made
         self._shown = 0

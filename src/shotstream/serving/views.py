@@ -7,13 +7,15 @@ from itertools import takewhile
 from shotstream.film.film import Film
 from shotstream.film.record.film_record import BranchRecord, FilmRecord, ShotRecord, TakeRecord
 from shotstream.film.record.script import said_lora
+from shotstream.film.takes.take import Take
 from shotstream.serving.protocol import BranchView, FilmView, MarkerView, Point, ReferenceView, ShotView, TakeView
 
 
-def film_view(id: str, film: Film, *, name: str, paused: bool, position: Point | None) -> FilmView:
-    """``film`` as it stands."""
+def film_view(id: str, film: Film, *, name: str, paused: bool, position: Point | None, begun: Take | None) -> FilmView:
+    """``film`` as it stands. ``begun``: the take whose first block is being made, which does not run before."""
     stale, record = film.stale, film.record
-    running = None if film.running is None else film.running.id
+    take = film.running or begun
+    running = None if take is None else take.id
     shots = tuple(
         ShotView(
             caption=shot.current_caption,
@@ -36,7 +38,7 @@ def film_view(id: str, film: Film, *, name: str, paused: bool, position: Point |
         height=record.height,
         fps=record.fps,
         shots=shots,
-        queue=tuple(take.id for take in film.queue),
+        queue=tuple(take.id for take in film.queue if take.id != running),
         running=running,
         paused=paused,
         position=position,

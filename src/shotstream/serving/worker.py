@@ -6,12 +6,14 @@ import gc
 import logging
 import queue
 import threading
+import warnings
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Any, Literal, TypeVar
 
+from shotstream.core.errors import PromptWarning
 from shotstream.serving.library import Library
 from shotstream.serving.protocol import ModelView
 from shotstream.serving.session import Audience, Clock, RefusedError
@@ -119,6 +121,7 @@ class Worker:
         self._become(ModelView(state="loading"))
         self.engine = self._load()
         self._become(_view(self.engine, "warming"))
+        warnings.simplefilter("ignore", PromptWarning)  # the page tells of words, of drafts too
         self.engine.warm_up()
         self._become(_view(self.engine, "ready"))
         return Studio(self.engine, self._library, self._audience, self._clock)

@@ -30,6 +30,16 @@ export function makeCard(film, shot, index, acts) {
   return card;
 }
 
+const cards = new WeakMap(); // command -> its card
+
+/** The card of a shot that is on its way: `command` is sent, or taken in until the block under work is made. */
+export function comingCard(command) {
+  if (!cards.has(command)) cards.set(command, node("li", { className: "coming" }, node("span", { className: "unmade" }), node("p", {}, plain(command.caption))));
+  const card = cards.get(command);
+  card.firstChild.textContent = command.accepted ? "taken in" : "on its way";
+  return card;
+}
+
 /** The words of a shot: pressed, they can be changed. */
 function words(index, caption, acts) {
   return button(caption, () => { acts.pick(index); acts.edit(index); }, { className: "what", title: `${caption} (press to change it)`, data: { key: `words-${index}` } });

@@ -42,6 +42,11 @@ export class Composer {
     return this.placeBefore(this.before);
   }
 
+  /** How many shots the film has, those on their way counted. */
+  get shots() {
+    return (this.studio.film?.shots.length ?? 0) + this.studio.coming.filter(({ type }) => type === "shoot").length;
+  }
+
   placeBefore(take) {
     const shots = this.studio.film?.shots ?? [];
     const index = take === null ? -1 : shots.findIndex((shot) => shot.takes.some((one) => one.id === take));
@@ -86,30 +91,34 @@ export class Composer {
     this.drafts.send(text);
     write($("prompt"), "");
     this.sending = this.sending.then(async () => {
-      const left = await this.send(paragraphs(text), { length, endless: chosen === ENDLESS, before, began });
-      if (left.length) this.giveBack(left.join("\n\n"), before);
-      this.drafts.settle(text);
+      const answers = !studio.film && !(await beginFilm(studio)) ? [] : this.send(paragraphs(text), { length, endless: chosen === ENDLESS, before, began });
+      this.settle(text, answers, before); // not waited for: what is written next may act at the same block
     });
-    return this.sending;
   }
 
-  /** Send the shots, one after the other; resolves to those that were not taken. */
-  async send(captions, { length, endless, before, began }) {
+  /** Send the shots; for each, whether it was taken. */
+  send(captions, { length, endless, before, began }) {
     const { studio, player } = this;
-    if (!studio.film && !(await beginFilm(studio))) return captions;
-    for (const [number, caption] of captions.entries()) {
-      const at = this.placeBefore(before);
-      const inside = before !== null && at < studio.film.shots.length;
-      if (!inside && number === 0) {
-        player.follow();
-        player.tell("taken");
-        if (studio.film.running === null && !studio.film.queue.length) player.askedAt = began;
-      }
-      const [type, place] = inside ? ["insert", { at }] : ["shoot", endless ? { endless } : {}];
-      const done = captions.length > 1 ? `${many(captions.length, "shot")} are planned.` : `Shot ${at + 1} is planned.`;
-      if (!(await studio.command(type, { ...place, caption, seconds: length ?? this.lengths.get(caption) ?? null }, done))) return captions.slice(number);
+    const at = this.placeBefore(before);
+    const inside = before !== null && at < studio.film.shots.length;
+    if (!inside) {
+      player.follow();
+      player.tell("taken");
+      if (studio.film.running === null && !studio.film.queue.length) player.askedAt = began;
     }
-    return [];
+    const done = captions.length > 1 ? `${many(captions.length, "shot")} are planned.` : `Shot ${(inside ? at : this.shots) + 1} is planned.`;
+    return captions.map((caption, number) => {
+      const [type, place] = inside ? ["insert", { at: at + number }] : ["shoot", endless ? { endless } : {}];
+      return studio.command(type, { ...place, caption, seconds: length ?? this.lengths.get(caption) ?? null }, done);
+    });
+  }
+
+  /** What of `text` was refused comes back into the box. */
+  async settle(text, answers, before) {
+    const taken = await Promise.all(answers);
+    const left = paragraphs(text).filter((_, number) => !taken[number]);
+    if (left.length) this.giveBack(left.join("\n\n"), before);
+    this.drafts.settle(text);
   }
 
   giveBack(text, before) {

@@ -14,6 +14,7 @@ export function showStage(studio, player) {
     showPlace(studio.film, player);
     showDirecting(film);
   });
+  studio.on("coming", () => showComing(studio));
   studio.on("picture", (picture) => player.see(picture));
   player.addEventListener("moved", () => showPlace(studio.film, player));
 
@@ -59,6 +60,12 @@ function showMarks(player, current) {
     mark.style.flexGrow = segment.frames;
     return mark;
   }));
+}
+
+/** What is taken in and acts when the block under work is made. */
+function showComing({ coming }) {
+  const taken = new Set(coming.filter((one) => one.accepted).map(({ type }) => (type === "resume" ? "stop" : type)));
+  for (const id of ["cut", "extend", "stop", "change"]) $(id).setAttribute("aria-busy", taken.has(id));
 }
 
 function showDirecting(film) {

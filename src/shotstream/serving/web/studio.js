@@ -1,5 +1,5 @@
 // What the page knows: film and model as the studio last said. Commands go out here, and news comes in as events:
-// `opened` (another film, or none), `film`, `model`, `welcome`, `meters`, `picture`, `said`, `told`.
+// `opened` (another film, or none), `film`, `coming` (commands), `model`, `welcome`, `meters`, `picture`, `said`, `told`.
 
 import { send, Wire } from "./wire.js";
 
@@ -12,6 +12,7 @@ const EDITS = new Set(["delete", "move", "duplicate", "lock", "choose", "remove"
 export class Studio extends EventTarget {
   film = null;
   model = { state: "loading" };
+  coming = []; // commands on their way: {type, ..., accepted}; taken in at once, they are done when a block is made
 
   constructor() {
     super();
@@ -75,7 +76,13 @@ export class Studio extends EventTarget {
 
   /** The same; resolves to the studio's answer, a refusal in words for people. */
   async ask(type, fields, done) {
-    const answer = await this.wire.ask(type, fields);
+    const one = { ...fields, type, accepted: false };
+    const show = () => this.emit("coming");
+    this.coming.push(one);
+    show();
+    const answer = await this.wire.ask(type, fields, () => { one.accepted = true; show(); });
+    this.coming.splice(this.coming.indexOf(one), 1);
+    show();
     if (answer.type === "refused") return { ...answer, text: forPeople(answer.text) };
     if (done) this.tell(done, EDITS.has(type) ? "edit" : "");
     return answer;

@@ -1,6 +1,6 @@
 // The timeline: a card per shot, in film order, drawn anew only where the film has changed; and what is stale.
 
-import { cardKey, makeCard } from "./card.js";
+import { cardKey, comingCard, makeCard } from "./card.js";
 import { $, button, many, node } from "./dom.js";
 import { dragCards } from "./drag.js";
 import { dragEdges } from "./trim.js";
@@ -18,7 +18,7 @@ export class Timeline {
     studio.on("opened", () => { this.cards.clear(); this.known = null; });
     $("to-scale").addEventListener("click", () => this.scale(!this.scaled));
     this.scale(localStorage.timeline === "scale");
-    studio.on("film", () => this.draw());
+    studio.on("film coming", () => this.draw());
     studio.on("hand", () => this.showHand());
     player.addEventListener("moved", () => this.showHead());
   }
@@ -26,20 +26,33 @@ export class Timeline {
   draw() {
     const { film } = this.studio;
     $("panels").hidden = !film?.shots.length;
-    $("strip-empty").hidden = Boolean(film?.shots.length);
     if (this.drag.active || this.list.classList.contains("trimming")) return; // once it has ended
-    this.arrange([...(film?.shots ?? []).map((shot, index) => this.card(film, shot, index)), ...(film?.shots.length ? [this.add] : [])]);
+    const cards = (film?.shots ?? []).map((shot, index) => this.card(film, shot, index));
+    this.arrange(this.withComing(cards, film));
+    $("strip-empty").hidden = this.list.children.length > 0;
+    for (const card of this.list.querySelectorAll(".coming:not([data-seen])")) {
+      card.dataset.seen = "yes";
+      this.reveal(card);
+    }
     this.showHand();
     this.showHead();
     this.showSummary(film);
     this.showNew(film?.shots.map((shot) => shot.takes[0].id) ?? []);
   }
 
+  /** `cards`, and one for every shot that is on its way, before the button that asks for another. */
+  withComing(cards, film) {
+    const { coming } = this.studio;
+    const all = [...cards, ...coming.filter(({ type }) => type === "shoot").map(comingCard)];
+    for (const one of coming) if (one.type === "insert") all.splice(one.at, 0, comingCard(one));
+    return film && all.length ? [...all, this.add] : [];
+  }
+
   /** A card that is new comes into sight. */
   showNew(shots) {
     const fresh = this.known ? shots.findIndex((one) => !this.known.has(one)) : -1;
     this.known = new Set(shots);
-    if (fresh >= 0) this.reveal(fresh);
+    if (fresh >= 0) this.reveal(this.shots[fresh]);
   }
 
   /** Cards as wide as their shots are long, or all alike. */
@@ -55,7 +68,7 @@ export class Timeline {
     if (cards.length === this.list.children.length && cards.every((card, index) => card === this.list.children[index])) return;
     const focused = this.list.contains(document.activeElement) ? document.activeElement.dataset.key : null;
     this.list.replaceChildren(...cards);
-    if (focused) (this.list.querySelector(`[data-key="${focused}"]`) ?? cards[this.selection.index]?.querySelector(".see"))?.focus({ preventScroll: true });
+    if (focused) (this.list.querySelector(`[data-key="${focused}"]`) ?? this.shots[this.selection.index]?.querySelector(".see"))?.focus({ preventScroll: true });
   }
 
   card(film, shot, index) {
@@ -83,7 +96,7 @@ export class Timeline {
 
   /** The shot at hand is marked; of all cards, its buttons alone are on the way of the Tab key. */
   showHand() {
-    [...this.list.querySelectorAll(".shot")].forEach((card, index) => {
+    this.shots.forEach((card, index) => {
       const selected = index === this.selection.index;
       card.classList.toggle("selected", selected);
       const see = card.querySelector(".see");
@@ -92,13 +105,16 @@ export class Timeline {
       for (const one of card.querySelectorAll("button")) one.tabIndex = selected ? 0 : -1;
     });
     const now = `${this.studio.film?.id}/${this.selection.index}`;
-    if (now !== this.shown) this.reveal(this.selection.index);
+    if (now !== this.shown) this.reveal(this.shots[this.selection.index]);
     this.shown = now;
   }
 
-  /** Scroll the strip, and nothing else, until card `index` is in sight. */
-  reveal(index) {
-    const card = this.list.querySelectorAll(".shot")[index];
+  get shots() {
+    return this.list.querySelectorAll(".shot");
+  }
+
+  /** Scroll the strip, and nothing else, until `card` is in sight. */
+  reveal(card) {
     if (!card) return;
     const [from, to] = [card.offsetLeft, card.offsetLeft + card.offsetWidth]; // the strip is their origin
     const { scrollLeft, clientWidth } = this.list;
@@ -109,9 +125,8 @@ export class Timeline {
   /** The shot under the playhead is marked. */
   showHead() {
     const at = this.player.here();
-    const cards = this.list.querySelectorAll(".shot");
-    cards.forEach((card, index) => card.classList.toggle("now", index === at?.shot));
-    if (at && cards[at.shot]) cards[at.shot].style.setProperty("--head", `${((at.frame - at.skip + 1) / at.frames) * 100}%`);
+    this.shots.forEach((card, index) => card.classList.toggle("now", index === at?.shot));
+    if (at && this.shots[at.shot]) this.shots[at.shot].style.setProperty("--head", `${((at.frame - at.skip + 1) / at.frames) * 100}%`);
   }
 
   /** Pick the shot `step` further on, and put the keyboard there if it was on the strip. */
@@ -125,7 +140,6 @@ export class Timeline {
   pick(index) {
     const inside = this.list.contains(document.activeElement);
     this.selection.pick(index);
-    const card = this.list.querySelectorAll(".shot")[index];
-    if (inside) card?.querySelector(".see").focus({ preventScroll: true });
+    if (inside) this.shots[index]?.querySelector(".see").focus({ preventScroll: true });
   }
 }

@@ -74,7 +74,8 @@ export class Wire {
         this.pause = 250;
         this.settle(this.helloRef, message);
         ready?.();
-      } else if (["applied", "refused", "shown"].includes(message.type)) this.settle(message.ref, message);
+      } else if (message.type === "accepted") this.waiting.get(message.ref)?.accepted();
+      else if (["applied", "refused", "shown"].includes(message.type)) this.settle(message.ref, message);
       this.hear(message);
     };
     socket.onclose = () => {
@@ -85,22 +86,22 @@ export class Wire {
     };
   }
 
-  /** Send a command; resolves with its answer. */
-  ask(type, fields = {}) {
+  /** Send a command; resolves with its answer. `accepted()` is called before, when the studio has taken it in. */
+  ask(type, fields = {}, accepted = () => {}) {
     const ref = ++this.ref;
     if (type === "hello") this.helloRef = ref;
     if (this.socket?.readyState !== WebSocket.OPEN) return Promise.resolve({ type: "refused", code: "closed", text: "The studio is not there; reconnecting…" });
     this.socket.send(written({ type, ref, ...fields }));
-    return new Promise((resolve) => this.waiting.set(ref, resolve));
+    return new Promise((answered) => this.waiting.set(ref, { answered, accepted }));
   }
 
   settle(ref, message) {
-    this.waiting.get(ref)?.(message);
+    this.waiting.get(ref)?.answered(message);
     this.waiting.delete(ref);
   }
 
   forget(text) {
-    for (const resolve of this.waiting.values()) resolve({ type: "refused", code: "closed", text });
+    for (const { answered } of this.waiting.values()) answered({ type: "refused", code: "closed", text });
     this.waiting.clear();
   }
 }
