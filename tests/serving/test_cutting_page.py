@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterator
 
 import pytest
-from page_rig import SHORT, STORY, captions, drawn, findings, idle, opened, picture, shoot, shows, state_of, wait
+from page_rig import SHORT, STORY, captions, drawn, findings, idle, opened, shoot, shows, state_of, wait
 from pypdf import PdfReader
 from studio_rig import Server, until
 

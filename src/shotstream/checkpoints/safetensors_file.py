@@ -250,7 +250,7 @@ def short(fault: BaseException) -> str:
 
 
 def _refuse_infinite(path: Path, name: str, dtype: torch.dtype, chunk: memoryview) -> None:
-    """Raise :class:`WeightsError` if some of the numbers in ``chunk`` are none: no frame of such weights is a picture."""
+    """Raise :class:`WeightsError` if some of the numbers in ``chunk`` are none: such weights make no pictures."""
     if not dtype.is_floating_point or not chunk.nbytes:
         return
     numbers = torch.frombuffer(chunk, dtype=dtype)
