@@ -10,7 +10,9 @@ import zipfile
 import pytest
 from studio_rig import client_of, until
 
+from shotstream.film.disk import store
 from shotstream.media.video import read_info
+from shotstream.serving import routes
 from shotstream.serving.clients import REQUESTS, Bucket
 from shotstream.serving.frames import unpack
 from shotstream.serving.security import CSP
@@ -53,6 +55,17 @@ def test_a_film_is_made_listed_and_fetched(client, film, tmp_path) -> None:
     (tmp_path / "film.mp4").write_bytes(client.get(f"/api/films/{film}/film.mp4").content)
     info = read_info(tmp_path / "film.mp4")
     assert (info.frames, [chapter.title for chapter in info.chapters]) == (18, ["it walks", "it sits"])
+
+
+def test_all_frames_of_a_take_are_decoded_and_sent_one_by_one(client, film, monkeypatch) -> None:
+    take = shoot(client, film, "it walks", seconds=0.6)
+    finished(client, film, 1)
+    did: list[str] = []
+    for place, name in ((store, "_pixels"), (routes, "pack")):
+        kept = getattr(place, name)
+        monkeypatch.setattr(place, name, lambda *given, kept=kept, name=name: did.append(name) or kept(*given))
+    assert len(unpack(client.get(f"/api/films/{film}/takes/{take}/frames").content)) == 9
+    assert did == ["_pixels", "pack"] * 9
 
 
 def test_the_librarys_picture_of_a_film_is_a_frame_that_is_in_it(client, film) -> None:
