@@ -220,6 +220,7 @@ def test_a_scale_that_nobody_says_is_asked_for(folder: Path) -> None:
         ({"modules_to_save": ["head"]}, "modules_to_save"),
         ({"fan_in_fan_out": True}, "fan_in_fan_out"),
         ({"peft_type": "LOHA"}, "peft_type LOHA"),
+        ({"peft_type": "LOHA", "lora_alpha": None}, "peft_type LOHA"),
         ({"r": 8}, "says rank 8 for .* whose adapter has 4"),
         ({"r": None}, "not readable as peft's"),
         ({"alpha_pattern": {"(": 1}}, "a pattern of peft's config cannot be read"),
@@ -236,6 +237,24 @@ def test_settings_that_make_another_sum_are_named(folder: Path, changes: dict[st
             attempt(folder, place)
         assert len(str(caught.value)) < 400 and "\n" not in str(caught.value)
     assert not (folder / "out.safetensors").exists() and not (folder / "student.safetensors").exists()
+
+
+@pytest.mark.parametrize(("told", "said"), [("[]", "it holds a list"), ("{", "not readable as peft's")])
+def test_a_config_that_is_none_is_said(folder: Path, told: str, said: str) -> None:
+    state, _, _ = adapters()
+    save_file(state, folder / "adapter_model.safetensors")
+    (folder / "adapter_config.json").write_text(told)
+    with pytest.raises(WeightsError, match=said):
+        converted(folder, folder / "adapter_model.safetensors")
+
+
+def test_adapters_without_a_rank_are_refused(folder: Path) -> None:
+    layer = "diffusion_model.blocks.0.self_attn.q"
+    hollow = {f"{layer}.lora_A.weight": torch.ones(0, 24), f"{layer}.lora_B.weight": torch.ones(24, 0)}
+    save_file(hollow, folder / "hollow.safetensors")
+    for attempt in (converted, applied):
+        with pytest.raises(WeightsError, match="of rank 0"):
+            attempt(folder, folder / "hollow.safetensors")
 
 
 @pytest.mark.parametrize(

@@ -110,6 +110,18 @@ FAULTS = {
     ),
     "reference shot blank": ('{"global_caption": "g",\n"shot1": " "}', "s, line 2: shots[0].caption is blank"),
     "reference unknown": ('{"global_caption": "g",\n"shot1": "a",\n"shoot2": "b"}', "s, line 3: unknown key 'shoot2'"),
+    "reference near": (
+        '{"global_caption": "g",\n"shot1": "a",\n"Shot_2": "b"}',
+        "s, line 3: unknown key 'Shot_2'; did you",
+    ),
+    "reference spaced": (
+        '{"global_caption": "g",\n"Shot 1": "a"}',
+        "s, line 2: unknown key 'Shot 1'; did you mean 'shot1'?",
+    ),
+    "nothing to see": (
+        '{"global_caption": "g", "shots": [\n{"caption": "\u200b\ufeff\u00a0"}]}',
+        "s, line 2: shots[0].caption is blank",
+    ),
     "both layouts": (
         '{"global_caption": "g", "shots": [{"caption": "a"}],\n"shot1": "a"}',
         "s, line 2: unknown key 'shot1'",

@@ -178,6 +178,8 @@ def _fault(both: Mapping[str, LazyTensor]) -> str:
     if set(both) != {"A", "B"}:
         return f"has only its lora_{next(iter(both))}"
     ranks = both["A"].shape[0], both["B"].shape[1]
+    if not ranks[0]:
+        return "of rank 0"
     return "" if ranks[0] == ranks[1] else f"ranks {ranks[0]} and {ranks[1]} disagree"
 
 

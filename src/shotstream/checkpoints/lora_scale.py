@@ -136,6 +136,10 @@ def _read_config(place: Path, *, must: bool) -> dict[str, Any] | None:
         told = json.loads(place.read_text(encoding="utf-8"))
         if not must and not (isinstance(told, dict) and "lora_alpha" in told and "r" in told):
             return None
+        if not isinstance(told, dict):
+            raise TypeError(f"it holds a {type(told).__name__}, not a mapping")
+        if told.get("peft_type", "LORA") != "LORA":
+            return told  # has other settings; refused by its name
         return {**told, "r": int(told["r"]), "lora_alpha": float(told["lora_alpha"])}
     except (OSError, ValueError, KeyError, TypeError) as fault:
         if not must:

@@ -15,6 +15,7 @@ from itertools import pairwise
 from numbers import Integral, Real
 from pathlib import Path
 from typing import Annotated, Any
+from unicodedata import category
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails, PydanticCustomError
@@ -37,7 +38,7 @@ Place = tuple[str | int, ...]  # where in a story: ("shots", 2, "seconds")
 def _readable(text: str) -> str:
     """``text`` without the white space around it; refuses what no caption can hold."""
     text = text.strip()
-    if not text:
+    if all(category(sign)[0] in "CZ" for sign in text):  # nothing that is seen: zero-width signs, too
         raise PydanticCustomError("story_blank", "is blank; write what is to be seen")
     if any(ord(sign) < 32 and sign not in "\n\r\t" for sign in text):
         raise PydanticCustomError("story_sign", "holds a control character; remove it")
