@@ -45,6 +45,7 @@ class Painter:
         self.read: list[str] = []
         self.gate = threading.Event()  # blocks wait for it
         self.gate.set()
+        self.passes = threading.Semaphore(0)  # blocks that may pass while it is closed
         self.block_seconds = 0.0  # how long a block takes
         self.steps = self.most_steps = 4
 
@@ -83,7 +84,7 @@ class Painter:
     def make(self, plan, context, prepared=None):
         index = 0
         while index < plan.blocks:
-            self.gate.wait(PATIENCE)
+            until(lambda: self.gate.is_set() or self.passes.acquire(blocking=False))
             time.sleep(self.block_seconds)
             if self.fail:
                 self.fail -= 1

@@ -47,10 +47,21 @@ def held(page, painted: PaintedStudio) -> None:
     mode(page, "held")
 
 
-def queue(page, painted: PaintedStudio) -> None:
+def coming(page, painted: PaintedStudio) -> None:
+    """Shots and an extension that are taken in."""
     live(page, painted)
     for caption in ("it sits", "the fox sits"):
         shoot(page, caption)
+    page.locator("#extend").click()
+    wait(
+        page,
+        "document.querySelectorAll('.coming').length === 2 && document.getElementById('extend').ariaBusy === 'true'",
+    )
+
+
+def queue(page, painted: PaintedStudio) -> None:
+    coming(page, painted)
+    painted.painter.passes.release()  # they are planned when the block under work is made
     wait(page, "document.querySelectorAll('#queue li').length === 2")
 
 
@@ -105,6 +116,7 @@ STATES = {
     "cut": lambda page, painted: with_film(page, painted),
     "live": live,
     "held": held,
+    "coming": coming,
     "queue": queue,
     "playing back": playing_back,
     "edit": pressed("w", dialog_of="edit"),

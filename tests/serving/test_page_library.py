@@ -41,8 +41,7 @@ def test_a_film_is_named_copied_cleaned_and_deleted(desk_page, painted: PaintedS
     wait(desk_page, "document.getElementById('open-said').textContent.endsWith('are free again.')")
     assert painted.state(second)["undo"] is None
     delete = desk_page.locator(f"[data-key=delete-{second}]")
-    delete.click()
-    delete.click()  # twice: it is for good
+    delete.dblclick()  # the second press is for good, and must follow soon
     wait(desk_page, f"document.querySelector('[data-key=delete-{second}]') === null")
     desk_page.get_by_role("button", name="Der Fuchs & ich (copy) 1 shot").click()
     wait(desk_page, "document.title.startsWith('Der Fuchs & ich (copy)')")

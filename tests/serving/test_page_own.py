@@ -118,7 +118,6 @@ def test_a_draft_is_made_again_and_a_shot_changed_at_a_frame(desk_page, painted:
     assert first["seed"] == second["seed"]
     painted.painter.gate.clear()
     painted.do(film, type="shoot", caption="it walks", seconds=2.1)
-    wait(desk_page, "!document.getElementById('change-row').hidden")
     desk_page.locator("#prompt").fill("it sits")
     desk_page.locator("#change-frame").fill("21")
     desk_page.locator("#change-blend").select_option("0.75")
@@ -126,7 +125,7 @@ def test_a_draft_is_made_again_and_a_shot_changed_at_a_frame(desk_page, painted:
     wait(desk_page, "document.getElementById('change').getAttribute('aria-busy') === 'true'")  # the studio has it
     painted.painter.gate.set()
     painted.settle(film)
-    wait(desk_page, "document.getElementById('change-row').hidden")
+    wait(desk_page, "document.getElementById('change-frame').disabled")
     assert painted.state(film)["shots"][1]["takes"][0]["changes"] == ["it sits"]
     told = httpx.get(f"{painted.server.url}api/films/{film}/exports/story").text
     assert "blend: 0.75" in told

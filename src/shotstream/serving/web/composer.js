@@ -27,7 +27,7 @@ export class Composer {
     studio.on("opened", () => this.insertBefore(null));
     studio.on("film", (film) => {
       $("change").disabled = film === null || film.running === null;
-      $("change-row").hidden = $("change").disabled;
+      for (const id of ["change-frame", "change-blend"]) $(id).disabled = $("change").disabled;
       if ($("change").disabled) $("change-frame").value = "";
       this.show();
     });

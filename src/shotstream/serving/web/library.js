@@ -45,7 +45,7 @@ export function showLibrary(studio) {
       form.elements[0].select();
     }, { ariaLabel: `Rename ${title}`, ...key("rename") });
     const copy = button("Duplicate", act("POST", `${path}/copy`, undefined, (made) => `${made.name} is in the list.`), { ariaLabel: `Duplicate ${title}`, ...key("copy") });
-    const clean = button("Clean up", act("POST", `${path}/clean`, { unchosen: false }, (answer) => `${size(answer.bytes)} are free again.`), { ariaLabel: `Clean up ${title}`, title: "Forget what undo would need, and remove footage that is in no branch", ...key("clean") });
+    const clean = button("Clean up", act("POST", `${path}/clean`, { unchosen: false }, (answer) => answer.bytes ? `${size(answer.bytes)} are free again.` : "There was nothing to remove."), { ariaLabel: `Clean up ${title}`, title: "Forget what undo would need, and remove footage that is in no branch", ...key("clean") });
     const item = node("li", {}, open, node("div", { className: "film-acts" }, rename, copy, clean, remove(film, title, path, key)));
     return item;
   }
@@ -53,7 +53,7 @@ export function showLibrary(studio) {
   /** Deleting takes two presses: nothing brings a film back. */
   function remove(film, title, path, key) {
     const one = button("Delete", () => {
-      if (one.dataset.sure) return act("DELETE", path, undefined, `${title} is deleted.`)();
+      if (one.dataset.sure) return act("DELETE", path, undefined, `Deleted: ${title}`)();
       one.dataset.sure = "yes";
       one.textContent = "Delete for good?";
       setTimeout(() => { delete one.dataset.sure; one.textContent = "Delete"; }, SURE);
