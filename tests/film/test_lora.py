@@ -118,6 +118,7 @@ def test_what_is_no_lora_of_this_model_is_refused(tiny_model: Path, tmp_path: Pa
         (changed("half", {name: one for name, one in tensors.items() if name != first}), "incomplete"),
         (tiny_model / "student.safetensors", "is a model of its own; load it as one"),
         (tmp_path / "none.safetensors", "no such file or folder"),
+        (Path(__file__), r"\.py files are not read"),
     ]
     for folder, said in cases:
         with pytest.raises(WeightsError, match=said) as raised:

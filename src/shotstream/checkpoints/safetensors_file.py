@@ -148,6 +148,8 @@ def read_header(path: Path) -> Header:
             )
     except FileNotFoundError as fault:
         raise WeightsError(f"{path}: no such file; name one that is there") from fault
+    except IsADirectoryError as fault:
+        raise WeightsError(f"{path}: is a folder; name a file in it") from fault
     except (OSError, ValueError, RecursionError) as fault:
         said = what_it_is(path) if path.is_file() else ""
         raise WeightsError(

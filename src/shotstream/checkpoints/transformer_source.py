@@ -78,8 +78,7 @@ def open_transformer(source: Path, wanted: Wanted | None = None) -> TransformerS
     """
     wanted = wanted or Wanted()
     path = find_weights(source, wanted.role)
-    if path.suffix not in (*CHECKPOINTS, ".safetensors", ".json"):
-        raise WeightsError(f"{path}: {path.suffix or 'such'} files are not read; give safetensors or a .pt checkpoint")
+    _refuse_other_files(path)
     if path.suffix == ".safetensors" and "shotstream" in read_raw_header(path).metadata:
         header, tensors = open_weights(path)
         return TransformerSource(path=path, layout="shotstream", tensors=tensors, header=header)
@@ -91,11 +90,15 @@ def lora_in(path: Path, wanted: Wanted) -> tuple[dict[str, LazyTensor], bool] | 
 
     Raises :class:`WeightsError`.
     """
-    if path.suffix not in (*CHECKPOINTS, ".safetensors", ".json"):
-        return None
+    _refuse_other_files(path)
     there = _candidates(_entries_of(path))
     entry = _chosen(path, list(there), wanted)
     return (there[entry], entry.endswith(_REFERENCE)) if is_lora(there[entry]) else None
+
+
+def _refuse_other_files(path: Path) -> None:
+    if path.suffix not in (*CHECKPOINTS, ".safetensors", ".json"):
+        raise WeightsError(f"{path}: {path.suffix or 'such'} files are not read; give safetensors or a .pt checkpoint")
 
 
 def find_weights(source: Path, role: Role) -> Path:

@@ -9,9 +9,9 @@ export function showQueue(studio) {
     else studio.command("pause", {}, "The queue is held; the running shot goes on to its end.");
   };
   $("pause").addEventListener("click", toggle);
-  $("clear-queue").addEventListener("click", async () => {
+  $("clear-queue").addEventListener("click", () => {
     const { queue } = studio.film;
-    for (const take of queue.toReversed()) await studio.command("remove", { take }, `${many(queue.length, "shot")} taken out of the queue.`);
+    for (const take of queue.toReversed()) studio.command("remove", { take }, `${many(queue.length, "shot")} taken out of the queue.`);
   });
   studio.on("film", (film) => {
     const waiting = film?.queue.length ?? 0;
