@@ -51,7 +51,7 @@ export class Player extends EventTarget {
     this.fps = film.fps;
     this.running = film.running;
     this.busy = film.running !== null || (film.queue.length > 0 && !film.paused);
-    if (!this.busy) this.held = false;
+    if (!this.busy && this.held) this.leave(); // pictures that are still on their way must not move it
     const here = this.here();
     let start = 0;
     this.segments = [];
