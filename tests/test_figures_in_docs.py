@@ -29,7 +29,7 @@ def results() -> dict[str, dict[str, float]]:
             head = cells
         elif "scale" not in found.get("", {}):
             for name, cell in zip(head[1:], cells[1:], strict=True):
-                number = re.match(r"-?[\d.e+]+", cell)
+                number = re.match(r"-?[\d.]+(?:e[+-]?\d+)?", cell)
                 if number and head[0] == "system":
                     found.setdefault(cells[0], {}).setdefault(name, float(number[0]))
                 elif number and head[0] == "attribute":
