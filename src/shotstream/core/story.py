@@ -32,13 +32,15 @@ MAX_SEED = 2**63 - 1
 MAX_CHANGES = 100  # of one shot
 MAX_REFERENCES = 20  # of a film
 
+UNSEEN = ("Cc", "Cf", "Zs", "Zl", "Zp")  # kinds of signs that leave nothing on the paper: zero-width ones, too
+
 Place = tuple[str | int, ...]  # where in a story: ("shots", 2, "seconds")
 
 
 def _readable(text: str) -> str:
     """``text`` without the white space around it; refuses what no caption can hold."""
     text = text.strip()
-    if all(category(sign)[0] in "CZ" for sign in text):  # nothing that is seen: zero-width signs, too
+    if all(category(sign) in UNSEEN for sign in text):
         raise PydanticCustomError("story_blank", "is blank; write what is to be seen")
     if any(ord(sign) < 32 and sign not in "\n\r\t" for sign in text):
         raise PydanticCustomError("story_sign", "holds a control character; remove it")

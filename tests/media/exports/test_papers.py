@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from unicodedata import category
 
 import numpy as np
 import pytest
 import srt
 import webvtt
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from pypdf import PdfReader
@@ -110,11 +111,12 @@ def test_the_script_is_the_story(timeline: Timeline, tmp_path: Path, suffix: str
 
 CAPTION = st.text(
     st.characters(exclude_categories=("Cs", "Cc")) | st.sampled_from("\n\t:#'\"- "), min_size=1, max_size=40
-)
+).filter(lambda text: any(category(sign) not in ("Cc", "Cf", "Zs", "Zl", "Zp") for sign in text))
 
 
 @settings(max_examples=50, deadline=None)
-@given(captions=st.lists(CAPTION.filter(str.strip), min_size=1, max_size=3), seed=st.integers(0, 2**63 - 1))
+@example(captions=["\ud7a4"], seed=0)  # a sign that Python's tables do not know (yet) may well be seen
+@given(captions=st.lists(CAPTION, min_size=1, max_size=3), seed=st.integers(0, 2**63 - 1))
 def test_any_story_survives(captions: list[str], seed: int, tmp_path_factory) -> None:
     timeline = make_timeline((9,))
     shots = tuple(Shot(caption=caption, seconds=2.0, seed=seed) for caption in captions)
@@ -127,7 +129,7 @@ def test_any_story_survives(captions: list[str], seed: int, tmp_path_factory) ->
 
 
 @settings(max_examples=50, deadline=None)
-@given(caption=CAPTION.filter(str.strip))
+@given(caption=CAPTION)
 def test_any_caption_is_one_subtitle(caption: str, tmp_path_factory) -> None:
     timeline = make_timeline((9, 9))
     shots = tuple(_said(shot, caption) for shot in timeline.shots)

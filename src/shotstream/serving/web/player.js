@@ -65,6 +65,7 @@ export class Player extends EventTarget {
     this.length = start;
     const stood = this.place;
     if (here) this.place = this.placeOf(here.take, here.frame) ?? Math.min(this.place, Math.max(0, start - 1));
+    this.place = this.onScreen() ?? this.place;
     if (this.clock) this.clock.from += this.place - stood;
     this.tell("moved");
     const live = this.following && (film.running !== null || this.reel.rolling);
@@ -82,6 +83,13 @@ export class Player extends EventTarget {
   placeOf(take, frame) {
     const segment = this.segments.find((one) => one.take === take);
     return segment && segment.start + Math.max(0, Math.min(frame - segment.skip, segment.frames - 1));
+  }
+
+  /** Where the reel's frame is, while it is followed: it may have been shown before the film was told to be that long. */
+  onScreen() {
+    if (!this.following || this.playing || !this.canvas.classList.contains("behind")) return undefined;
+    const at = this.reel.open ? this.reel.at() : undefined;
+    return at && this.placeOf(at.take, at.frame);
   }
 
   /** A picture from the wire, kept already. */

@@ -9,11 +9,13 @@ export class Reel extends EventTarget {
   mostWaiting = 16; // pieces that wait for the browser
   source = null;
   playing = true; // show what comes; else it is only kept
+  stoodOn = null; // the end whose last frame was shown by standing on it
 
   constructor(video) {
     super();
     this.video = video;
     video.addEventListener("error", () => this.open && this.fail());
+    video.addEventListener("waiting", () => this.open && this.showLast());
     if (able()) this.watch();
   }
 
@@ -31,7 +33,7 @@ export class Reel extends EventTarget {
     this.close();
     if (!MediaSource.isTypeSupported(mime)) return this.fail();
     const source = (this.source = new MediaSource());
-    Object.assign(this, { fps, pieces: [], waiting: [], end: 0, from: 0, time: 0, buffer: null });
+    Object.assign(this, { fps, pieces: [], waiting: [], end: 0, from: 0, time: 0, buffer: null, stoodOn: null });
     const url = URL.createObjectURL(source);
     source.addEventListener("sourceopen", () => {
       URL.revokeObjectURL(url);
@@ -96,6 +98,14 @@ export class Reel extends EventTarget {
     const wanted = late ? newest.start : this.from;
     if (this.video.currentTime < wanted) this.video.currentTime = wanted;
     if (this.video.paused) this.video.play().catch((fault) => fault.name === "NotAllowedError" && this.fail());
+  }
+
+  /** A busy browser may drop the last frame there is, and would then never show it: stand on it. */
+  showLast() {
+    const dropped = this.waiting.length === 0 && this.end - this.time > 1.5 / this.fps;
+    if (!this.playing || !dropped || this.stoodOn === this.end || this.video.currentTime < this.end - 2 / this.fps) return;
+    this.stoodOn = this.end;
+    this.video.currentTime = this.end - 0.5 / this.fps;
   }
 
   watch() {
