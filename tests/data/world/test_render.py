@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import json
 import random
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -23,6 +25,7 @@ from shotstream.data.world.spec import (
     THIRDS,
     TIMES,
     WEATHERS,
+    WORLD_VERSION,
     Accessory,
     Action,
     Character,
@@ -273,3 +276,13 @@ def test_what_the_ground_hides_need_not_be_drawn(monkeypatch: pytest.MonkeyPatch
     for one, whole in zip(quick, frames(), strict=True):
         np.testing.assert_array_equal(one, whole)
     assert np.mean(hidden) > 20
+
+
+def test_the_world_looks_as_it_did_when_the_weights_were_trained() -> None:
+    """Each kind of place, character and landmark once, as means of 16x16 pixels. Another look needs another world."""
+    known = json.loads((Path(__file__).parent / "look.json").read_text())
+    assert known["world"] == WORLD_VERSION
+    for seed, told in enumerate(known["means"]):
+        video, _ = render_shot(make_story(seed, framing="wide", action="wave"), 0, frames=1, **SIZE)
+        means = video[0].reshape(5, 16, 8, 16, 3).mean(axis=(1, 3))
+        assert np.abs(means - np.frombuffer(bytes.fromhex(told), np.uint8).reshape(5, 8, 3)).max() < 3, PLACES[seed]
