@@ -59,7 +59,7 @@ def test_a_batch_left_on_the_cpu_is_found(model: Transformer) -> None:
 
 def test_flow_matching(model: Transformer) -> None:
     moved = batch().to(ELSEWHERE)
-    assert causal_flow_loss(model, PRESET, moved, 0.1, generator()).device == ELSEWHERE
+    assert causal_flow_loss(model, PRESET, moved, 0.1, generator())[0].device == ELSEWHERE
     assert flow_loss(moved.target, moved.target, moved.target, torch.ones(2)).device == ELSEWHERE
 
 

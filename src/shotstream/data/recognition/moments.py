@@ -21,13 +21,10 @@ from shotstream.core.geometry import Geometry
 from shotstream.core.randomness import derive
 from shotstream.data.recognition.network import (
     FRAMES,
-    SLOTS,
     RecogniserConfig,
     moment_frames,
-    person_labels,
-    picture_labels,
+    moment_truth,
     shrink,
-    slot_order,
 )
 from shotstream.data.world.render import render_shot
 from shotstream.data.world.spec import WORLD_VERSION, WorldStory
@@ -127,17 +124,12 @@ def draw_story(
             )
             if codec is not None:
                 pictures, truths = codec(pictures)[::apart], truths[::apart]
-            order = slot_order(truths[1])
-            boxes = [truths[1].characters[role].box for role in order]
+            times = [wanted[0] / geometry.fps, wanted[-1] / geometry.fps]
+            truth = moment_truth(story, shot, truths[1].characters, times)
             rows["frames"].append(shrink(pictures, config))
-            rows["picture"].append(picture_labels(story, shot))
-            # A moment across a change of action shows neither: as of the whole shot, it is not asked for.
-            changes = spec.at(wanted[0] / geometry.fps) != spec.at(wanted[-1] / geometry.fps)
-            time = None if changes else wanted[0] / geometry.fps
-            rows["person"].append(person_labels(story, shot, order, time))
-            rows["boxes"].append(boxes + [(0.0,) * 4] * (SLOTS - len(boxes)))
+            for name, value in truth._asdict().items():
+                rows[name].append(value)
             rows["story"].append(number)
             rows["place"].append(spec.place)
-            rows["character"].append([spec.roles[role].character for role in order] + [-1] * (SLOTS - len(order)))
     kinds = {"frames": np.uint8, "boxes": np.float32}
     return {name: np.asarray(values, dtype=kinds.get(name, np.int64)) for name, values in rows.items()}

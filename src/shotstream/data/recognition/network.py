@@ -18,6 +18,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -29,7 +30,7 @@ from torch import Tensor, nn
 from shotstream.checkpoints.codec_weights import load_module, write_module
 from shotstream.core.config import Config
 from shotstream.core.errors import WeightsError
-from shotstream.data.world.spec import WORLD_VERSION, FrameTruth, WorldStory
+from shotstream.data.world.spec import WORLD_VERSION, SeenCharacter, WorldStory
 from shotstream.data.world.truth import ASKED, NOT_APPLICABLE, PERSONS, UNSTATED, asked_attributes, unstated_details
 
 SLOTS = 2
@@ -50,9 +51,9 @@ def picture_labels(story: WorldStory, shot: int) -> list[int]:
     return [truth[name] for name in PICTURE]
 
 
-def slot_order(frame: FrameTruth) -> list[int]:
-    """The persons of a frame from left to right, as places in the shot's roles."""
-    middles = [one.box[0] + one.box[2] for one in frame.characters]
+def slot_order(seen: Sequence[SeenCharacter]) -> list[int]:
+    """Those who are ``seen`` from left to right, as places in the shot's roles."""
+    middles = [one.box[0] + one.box[2] for one in seen]
     return sorted(range(len(middles)), key=middles.__getitem__)
 
 
@@ -61,6 +62,31 @@ def person_labels(story: WorldStory, shot: int, order: Sequence[int], time: floa
     truth = unstated_details(story, shot) | asked_attributes(story, shot, time)
     filled = [[truth[f"{PERSONS[role]}.{name}"] for name in PERSON] for role in order]
     return filled + [[NOT_APPLICABLE] * len(PERSON)] * (SLOTS - len(filled))
+
+
+class MomentTruth(NamedTuple):
+    """Labels of a moment, its boxes (fractions; an empty slot's is 0), and who is in which slot (-1: nobody)."""
+
+    picture: list[int]
+    person: list[list[int]]
+    boxes: list[tuple[float, float, float, float]]
+    character: list[int]
+
+
+def moment_truth(story: WorldStory, shot: int, seen: Sequence[SeenCharacter], times: Sequence[float]) -> MomentTruth:
+    """Of a moment at ``times``, seconds into the shot; ``seen``: who is where in its middle.
+
+    A moment across a change of action shows neither: as of the whole shot, it is not asked for.
+    """
+    order, spec = slot_order(seen), story.shots[shot]
+    time = times[0] if spec.at(times[0]) == spec.at(times[-1]) else None
+    empty = SLOTS - len(order)
+    return MomentTruth(
+        picture=picture_labels(story, shot),
+        person=person_labels(story, shot, order, time),
+        boxes=[seen[role].box for role in order] + [(0.0, 0.0, 0.0, 0.0)] * empty,
+        character=[seen[role].character for role in order] + [-1] * empty,
+    )
 
 
 FRAMES = 3

@@ -71,12 +71,17 @@ class Material:
         self.unconditional = None if preset.negative_prompt is None else self.text.encode([preset.negative_prompt])[0]
         self.pictures = self._pictures(settings, preset) if settings.picture_stories else None
 
+    @property
+    def world(self) -> WorldStories | None:
+        """The training stories as the world knows them; None for clips."""
+        return self._source if isinstance(self._source, WorldStories) else None
+
     def character_weights(self, extra: float) -> CharacterWeights | None:
         """What a loss counts characters of the training stories for; None if ``extra`` is 0."""
         if not extra:
             return None
-        assert isinstance(self._source, WorldStories)  # recipes ask for none of clips (CharacterWeightedRecipe)
-        return CharacterWeights(self._source, self.codec.geometry, extra)
+        assert self.world is not None  # recipes ask for none of clips (CharacterWeightedRecipe)
+        return CharacterWeights(self.world, self.codec.geometry, extra)
 
     def _pictures(self, settings: MaterialSettings, preset: Preset) -> PictureStore:
         return build_pictures(

@@ -62,7 +62,8 @@ class NextShotSettings(Config):
 class NextShotBatch:
     """What is remembered, the new shot's own caption [B, L, D], and its true latents ``target`` [B, F, C, h, w].
 
-    ``where`` [B, F, 1, h, w]: how much a loss there counts, 1 on average; None is 1 everywhere.
+    ``where`` [B, F, 1, h, w]: how much a loss there counts, 1 on average; None is 1 everywhere. ``shots``: the story
+    and the shot of every sample.
     """
 
     context: ContextFrames
@@ -70,12 +71,14 @@ class NextShotBatch:
     target: Tensor
     where: Tensor | None = None
     change: CaptionChange | None = None
+    shots: tuple[tuple[int, int], ...] = ()
 
     def to(self, device: torch.device) -> NextShotBatch:
         """All but the small index tensors on ``device``."""
         where = None if self.where is None else self.where.to(device)
         change = None if self.change is None else self.change.to(device)
-        return NextShotBatch(self.context.to(device), self.caption.to(device), self.target.to(device), where, change)
+        context, caption, target = self.context.to(device), self.caption.to(device), self.target.to(device)
+        return NextShotBatch(context, caption, target, where, change, self.shots)
 
 
 class _Sample(NamedTuple):
@@ -114,14 +117,15 @@ class NextShotSampler:
     def batch(self, draw: random.Random) -> NextShotBatch:
         """Raises :class:`InputError` if no shot is as long as a length that may be drawn."""
         length = self._draws.length(draw)
-        samples, where = [], []
+        samples, where, shots = [], [], []
         for _ in range(self._settings.samples(length, self._geometry)):
             story, shot = self._draws.shot(draw, length)
             sample = self._spread(draw, self._sample(story, shot, length))
             samples.append(self._dropped(draw, self._with_pinned(draw, story, sample)))
+            shots.append((story, shot))
             if self._weights is not None:
                 where.append(self._weights.of(story, shot, length))
-        return replace(_batch(samples), where=torch.stack(where) if where else None)
+        return replace(_batch(samples), where=torch.stack(where) if where else None, shots=tuple(shots))
 
     @property
     def mean_samples(self) -> float:

@@ -155,8 +155,8 @@ def causal_flow_loss(
     history_noise: float,
     generator: torch.Generator,
     times: Times = "logit-normal",
-) -> Tensor:
-    """Flow matching in which every block draws its own timestep and sees clean history.
+) -> tuple[Tensor, Latents]:
+    """Flow matching in which every block draws its own timestep and sees clean history; and the x0 predicted.
 
     history_noise: the largest noise on the clean blocks, which streaming will have made itself. times: "steps" are
     those of the preset's few-step student, which is asked at no others.
@@ -172,7 +172,8 @@ def causal_flow_loss(
     clean = noisy_history(batch.target, history_noise, generator)
     noisy = add_noise(batch.target, noise, timesteps)
     flow = teacher_forced_flow(model, batch.context, batch.caption, clean, noisy, timesteps, block, batch.change)
-    return flow_loss(flow, batch.target, noise, where=batch.where)
+    loss = flow_loss(flow, batch.target, noise, where=batch.where)
+    return loss, x0_from_flow(noisy, flow, timesteps)
 
 
 def guided_flow(

@@ -63,7 +63,7 @@ class CausalInitStage(TransformerStage):
         choice = draw if part == 0 else random.Random(derive(recipe.seed, "batch", *names(update, 0)))
         if choice.random() < recipe.true_share:
             clips = self.sampler.batch(draw).to(self.model.device)
-            loss = causal_flow_loss(self.model, self.preset, clips, recipe.history_noise, generator)
+            loss, _ = causal_flow_loss(self.model, self.preset, clips, recipe.history_noise, generator)
             return LossReport(loss, len(clips.target), {"flow_loss": float(loss.detach())})
         pairs = self._trajectories.batch(draw, recipe.batch).to(self.model.device)
         told = (

@@ -27,11 +27,12 @@ from shotstream.checkpoints.codec_weights import load_autoencoder
 from shotstream.core.geometry import Geometry
 from shotstream.core.randomness import derive, stream
 from shotstream.data.recognition.moments import Moments, Pass, open_moments
-from shotstream.data.recognition.network import PERSON, PICTURE, Readings, Recogniser, RecogniserConfig, save_recogniser
+from shotstream.data.recognition.network import PERSON, PICTURE, Recogniser, RecogniserConfig, save_recogniser
 from shotstream.data.world.stories import Split
 from shotstream.training.data.material import find_weights, fingerprint
 from shotstream.training.engine.checkpoints import bars
 from shotstream.training.engine.stage import LossReport, OptimiserSettings, Role, names
+from shotstream.training.methods.recognition_loss import answer_loss
 from shotstream.training.recipes import Networks, Report, TrainedRecipe, register
 from shotstream.training.stages.autoencoder import roundtrip
 
@@ -116,7 +117,7 @@ class RecognisersStage:
         wear = stream(self.recipe.seed, "wear", *names(update, part))
         frames, boxes = worn(torch.from_numpy(batch.frames), wear), torch.from_numpy(batch.boxes)
         readings = self._network(frames, shaken(boxes, wear))
-        answers = answer_loss(readings, batch)
+        answers = answer_loss(readings, torch.from_numpy(batch.picture), torch.from_numpy(batch.person))
         where = attention_loss(readings.where, boxes)
         edges = box_loss(readings.boxes, boxes)
         story = torch.from_numpy(batch.story)
@@ -226,23 +227,6 @@ def worn(frames: Tensor, noise: torch.Generator) -> Tensor:
         pixels[soft] = blurred.reshape(shape).permute(0, 1, 3, 4, 2)
     pixels = (pixels - 128) * gain + 128 + shift + grain * torch.randn(pixels.shape, generator=noise)
     return pixels.round().clamp(0, 255).to(torch.uint8)
-
-
-def answer_loss(readings: Readings, moments: Moments) -> Tensor:
-    """Mean cross-entropy over questions; the person's count once per slot that is filled."""
-    losses = []
-    for place, logits in enumerate(readings.picture):
-        losses.append(_cross_entropy(logits, torch.from_numpy(moments.picture[:, place])))
-    for place, logits in enumerate(readings.person):
-        labels = torch.from_numpy(moments.person[:, :, place])
-        losses.append(_cross_entropy(logits.flatten(0, 1), labels.flatten()))
-    return torch.stack(losses).mean()
-
-
-def _cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
-    """0 where no label applies."""
-    asked = labels >= 0
-    return functional.cross_entropy(logits[asked], labels[asked]) if asked.any() else logits.sum() * 0
 
 
 def attention_loss(where: Tensor, boxes: Tensor) -> Tensor:
