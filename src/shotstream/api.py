@@ -246,9 +246,9 @@ def render_story(
 ) -> RenderReport:
     """Make ``story`` into the MP4 ``output``, and with ``storyboard`` a PNG beside it; see :func:`film.render.render`.
 
-    force: replace files that exist. film: where to save the film itself, takes and all. on_loaded: told of the director
-    before anything is made; what it raises ends the matter. loading: as for :func:`load`. Raises as :func:`load` does,
-    :class:`InputError` for what is wrong with the story or the output's name, :class:`StorageError` when the disk
+    force: replace files that exist. film: where to save the film itself, takes and all. on_loaded: called with the
+    director before anything is made; if it raises, nothing is. loading: as for :func:`load`. Raises as :func:`load`
+    does, :class:`InputError` for what is wrong with the story or the output's name, :class:`StorageError` when the disk
     refuses. Whatever goes wrong, no half-written file stays.
     """
     script, path = _story(story), Path(output)

@@ -196,7 +196,7 @@ def test_what_is_said_of_it_is_checked(film: Film, tmp_path: Path) -> None:
         (lambda: film.place(clip, ["a", "b", "c"]), "has 2 shots, and 3 captions were given"),
         (lambda: film.place(clip, " "), "caption is blank"),
         (lambda: film.place(clip, "a", at=1), "0 to 0, not at 1"),
-        (lambda: film.place(clip, "a", part=ClipPart(seconds=2)), "is a clip, which is as long as it is"),
+        (lambda: film.place(clip, "a", part=ClipPart(seconds=2)), "seconds applies to still images only"),
         (lambda: film.place(tmp_path / "none.mp4", "a"), "no such file"),
         (lambda: film.pin(still, "a red fox"), "names nothing"),
         (lambda: film.pin(still, "The Fox: another"), "is pinned already"),

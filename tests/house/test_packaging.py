@@ -53,6 +53,6 @@ def test_the_version_is_the_same_wherever_it_is_told() -> None:
     """In the package, the citation, and the latest version of the changelog, with its date."""
     cited = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
     version, date = (re.search(rf"^{key}: (\S+)$", cited, re.MULTILINE) for key in ("version", "date-released"))
-    latest = re.search(r"^## (\d\S*) - (\S+)$", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE)
+    latest = re.search(r"^## \[(\d\S*)\] - (\S+)$", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE)
     assert PROJECT["dynamic"] == ["version"] and version and date and latest
     assert (version[1], date[1]) == (shotstream.__version__, date[1]) == (latest[1], latest[2])

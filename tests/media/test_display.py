@@ -204,7 +204,7 @@ def test_turned_and_mirrored_as_the_file_says(tmp_path: Path, turn: tuple[int, i
 
 def test_another_angle_is_refused(tmp_path: Path) -> None:
     film = with_matrix(h264(tmp_path / "a.mp4", [quarters()]), 0.7, 0.7, -0.7, 0.7)
-    with pytest.raises(InputError, match="at an angle that is no right one"):
+    with pytest.raises(InputError, match="its rotation is not a multiple of 90 degrees"):
         read_video(film)
 
 

@@ -192,7 +192,7 @@ def _holds_fp8(device: torch.device) -> bool:
 
 
 def _multiplies_fp8(device: torch.device) -> bool:
-    """Asked by doing it: which GPUs and versions can is in no table that stays true."""
+    """Tries one fp8 matmul: tables of supported GPUs and versions go out of date."""
     ones = torch.ones(_TRIED, _TRIED, device=device)
     try:
         _fp8_product(*_floats(ones), *_floats(ones)).sum().item()

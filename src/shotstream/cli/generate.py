@@ -24,11 +24,11 @@ if TYPE_CHECKING:
     from shotstream.film.director import Director
     from shotstream.film.report import RenderReport
 
-OUTPUT_HELP = "The film [default: beside the story]; with .film, the MP4 is beside it."
+OUTPUT_HELP = "Where the MP4 goes [default: beside the story]; a name in .film also saves the film."
 Output = Annotated[Path | None, typer.Option("-o", "--output", help=OUTPUT_HELP, metavar="FILM.mp4")]
 SAVED_HELP = "Also save the film itself, to export it, or to go on with it in the studio or the library."
 Saved = Annotated[Path | None, typer.Option("--film", help=SAVED_HELP, metavar="FILE.film")]
-FORCE_HELP = "Replace what exists; make shots of which the model knows no word."
+FORCE_HELP = "Replace existing files; make shots even if the model knows no word of their prompts."
 _SENTENCE_ENDS = re.compile(r"(?<=[.!?])\s+(?=\S)|(?<=[。！？])\s*(?=\S)")
 RENDERS_HELP = "Who renders a folder of stories: this process, or a Ray cluster."
 Renders = Annotated[Literal["local", "ray"], typer.Option(help=RENDERS_HELP)]

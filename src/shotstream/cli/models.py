@@ -1,4 +1,4 @@
-"""``shotstream models``: which weights there are, get and convert others, estimate the memory they take."""
+"""``shotstream models``: list, fetch and convert weights, and estimate the memory they take."""
 
 from __future__ import annotations
 
@@ -16,11 +16,9 @@ if TYPE_CHECKING:
     from shotstream.checkpoints.model_files import WeightFile
     from shotstream.checkpoints.quantisation import Form
 
-app = typer.Typer(help="Which weights there are; fetching and converting others.", rich_markup_mode=None)
+app = typer.Typer(help="List, fetch and convert weights; estimate the memory they take.", rich_markup_mode=None)
 SHORT = 100  # characters of a header's value shown to a person
-Alpha = Annotated[
-    float | None, typer.Option(min=0, help="Of a LoRA that does not say its own: scale is alpha / rank.", metavar="N")
-]
+Alpha = Annotated[float | None, typer.Option(min=0, help="Alpha of a LoRA whose file does not state it.", metavar="N")]
 
 
 @app.command()
@@ -59,7 +57,8 @@ def convert(
     base: Annotated[Path | None, typer.Option(help="Weights that a LoRA belongs to.", metavar="FILE")] = None,
     alpha: Alpha = None,
     entry: Annotated[
-        str | None, typer.Option(help="Of a checkpoint of several networks: generator_ema, say.", metavar="NAME")
+        str | None,
+        typer.Option(help="Which network of a checkpoint with several, such as generator_ema.", metavar="NAME"),
     ] = None,
     codecs: Annotated[
         Path | None,
@@ -98,9 +97,9 @@ def convert(
         f"{done.bytes / 1e6:.1f} MB{'; codecs: ' + ', '.join(brought) if brought else ''}"
     )
     if done.fits:
-        say(f"the same network is that of {', '.join(done.fits)}, with other timesteps: name it with --preset")
+        say(f"the weights also fit {', '.join(done.fits)}, whose timesteps differ; choose with --preset")
     if done.also:
-        say(f"{done.entry} was taken; there too, for --entry: {', '.join(done.also)}")
+        say(f"took the entry {done.entry}; the file also has, for --entry: {', '.join(done.also)}")
 
 
 def _number_format(name: Literal["keep", "float32", "bfloat16", "int8", "int4"]) -> torch.dtype | Form | None:
@@ -116,10 +115,14 @@ def _number_format(name: Literal["keep", "float32", "bfloat16", "int8", "int4"])
 def adapt(
     source: Annotated[Path, typer.Argument(help="A LoRA, peft's folder, or whole weights.", metavar="SRC")],
     output: Annotated[Path, typer.Argument(help="A .safetensors file beside --base.", metavar="DST")],
-    base: Annotated[Path, typer.Option(help="The weights they were trained on: teacher.safetensors.", metavar="FILE")],
-    role: Annotated[Literal["student", "teacher", "critic"], typer.Option(help="What both make.")] = "student",
+    base: Annotated[
+        Path, typer.Option(help="Weights that SRC was trained from, such as teacher.safetensors.", metavar="FILE")
+    ],
+    role: Annotated[
+        Literal["student", "teacher", "critic"], typer.Option(help="What both weight files are.")
+    ] = "student",
     rank: Annotated[
-        int | None, typer.Option(min=1, help="Of whole weights: singular values kept of each difference.", metavar="N")
+        int | None, typer.Option(min=1, help="Rank of the adapters that are computed from whole weights.", metavar="N")
     ] = None,
     dtype: Annotated[
         Literal["keep", "int8", "int4"], typer.Option(help="Number format of the adapters: quantised, or kept.")
@@ -128,7 +131,7 @@ def adapt(
     force: Annotated[bool, typer.Option("--force", help="Replace what is there.")] = False,
     as_json: options.Json = False,
 ) -> None:
-    """Keep weights as what they add to others beside them: a small file of low-rank adapters, loaded like any."""
+    """Store weights as low-rank adapters of the weights beside them: a small file that loads like any other."""
     from shotstream.checkpoints.convert import convert_adapters
 
     form = None if dtype == "keep" else dtype
@@ -154,7 +157,7 @@ def plan(
     dtype: options.Dtype = "auto",
     as_json: options.Json = False,
 ) -> None:
-    """Say what a model with Wan's codecs will take of the memory, without loading it."""
+    """Estimate how much memory a model with Wan's codecs takes, without loading it."""
     from shotstream.checkpoints.memory_plan import plan_of
 
     found = plan_of(

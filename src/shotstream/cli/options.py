@@ -52,7 +52,7 @@ Films = Annotated[Path, typer.Option(help="Folder in which films are kept.", met
 Cpus = Annotated[float, typer.Option(min=0.1, help="Cores Ray gives to each.")]
 Gpus = Annotated[float, typer.Option(min=0, help="GPUs Ray gives to each.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output, nothing else.")]
-Seed = Annotated[int | None, typer.Option(min=0, max=MAX_SEED, help="Names every random draw.", metavar="N")]
+Seed = Annotated[int | None, typer.Option(min=0, max=MAX_SEED, help="Random seed.", metavar="N")]
 ContextPolicy = Annotated[
     PolicyName | None,
     typer.Option(help="How frames that condition a shot are chosen [default: the story's, or the model's]."),

@@ -112,7 +112,7 @@ class OwnClip(Config):
 
 
 class StoryReference(Config):
-    """A picture that is kept in memory for every shot whose prompt names it."""
+    """A reference image: shots whose prompt names it are conditioned on it."""
 
     caption: Annotated[Caption, AfterValidator(_naming)] = Field(
         description="A name, a colon, and what is seen: `the fox: a red fox with a blue hat`."
@@ -193,7 +193,7 @@ class Story(Config):
         default=None, description="LoRA adapters and their weights, by name; default: all that are loaded."
     )
     references: tuple[StoryReference, ...] | None = Field(
-        default=None, max_length=MAX_REFERENCES, description="Pictures of characters and places, kept in memory."
+        default=None, max_length=MAX_REFERENCES, description="Reference images of characters and places."
     )
     shots: Annotated[tuple[Shot, ...], AfterValidator(_at_least_one)] = Field(
         description="The shots, in order.", json_schema_extra={"minItems": 1}

@@ -89,9 +89,10 @@ class Renderer:
         return Done(job=job, warnings=(*said, *(f"{job.story}: {one}" for one in found.warnings)))
 
     def render(self, job: Job, *, again: bool = False) -> Done:
-        """What is wrong with one story is said, and does not end the others; what is wrong with us is raised.
+        """Render one story. An error in the story is reported in the answer, so that the other stories go on; any other
+        error is raised.
 
-        again: a renderer died over it, maybe with its film finished and nobody told; that is made anew.
+        again: retry a render whose worker died before reporting; a film it may have finished is replaced.
         """
         film = Path(job.film)
         try:

@@ -13,7 +13,7 @@ from typing import Any
 from shotstream.film.batch import Done, Job, Renderer
 from shotstream.film.ray_cluster import ray, start_ray
 
-MOST_TRIES = 3  # of one job: then it is what kills
+MOST_TRIES = 3  # per job; after that the job is reported as failed
 
 
 class _Actor:

@@ -72,7 +72,7 @@ class Director:
 
     @property
     def dtype(self) -> torch.dtype:
-        """Number format of the model's matrix products."""
+        """Number format of the model's matmuls."""
         return self._shots.model.dtype
 
     @property
@@ -227,7 +227,7 @@ class Director:
 
 
 def _name_of(path: Path) -> str:
-    """What the adapters in ``path`` are called: files of a name that all have, by their folder."""
+    """The name of the adapters in ``path``: the file's, or its folder's if the file has a standard name."""
     return path.resolve().parent.name if path.stem in ("adapter_model", "pytorch_lora_weights") else path.stem
 
 

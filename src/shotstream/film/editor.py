@@ -158,7 +158,7 @@ class Editor:
         return tuple(self.take(take.id) for take in takes)
 
     def pin(self, path: str | Path, caption: str) -> Reference:
-        """Keep a picture of one character or place in memory, for every shot whose prompt names it.
+        """Condition every shot whose prompt names it on a reference image of one character or place.
 
         caption: its name, a colon, and what is seen (``the fox: a red fox with a blue hat``), which is read with it.
         At most half of a shot's condition frames are pinned pictures: those that its prompt names last. Made shots that
@@ -287,7 +287,7 @@ class Editor:
     def trim(self, take: Take, start: int = 0, stop: int | None = None) -> None:
         """Let only frames ``start`` to ``stop`` (without that one; None: the end) of a made ``take`` be in the film.
 
-        It is about what is shown and exported: later shots remember the take as it was made, and are not stale.
+        Only what is shown and exported changes: later shots are conditioned on the whole take, and are not stale.
         """
         event = commands.trim(self.record, take.id, start, take.frame_count if stop is None else stop)
         if take.record.trim != event.trim:

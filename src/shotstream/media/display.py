@@ -136,4 +136,4 @@ def _turn(frame: av.VideoFrame, name: str) -> _Turn:
         return _Turn(False, 1 if a > 0 else -1, 1 if d > 0 else -1)
     if not (a or d) and b and c:
         return _Turn(True, 1 if c > 0 else -1, 1 if b > 0 else -1)
-    raise InputError(f"{name}: is to be shown at an angle that is no right one; turn it and save it again")
+    raise InputError(f"{name}: its rotation is not a multiple of 90 degrees; rotate it and save it again")

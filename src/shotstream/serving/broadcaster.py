@@ -46,7 +46,7 @@ class LiveBlock:
 
 @dataclass(frozen=True, slots=True)
 class EncodedBlock:
-    """A block's pictures of one kind, in order, and since when (seconds) they are there."""
+    """A block's pictures of one kind, in order. ``ready``: when they were encoded (seconds)."""
 
     pictures: tuple[Picture, ...]
     ready: float

@@ -99,7 +99,7 @@ class StudioClient:
         return self._opened(self.ask("GET", f"/api/films/{id}"))
 
     def open(self, path: str | Path) -> RemoteFilm:
-        """A film of its own from a film file, or with every shot planned from a story in any format we read.
+        """A film of its own from a film file, or with every shot queued from a story in any format we read.
 
         Raises :class:`InputError` for a story with a fault.
         """
@@ -229,7 +229,7 @@ class RemoteFilm:
         return Placed.model_validate_json(answer.content).takes
 
     def pin(self, path: str | Path, caption: str) -> int:
-        """Keep a picture in memory, as :meth:`shotstream.film.film.Film.pin` does; returns its id."""
+        """Pin a reference image, as :meth:`shotstream.film.film.Film.pin` does; returns its id."""
         answer = self._send("references", Path(path), {"caption": caption})
         return PinnedPicture.model_validate_json(answer.content).picture
 
@@ -248,7 +248,7 @@ class RemoteFilm:
             raise InputError(f"{path}: cannot be read ({fault.strerror})") from fault
 
     def wait(self, seconds: float = 3600) -> protocol.FilmView:
-        """Wait until everything that is planned is made; returns the film."""
+        """Wait until everything that is queued is made; returns the film."""
 
         def done() -> protocol.FilmView | None:
             view = self.view()

@@ -113,7 +113,7 @@ class Choose(Message):
 
 
 class Remove(Message):
-    """Take a planned take out of the queue."""
+    """Take a queued take out of the queue."""
 
     type: Literal["remove"] = "remove"
     take: Index

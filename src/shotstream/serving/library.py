@@ -156,7 +156,7 @@ class Library:
         """Call film ``id`` so; blank: by its story. Raises :class:`InputError`."""
         name = " ".join(name.split())
         if not name.isprintable():
-            raise InputError("a film's name is of characters that can be seen")
+            raise InputError("a film's name must consist of printable characters")
         write_text(self.folder(id) / NAME, name)
         self._entries.pop(id, None)
 

@@ -15,7 +15,7 @@ from shotstream.serving.client_messages import MAX_PROMPT, ClientMessage, Comman
 
 VERSION = 1
 MAX_MESSAGE = 16 * 1024  # characters of one message
-MAX_QUEUE = 50  # planned takes of one film
+MAX_QUEUE = 50  # queued takes of one film
 
 
 NO_FILM: Literal["no_such_film"] = "no_such_film"
@@ -146,7 +146,7 @@ class BranchView(Config):
 
 
 class FilmView(Config):
-    """A film as it stands; sent whole at every change. ``queue``: planned takes, in order.
+    """A film as it stands; sent whole at every change. ``queue``: queued takes, in order.
 
     ``name``: blank if it has none. ``context_policy``: what chooses condition frames; None: the model's own.
     ``branch``: the one the film is on, among ``branches``. ``undo``, ``redo``: the kind of event these would take back

@@ -223,7 +223,7 @@ class RealtimeVideo:
             said = "this event_id was used before; give another one, or none"
             return await self._say("error", message=said, code="event_id_conflict", event_id=id)
         if self.waiting.full():
-            raise RefusedError("too_fast", f"{MOST_EVENTS} interactions wait to be applied; let some be")
+            raise RefusedError("too_fast", f"{MOST_EVENTS} interactions are waiting to be applied; wait until some are")
         self.seen.add(id)
         self.waiting.put_nowait((id, asked.event.prompt))
         await self._say("session.interaction.queued", event_id=id)

@@ -122,7 +122,7 @@ def _add_films(api: APIRouter, app_state: AppState, uploads: Uploads) -> None:
         part = ClipPart(start=start, stop=stop, seconds=seconds, cuts=cuts)
         return Placed(takes=await uploads.place(request, id, name, caption, at, part))
 
-    @api.post("/films/{id}/references", status_code=201, summary="Pin a picture, sent as the body, in memory")
+    @api.post("/films/{id}/references", status_code=201, summary="Pin a reference image, sent as the body")
     async def pin(request: Request, id: Id, caption: Prompt, name: FileName = "the file") -> PinnedPicture:
         return PinnedPicture(picture=await uploads.pin(request, id, name, caption))
 

@@ -285,7 +285,9 @@ def load_recogniser(path: Path) -> tuple[Recogniser, Header]:
     network, header = load_module(path, _KIND, _built)
     asked = json.dumps({"picture": PICTURE, "person": PERSON})
     if header["questions"] != asked:
-        raise WeightsError(f"{path}: answers other questions than are asked; train storyworld/recognisers")
+        raise WeightsError(
+            f"{path}: was trained for another version of the world's questions; train storyworld/recognisers again"
+        )
     return network, Header(header["version"], header["world"], json.loads(header["accuracy"]))
 
 

@@ -62,7 +62,7 @@ def cut_clip(path: Path, folder: Path, geometry: Geometry, part: ClipPart = WHOL
         still = fitted(picture, geometry.width, geometry.height)
         return [_written(folder / "0.mp4", repeat(still, geometry.shot_frames(blocks)), geometry)]
     if part.seconds is not None:
-        raise InputError(f"{path}: is a clip, which is as long as it is; say how long a still picture is shown")
+        raise InputError(f"{path}: seconds applies to still images only, and this is a clip; leave it out")
     return [
         _written(folder / f"{shot}.mp4", _not_too_long(path, shot, _resampled(frames, geometry), geometry), geometry)
         for shot, frames in groupby(_shown(path, geometry, part), key=attrgetter("shot"))

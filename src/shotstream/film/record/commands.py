@@ -97,7 +97,7 @@ def place(history: History, at: int, source: str, pieces: Sequence[OwnFootage], 
 
 
 def pin(history: History, source: str, piece: OwnFootage, caption: str) -> Pinned:
-    """A picture from the file ``source`` that is in memory wherever a prompt names it."""
+    """An image from the file ``source`` that conditions the shots whose prompt names it."""
     record, caption = history.record, checked_shot(0, caption).caption
     name = reference_name(caption)
     if not name:
@@ -114,7 +114,7 @@ def pin(history: History, source: str, piece: OwnFootage, caption: str) -> Pinne
 
 
 def unpin(record: FilmRecord, name: str | int) -> Unpinned:
-    """The picture of this name, or with this id, goes out of memory."""
+    """The reference image of this name, or with this id, conditions nothing any more."""
     found = next((one for one in record.references if name in (one.picture.id, one.name)), None)
     if found is None:
         known = ", ".join(repr(one.name) for one in record.references) or "none"

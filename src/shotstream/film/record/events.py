@@ -65,14 +65,14 @@ class Placed(Config):
 
 
 class Pinned(Config):
-    """A picture is in memory from now on."""
+    """Prompts that name this reference image are conditioned on it from now on."""
 
     type: Literal["pin"] = "pin"
     reference: Reference
 
 
 class Unpinned(Config):
-    """The picture with this id is no longer in memory."""
+    """The reference image with this id conditions nothing from now on."""
 
     type: Literal["unpin"] = "unpin"
     picture: Id

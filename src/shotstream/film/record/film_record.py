@@ -95,7 +95,7 @@ class TakeRecord(Config):
     ``blocks``: how many it is to be made of, where that is not the shot's number. ``story``: the global caption it was
     made under, where that is no longer the film's. ``shows``: the take whose footage it shares, where that is not its
     own. ``crc32``: of the footage file, in hex. ``trim``: the frames that are in the film, where not all are (later
-    shots remember any of them). ``markers``: notes, by frame.
+    shots are conditioned on any of them). ``markers``: notes, by frame.
     """
 
     id: Id

@@ -106,7 +106,7 @@ export class Composer {
       player.tell("taken");
       if (studio.film.running === null && !studio.film.queue.length) player.askedAt = began;
     }
-    const done = captions.length > 1 ? `${many(captions.length, "shot")} are planned.` : `Shot ${(inside ? at : this.shots) + 1} is planned.`;
+    const done = captions.length > 1 ? `${many(captions.length, "shot")} are queued.` : `Shot ${(inside ? at : this.shots) + 1} is queued.`;
     return captions.map((caption, number) => {
       const [type, place] = inside ? ["insert", { at: at + number }] : ["shoot", endless ? { endless } : {}];
       return studio.command(type, { ...place, caption, seconds: length ?? this.lengths.get(caption) ?? null }, done);

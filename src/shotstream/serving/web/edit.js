@@ -88,7 +88,7 @@ export class Editor {
       ...(seed === "" ? {} : { seed }),
     };
     return isMade(this.studio.film.shots[index])
-      ? ["retake", fields, `Another take of shot ${index + 1} is planned.`]
+      ? ["retake", fields, `Another take of shot ${index + 1} is queued.`]
       : ["revise", fields, `Shot ${index + 1} is changed.`];
   }
 }

@@ -1,12 +1,12 @@
-// Footage of one's own: a clip or picture, chosen or dropped on the page, becomes shots, or a picture in memory.
+// Footage of one's own: a clip or picture, chosen or dropped on the page, becomes shots, or a reference image.
 
 import { $, button, fill, many, node, plain, still } from "./dom.js";
 import { beginFilm } from "./story.js";
 import { call } from "./wire.js";
 
 const ABOUT = {
-  shot: ["What it shows", "The fox runs along the beach.", "Later shots see it as they see any other, under these words.", "Put it in"],
-  memory: ["Whom or what it shows", "the fox: a red fox with a blue hat", "A name, a colon, and what is seen. Shots whose words call it by this name see the picture.", "Pin it"],
+  shot: ["What it shows", "The fox runs along the beach.", "Later shots are conditioned on it as on any other, under these words.", "Put it in"],
+  memory: ["Whom or what it shows", "the fox: a red fox with a blue hat", "A name, a colon, and what it shows. Shots whose words use this name are conditioned on it.", "Pin it"],
 };
 const isFile = (event) => [...(event.dataTransfer?.types ?? [])].includes("Files");
 

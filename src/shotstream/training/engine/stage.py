@@ -39,7 +39,7 @@ class OptimiserSettings(Config):
     @model_validator(mode="after")
     def _quantised_or_adapted(self) -> OptimiserSettings:
         if self.quantised and self.lora:
-            raise ValueError("quantised: adapters leave the matrices as they are; take out quantised or lora")
+            raise ValueError("quantised and lora cannot be combined; take out one of them")
         return self
 
 
@@ -52,9 +52,7 @@ class LoopSettings(Config):
     save_every: int = Field(default=500, gt=0)  # updates
     save_minutes: float = Field(default=5.0, gt=0)  # and whenever so long ago
     look_every: int = Field(default=500, gt=0)  # updates
-    dtype: Literal["auto", "bfloat16", "float32"] = (
-        "auto"  # of the matrix products; auto: what the machine is faster in
-    )
+    dtype: Literal["auto", "bfloat16", "float32"] = "auto"  # of the matmuls; auto: what the machine is faster in
     accumulate: int = Field(default=1, gt=0)  # parts of an update, one after the other, whose gradients are averaged
     diverged: float = Field(default=10.0, gt=1)  # stop when the loss stays at so many times its lowest level
     compile: bool = False  # fuse the transformer's small operations; needs a C++ compiler on CPU
