@@ -217,7 +217,7 @@ def generate(
 
     Raises as :func:`load` does, and :class:`InputError` for what is wrong with the story.
     """
-    script = _story(story)
+    script = _finite(story)
     director = load(model, **loading)
     film = director.open(
         global_caption=script.global_caption,
@@ -251,7 +251,7 @@ def render_story(
     does, :class:`InputError` for what is wrong with the story or the output's name, :class:`StorageError` when the disk
     refuses. Whatever goes wrong, no half-written file stays.
     """
-    script, path = _story(story), Path(output)
+    script, path = _finite(story), Path(output)
     saved = None if film is None else Path(film)
     with only_writer(path):
         for file in (path, path.with_suffix(".png") if storyboard else None, saved):
@@ -269,6 +269,11 @@ def render_story(
             saved=saved,
             on_progress=on_progress,
         )
+
+
+def _finite(given: StoryLike) -> Story:
+    """The story that is meant, to be rendered."""
+    return _story(given).finite(str(given) if isinstance(given, str | Path) else "story")
 
 
 def _story(given: StoryLike) -> Story:

@@ -66,6 +66,13 @@ def test_a_folder_is_checked_whole_before_any_of_it_is_rendered(run: Command, tm
     assert told == sorted(told) and ran.err.index("1 of 1") > told[-1]
 
 
+def test_a_story_without_an_end_is_told_before_the_others_are_rendered(tmp_path: Path) -> None:
+    shots = [{"caption": "it walks", "endless": True}]
+    (tmp_path / "a.json").write_text(json.dumps({"global_caption": "a fox", "shots": shots}))
+    [job] = jobs_of(tmp_path, tmp_path)
+    assert "a.json: shots[0] is endless" in Renderer(partial(shotstream.load, "none")).check(job).fault
+
+
 def test_what_is_wrong_with_a_folder(run: Command, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     assert "holds no story" in run("generate", tmp_path / "empty").err

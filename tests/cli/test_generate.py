@@ -58,6 +58,12 @@ def test_the_context_policy_is_the_storys_or_the_commands(
     assert ran.code == 2 and "line 1: context_policy must be one of dynamic, recency" in ran.err
 
 
+def test_a_story_without_an_end_is_not_rendered(run: Command, renders: Renders, story: Path) -> None:
+    story.write_text(f"{STORY}  endless: true\n")
+    ran = run("generate", story)
+    assert (ran.code, renders) == (2, []) and f"error: {story}: shots[1] is endless, and what is rendered" in ran.err
+
+
 def test_json_is_one_object_with_the_stable_keys(run: Command, renders: Renders, story: Path) -> None:
     ran = run("generate", story, "--json", "--seed", 5, "--no-storyboard")
     data = json.loads(ran.out)

@@ -90,6 +90,8 @@ def test_the_shipped_schema_is_current() -> None:
         (story(clip={"start": 0.5}), False),
         (story(clip={"file": "mine.mp4", "start": -1}), False),
         (story(clip=3), False),
+        (story(endless=True, seconds=2), True),
+        (story(endless="yes"), False),
         ({**story(), "references": [{"caption": "the fox: a red fox", "picture": "fox.png"}]}, True),
         ({**story(), "references": [{"caption": "the fox: a red fox"}]}, False),
         (story(caption=" "), False),
@@ -115,7 +117,10 @@ def test_schema_and_reader_agree(data: dict[str, object], good: bool) -> None:
         (story(clip={"path": "a"}), r"unknown key 'path'; known keys: file, start, stop"),
         (story(clip={"file": "a", "start": "now"}), r"clip\.start must be a number of seconds, 0 or more, not 'now'"),
         (story(clip={"file": "a", "start": 2, "stop": 1}), r"clip stops before it has begun; give a later stop"),
-        (story(clip="a", changes=[{"seconds": 1, "caption": "x"}]), "has a clip, which nothing changes, and changes"),
+        (
+            story(clip="a", changes=[{"seconds": 1, "caption": "x"}]),
+            "has a clip, which .* nothing changes, and changes",
+        ),
         (story(video="a"), r"unknown key 'video'; did you mean 'clip'"),
         (
             {**story(), "references": [{"caption": "a red fox", "picture": "a"}]},
@@ -134,3 +139,32 @@ def test_schema_and_reader_agree(data: dict[str, object], good: bool) -> None:
 def test_what_is_wrong_with_footage_of_ones_own_is_said(data: dict[str, object], said: str) -> None:
     with pytest.raises(InputError, match=said):
         make_story(data)
+
+
+LATER = [{"seconds": 9, "caption": "x"}]
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (story(endless="yes"), r"shots\[0\]\.endless must be true or false, not 'yes'"),
+        (story(seconds="Endless"), r"shots\[0\]\.seconds is 'Endless'; leave it out, and write endless: true"),
+        (story(until_cut=True), "unknown key 'until_cut'; did you mean 'endless'"),
+        (story(endless=True, clip="a"), r"shots\[0\] has a clip, which has an end .* or endless; leave out"),
+        (story(seconds=3, changes=LATER), "has a change when it is over"),
+        (
+            {"global_caption": "x", "shots": [{"caption": "a"}, {"caption": "b", "endless": True}, {"caption": "c"}]},
+            "shots has an endless shot, number 1, that others wait behind, .* only the last may be so",
+        ),
+    ],
+)
+def test_what_is_wrong_with_an_endless_shot_is_said(data: dict[str, object], said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        make_story(data)
+
+
+def test_an_endless_shot_may_change_whenever_and_is_not_rendered() -> None:
+    endless = make_story(story(endless=True, seconds=3, changes=LATER))
+    assert make_story(endless.model_dump()) == endless and make_story(story()).finite() == make_story(story())
+    with pytest.raises(InputError, match=r"fox.yaml: shots\[0\] is endless, and what is rendered needs an end; leave"):
+        endless.finite("fox.yaml")

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from shotstream.core.errors import InputError, StorageError
+from shotstream.core.story import Shot, ShotChange
 from shotstream.film.film import Film
 
 
@@ -301,3 +302,20 @@ def test_an_endless_shot_ends_when_another_waits_but_not_before_its_time(film, m
     assert first.state == "finished"
     monkeypatch.setattr("shotstream.film.takes.maker.MAX_ENDLESS", 5)
     assert len(list(film.shot("It flies.", endless=True))) == 5
+
+
+def test_an_endless_shot_of_a_story_changes_as_it_says_long_after_its_least_length(film):
+    change = ShotChange(seconds=film.geometry.shot_seconds(5), caption="It sits.")
+    shot = Shot(caption="It walks.", seconds=0.6, endless=True, changes=(change,))
+    take = film.add(shot)
+    assert film.story().shots[0].endless and film.story().shots[0].changes is None  # a shot of 0.6 s has none
+    for block in take:
+        if block.index == 6:
+            take.cut()
+    assert [(one.block, one.caption) for one in take.record.changes] == [(5, "It sits.")]
+    assert film.story().shots[0] == shot.model_copy(
+        update={"endless": None, "seconds": film.geometry.shot_seconds(7), "seed": take.record.seed}
+    )
+    film.add(shot.model_copy(update={"changes": None}))
+    film.shot("It sleeps.")
+    assert not film.story().shots[1].endless

@@ -70,6 +70,11 @@ def test_longer_than_the_model_was_trained_for_is_mentioned() -> None:
     assert said.startswith("shot 0: 8.06 s is longer than the 5.06 s the model was trained for")
 
 
+def test_an_endless_shot_is_mentioned() -> None:
+    (said,) = check(Shot(caption="Wide shot.", seconds=2, endless=True))
+    assert said.startswith("shot 0: goes on for at least 2.06 s until it is cut")
+
+
 def test_weak_cuts() -> None:
     walk, wave = Shot(caption="Wide shot. The fox walks."), Shot(caption="Close-up. The fox waves.")
     assert check(walk, wave, walk) == []

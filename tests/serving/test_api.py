@@ -110,6 +110,18 @@ def test_a_story_is_opened_and_made(client) -> None:
     assert finished(client, opened.json()["id"], 2)["seed"] == 3
 
 
+def test_an_endless_shot_of_a_story_is_played_until_it_is_cut(client, painter) -> None:
+    painter.block_seconds = 0.02
+    story = "global_caption: a fox\nshots:\n- {caption: it walks, seconds: 0.6}\n- {caption: it sits, endless: true}\n"
+    film = client.post("/api/open", content=story.encode()).json()["id"]
+    read = lambda: client.get(f"/api/films/{film}").json()["shots"][1]  # noqa: E731
+    until(lambda: read()["takes"][0]["frames"] > 40)
+    assert read()["endless"] and client.post(f"/api/films/{film}/commands", json={"type": "cut"}).is_success
+    assert finished(client, film, 2)["shots"][1]["takes"][0]["state"] == "cut"
+    script = client.post("/api/script", json={"text": story}).json()
+    assert script["told"] == ["Its last shot is endless: choose *until cut* as the length of that one."]
+
+
 @pytest.mark.parametrize("body", [b"", b"PK\x03\x04 nonsense", b"\xff\xfe\x00", b"shots: 3", b"a: [", b"x" * 600_000])
 def test_what_is_no_film_is_refused_in_one_line_and_leaves_nothing(client, body) -> None:
     answer = client.post("/api/open", content=body)
@@ -172,7 +184,9 @@ def test_a_disk_budget_holds_the_films_back(painter, tmp_path) -> None:
             answer = client.post(f"/api/films/{film}/shots", json={"caption": "it walks", "seconds": 0.6})
             if answer.status_code != 202:
                 break
-            until(lambda: not client.get(f"/api/films/{film}").json()["queue"])
+            until(
+                lambda: (now := client.get(f"/api/films/{film}").json())["paused"] or not now["queue"]
+            )  # full: it waits
         assert (answer.status_code, answer.json()["code"]) == (507, "storage")
         assert "clean up with `shotstream films clean`" in answer.json()["text"]
         assert client.post("/api/films", json={"global_caption": "a fox"}).status_code == 507

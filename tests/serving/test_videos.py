@@ -75,6 +75,7 @@ def test_a_video_is_asked_for_made_listed_fetched_and_removed(videos, painter: P
         ({"prompt": "it walks", "input_reference": b"a picture"}, "unknown setting input_reference"),
         ({"prompt": SCRIPT, "seconds": "4"}, "a script says how long"),
         ({"prompt": "global_caption: a fox\nshot: 3\n"}, "prompt, line 2: unknown key 'shot'"),
+        ({"prompt": "global_caption: a fox\nshots: [{caption: x, endless: true}]\n"}, "prompt: shots.0. is endless"),
         ({"prompt": "global_caption: a fox\nshots: [{caption: x, clip: /etc/passwd}]\n"}, "the story names"),
         ({"prompt": "global_caption: a fox\nshots:\n" + "- {caption: it sits}\n" * 51}, "at most 50 shots"),
     ],

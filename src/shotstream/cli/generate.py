@@ -141,7 +141,7 @@ def _script(path: str | None, prompt: str | None, shots: list[str] | None) -> St
     if path is not None and (prompt is not None or shots):
         raise InputError("give a story file or --prompt with --shot, not both")
     if path is not None:
-        return read_story(path, say)
+        return read_story(path, say).finite(path)
     if prompt is None:
         raise InputError("give a story file, or --prompt TEXT, with a --shot TEXT for every shot if there are several")
     if not shots:

@@ -58,6 +58,9 @@ def _at_least_one(shots: tuple[Shot, ...]) -> tuple[Shot, ...]:
     """Not ``min_length``: that would also complain about a list whose only shot is faulty."""
     if not shots:
         raise PydanticCustomError("story_empty", "is empty; a story needs at least one")
+    if early := [index for index, shot in enumerate(shots[:-1]) if shot.endless]:
+        said = "has an endless shot, number {at}, that others wait behind, which would end it; only the last may be so"
+        raise PydanticCustomError("story_changes", said, {"at": early[0]})
     return shots
 
 
@@ -131,6 +134,10 @@ class Shot(Config):
     changes: tuple[ShotChange, ...] | None = Field(
         default=None, max_length=MAX_CHANGES, description="Other captions from some moment on, without a cut; in order."
     )
+    endless: Annotated[bool, Field(strict=True)] | None = Field(
+        default=None,
+        description="It goes on, for `seconds` at least, until it is cut: of the last shot, played by a studio.",
+    )
     lora: Lora | None = Field(
         default=None, description="LoRA adapters of this shot and their weights, by name; default: the story's."
     )
@@ -145,12 +152,13 @@ class Shot(Config):
 
     @model_validator(mode="after")
     def _changes_in_order(self) -> Shot:
-        if self.clip is not None and self.changes:
-            raise PydanticCustomError("story_changes", "has a clip, which nothing changes, and changes; leave out one")
+        if self.clip is not None and (self.changes or self.endless):
+            said = "has a clip, which has an end and nothing changes, and changes or endless; leave out one"
+            raise PydanticCustomError("story_changes", said)
         moments = [change.seconds for change in self.changes or ()]
         if any(later <= earlier for earlier, later in pairwise(moments)):
             raise PydanticCustomError("story_changes", "has changes that are not in order; give rising seconds")
-        if moments and self.seconds is not None and moments[-1] >= self.seconds:
+        if moments and not self.endless and self.seconds is not None and moments[-1] >= self.seconds:
             raise PydanticCustomError("story_changes", "has a change when it is over; give it sooner, or a longer shot")
         return self
 
@@ -162,6 +170,7 @@ MEANT = {  # what people write where a story's key is meant, without what is bet
     "global_caption": ("globalprompt", "style", "prompt", "title", "setting", "global"),
     "seed": ("noiseseed", "randomseed"),
     "context_policy": ("memory", "context", "policy"),
+    "endless": ("infinite", "forever", "infinity", "untilcut", "inf"),
     "clip": ("video", "footage", "file", "image", "picture"),
     "blend": ("over", "fade", "transition", "blendseconds"),
     "references": ("characters", "pictures", "pins", "pinned"),
@@ -198,6 +207,16 @@ class Story(Config):
     shots: Annotated[tuple[Shot, ...], AfterValidator(_at_least_one)] = Field(
         description="The shots, in order.", json_schema_extra={"minItems": 1}
     )
+
+    def finite(self, name: str = "story") -> Story:
+        """Itself, to be rendered; errors call it ``name``. Raises :class:`InputError` if it has an endless shot: nobody
+        is there to cut it."""
+        if self.shots[-1].endless:
+            raise InputError(
+                f"{name}: shots[{len(self.shots) - 1}] is endless, and what is rendered needs an end; leave out "
+                "`endless` (`seconds` says how long it is), or open the story in a studio, where you cut it"
+            )
+        return self
 
     @property
     def files(self) -> tuple[str, ...]:
@@ -245,10 +264,11 @@ def make_shot(
     seed: int | None = None,
     changes: Sequence[ShotChange | Mapping[str, object]] | None = None,
     lora: Mapping[str, float] | None = None,
+    endless: bool | None = None,
 ) -> Shot:
     """A checked :class:`Shot`; ``name`` is what errors call it. Raises :class:`InputError`, one line."""
     try:
-        told = {"caption": caption, "seconds": seconds, "seed": seed, "changes": changes}
+        told = {"caption": caption, "seconds": seconds, "seed": seed, "changes": changes, "endless": endless}
         return Shot.model_validate({**told, "lora": None if lora is None else dict(lora)})
     except ValidationError as fault:
         first = fault.errors()[0]
@@ -301,12 +321,12 @@ def _said(detail: ErrorDetails) -> str:
         return f"{what} is missing; add it"
     if place == ("context_policy",):
         return _needs(what, f"one of {', '.join(POLICIES)}", given)
-    if place == ("shots",):
-        return f"{what} is empty; a story needs at least one" if not given else _needs(what, "a list", given)
-    if place[-1:] == ("seconds",) or place[-1:] == ("seed",):
-        return _number(what, str(place[-1]), given)
     if kind in ("story_blank", "story_sign", "story_changes", "story_reference"):
         return f"{what} {detail['msg']}"
+    if place == ("shots",):
+        return f"{what} is empty; a story needs at least one" if not given else _needs(what, "a list", given)
+    if place and place[-1] in ("seconds", "seed", "endless"):
+        return _number(what, place[-1], given)
     if "lora" in place:
         return _needs(describe(place[: place.index("lora") + 1]), "at most 8 names with weights from -4 to 4", given)
     if place[2:3] == ("clip",):
@@ -341,7 +361,11 @@ def _clip_said(what: str, place: Place, given: object) -> str:
     return _needs(what, "the name of a file" if place[-1] == "file" else "a file, or file, start and stop", given)
 
 
-def _number(what: str, key: str, given: object) -> str:
+def _number(what: str, key: str | int, given: object) -> str:
+    if key == "endless":
+        return _needs(what, "true or false", given)
+    if key == "seconds" and isinstance(given, str) and given.strip().lower() in ("endless", *MEANT["endless"]):
+        return f"{what} is {_short(given)}; leave it out, and write endless: true"
     if isinstance(given, bool) or not isinstance(given, int | float):
         return _needs(what, "a number", given)
     if key == "seconds":

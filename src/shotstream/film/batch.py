@@ -78,7 +78,7 @@ class Renderer:
         """Look at the story before anything is rendered: can it be read, and does the model know what it speaks of?"""
         said: list[str] = []
         try:
-            story = read_story(job.story, said.append)
+            story = read_story(job.story, said.append).finite(job.story)
             ready_for_film(Path(job.film), storyboard=False, force=self._force)
         except ShotStreamError as fault:
             return Done(job=job, fault=str(fault))

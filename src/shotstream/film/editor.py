@@ -113,12 +113,12 @@ class Editor:
         """
         return self.insert(len(self.record.shots), caption, seconds, seed, lora, endless=endless)
 
-    def add(self, shot: Shot, *, endless: bool = False) -> Take:
+    def add(self, shot: Shot) -> Take:
         """Add a shot of a story at the end; returns its first take: queued, or made if it is of one's own clip."""
         if shot.clip is not None:
             part = ClipPart(start=shot.clip.start, stop=shot.clip.stop, cuts=False, seconds=shot.seconds)
             return self.place(shot.clip.file, shot.caption, part=part)[0]
-        return self._insert(len(self.record.shots), shot, endless)
+        return self._insert(len(self.record.shots), shot)
 
     def insert(
         self,
@@ -131,7 +131,7 @@ class Editor:
         endless: bool = False,
     ) -> Take:
         """Put a new shot in before shot ``at``; returns its first take, queued. It makes later shots stale."""
-        return self._insert(at, checked_shot(at, caption, seconds, seed, lora), endless)
+        return self._insert(at, checked_shot(at, caption, seconds, seed, lora, endless))
 
     def place(
         self, path: str | Path, caption: str | Sequence[str], *, at: int | None = None, part: ClipPart = WHOLE
@@ -373,8 +373,8 @@ class Editor:
             self.store.adopt(id, piece.file)
         self.do(event)
 
-    def _insert(self, at: int, shot: Shot, endless: bool = False) -> Take:
-        event = commands.insert(self._history, self.geometry, at, shot, endless)
+    def _insert(self, at: int, shot: Shot) -> Take:
+        event = commands.insert(self._history, self.geometry, at, shot)
         self.do(event)
         return self.take(event.shot.takes[0].id)
 

@@ -70,8 +70,9 @@ def render(
     Shots that an interrupted render of the same story has made are picked up (:mod:`shotstream.film.render`); the
     film is the same to the byte. Speeds are of the shots made now and exclude one warm-up block; ``end_to_end_fps``
     counts everything from their first request until the last frame has gone into the MP4. Raises
-    :class:`StorageError` when the disk refuses.
+    :class:`InputError` for an endless shot, :class:`StorageError` when the disk refuses.
     """
+    story.finite()
     named = story if seed is None else story.model_copy(update={"seed": seed})
     board = output.with_suffix(".png") if storyboard else None
     director.warm_up()

@@ -78,6 +78,7 @@ def check_story(story: Story, reader: Reader) -> StoryCheck:
     warnings = [
         *_roundings(story, shots),
         *_long_shots(story, shots, reader.geometry),
+        *_endless(story, shots),
         *_weak_cuts(story.shots),
         *_cut_prompts(shots, reader.text_len),
     ]
@@ -154,6 +155,14 @@ def _long_shots(story: Story, shots: tuple[ShotCheck, ...], geometry: Geometry) 
         "sees the shot's beginning and its last seconds only, and may drift"
         for shot in shots
         if shot.seconds > longest and story.shots[shot.index].clip is None
+    ]
+
+
+def _endless(story: Story, shots: tuple[ShotCheck, ...]) -> list[str]:
+    return [
+        f"shot {shot.index}: goes on for at least {shot.seconds:.2f} s until it is cut, in a studio; it is not rendered"
+        for shot in shots
+        if story.shots[shot.index].endless
     ]
 
 

@@ -121,7 +121,7 @@ class StudioClient:
             film.set_lora(story.lora)
         for shot in story.shots:
             if shot.clip is None:
-                told = shot.model_dump(include={"caption", "seconds", "seed", "changes", "lora"})
+                told = shot.model_dump(exclude={"clip"}, exclude_none=True)
                 film.do(Shoot.model_validate(told))
             else:
                 start, stop = shot.clip.start, shot.clip.stop

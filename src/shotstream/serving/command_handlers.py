@@ -85,8 +85,8 @@ def _plan(session: Session, command: Plan) -> Take | None:
     match command:
         case message.Shoot():
             name = f"shot {len(film.record.shots)}"
-            shot = make_shot(name, command.caption, command.seconds, command.seed, command.changes, command.lora)
-            return film.add(shot, endless=command.endless)
+            told = command.model_dump(include={"caption", "seconds", "seed", "changes", "lora"})
+            return film.add(make_shot(name, **told, endless=command.endless or None))
         case message.Retake():
             return film.retake(
                 command.shot, command.seed, caption=command.caption, seconds=command.seconds, lora=command.lora

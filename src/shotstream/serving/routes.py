@@ -263,6 +263,8 @@ def script_of(story: Story, told: Sequence[str]) -> Script:
             shots.append(ScriptShot(caption=caption, seconds=None if start is None or end is None else end - start))
     if story.files:
         told = [*told, "Its clips and pictures are left out: put the files in by themselves."]
+    if story.shots[-1].endless:
+        told = [*told, "Its last shot is endless: choose *until cut* as the length of that one."]
     if changes:
         told = [
             *told,

@@ -147,7 +147,7 @@ async def begin_video(app_state: AppState, asked: AskedVideo, client: str, film:
     """Let ``film``, a new id, be made for ``client``. Raises :class:`InputError`, :class:`RefusedError`,
     :class:`StorageError`."""
     geometry, model = app_state.geometry, app_state.model.name
-    story = await run_in_threadpool(asked.story, model, geometry)
+    story = (await run_in_threadpool(asked.story, model, geometry)).finite("prompt")
     frames = sum(geometry.shot_frames(shot.blocks(geometry)) for shot in story.shots)
 
     def begin(studio: Studio) -> Ticket:

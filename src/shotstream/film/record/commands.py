@@ -35,6 +35,7 @@ from shotstream.film.record.events import (
 )
 from shotstream.film.record.film_record import (
     MAX_BRANCHES,
+    MAX_ENDLESS,
     MAX_MARKERS,
     MAX_NAME,
     MAX_SHOTS,
@@ -61,7 +62,7 @@ class OwnFootage(NamedTuple):
     crc32: str
 
 
-def insert(history: History, geometry: Geometry, at: int, shot: Shot, endless: bool = False) -> Inserted:
+def insert(history: History, geometry: Geometry, at: int, shot: Shot) -> Inserted:
     """A new shot before shot ``at`` (at the end: the number of shots), with its first take queued."""
     record = history.record
     _refuse_full(history, 1)
@@ -72,7 +73,7 @@ def insert(history: History, geometry: Geometry, at: int, shot: Shot, endless: b
         seed=_seed(record, at, shot.seed, record.seed, 0),
         changes=_changes(at, shot, blocks, geometry),
     )
-    told = {"caption": shot.caption, "blocks": blocks, "seed": shot.seed, "endless": endless}
+    told = {"caption": shot.caption, "blocks": blocks, "seed": shot.seed, "endless": bool(shot.endless)}
     return Inserted(at=at, shot=ShotRecord(takes=(first,), lora=lora_uses(shot.lora), **told))
 
 
@@ -325,7 +326,7 @@ def _changes(at: int, shot: Shot, blocks: int, geometry: Geometry) -> tuple[Chan
     """The changes of a story's shot of so many blocks: each begins with the block that is nearest to its moment."""
     changes = tuple(change_of(geometry, geometry.blocks_for(one.seconds), one) for one in shot.changes or ())
     starts = [change.block for change in changes]
-    if len(set(starts)) < len(starts) or (starts and starts[-1] >= blocks):
+    if len(set(starts)) < len(starts) or (starts and starts[-1] >= (MAX_ENDLESS if shot.endless else blocks)):
         raise InputError(
             f"shot {at}: its changes must be in different blocks and before its end; it is "
             f"{geometry.shot_seconds(blocks):g} s long, its first block {geometry.shot_seconds(1):g} s"

@@ -45,9 +45,10 @@ def checked_shot(
     seconds: float | None = None,
     seed: int | None = None,
     lora: Mapping[str, float] | None = None,
+    endless: bool = False,
 ) -> Shot:
     """A shot under the rules of a story. Raises :class:`InputError` that calls it shot ``index``."""
-    return make_shot(f"shot {index}", caption, seconds, seed, lora=lora)
+    return make_shot(f"shot {index}", caption, seconds, seed, lora=lora, endless=endless or None)
 
 
 def checked_change(index: int, geometry: Geometry, block: int, caption: str, blend: float | None) -> Change:
@@ -67,7 +68,7 @@ def story_of(record: FilmRecord, geometry: Geometry) -> Story:
 
     Raises :class:`InputError` if the film has no shots.
     """
-    shots = [_script_of(shot, geometry) for shot in record.shots]
+    shots = [_script_of(shot, geometry, last=shot is record.shots[-1]) for shot in record.shots]
     told = {
         "global_caption": record.global_caption,
         "seed": record.seed,
@@ -110,8 +111,8 @@ def refuse_other_size(record: FilmRecord, geometry: Geometry) -> None:
         )
 
 
-def _script_of(shot: ShotRecord, geometry: Geometry) -> dict[str, object]:
-    """One shot of a story, as data."""
+def _script_of(shot: ShotRecord, geometry: Geometry, *, last: bool) -> dict[str, object]:
+    """One shot of a story, as data. ``last``: it may be endless."""
     if shot.choice is not None:
         return shot_of(shot, shot.choice, geometry.fps).model_dump(mode="json")
     seconds = min(geometry.shot_seconds(shot.blocks), MAX_SECONDS)  # a story has no longer shots
@@ -129,5 +130,6 @@ def _script_of(shot: ShotRecord, geometry: Geometry) -> dict[str, object]:
         "seconds": seconds,
         "seed": shot.seed,
         "changes": changes or None,
+        "endless": (shot.endless and last) or None,
         "lora": said_lora(shot.lora),
     }
