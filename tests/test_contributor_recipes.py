@@ -141,10 +141,9 @@ def test_a_stage(copy: Copy, tmp_path: Path) -> None:
     """One file and a recipe: the toy stage, put where CONTRIBUTING says."""
     page = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
     (toy,) = re.findall(r"`(tests/training/\w+/\w+\.py)`", page.split("### Add a training stage")[1].split("###")[0])
-    training = copy.source / "shotstream" / "training"
-    shutil.copy(ROOT / toy, training / "stages")
-    (training / "recipes" / "toy").mkdir()
-    shutil.copy((ROOT / toy).with_suffix(".yaml"), training / "recipes" / "toy")
+    for name in re.findall(r"New file `src/([^`]+)`", page.split("### Add a training stage")[1].split("###")[0]):
+        (copy.source / name).parent.mkdir(exist_ok=True)
+        shutil.copy((ROOT / toy).with_suffix(Path(name).suffix), copy.source / name)
     command = "import sys; from shotstream.cli.main import run; sys.argv[0] = 'shotstream'; run()"
     copy.run("-c", command, "train", "toy/line", "--out", tmp_path / "runs")
     assert list((tmp_path / "runs").rglob("line.safetensors"))

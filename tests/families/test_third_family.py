@@ -16,9 +16,10 @@ from shotstream import families
 from shotstream.checkpoints.convert import convert
 from shotstream.checkpoints.model_files import find_model
 from shotstream.checkpoints.pull import parts_of
-from shotstream.core.errors import WeightsError
+from shotstream.core.errors import InputError, WeightsError
 from shotstream.families.family import family_of, known_presets
 from shotstream.models.transformer import Transformer
+from shotstream.training.data.material import open_text, open_video
 
 TOY = '''
 """A family whose pictures are its latents and whose words are letters."""
@@ -94,6 +95,7 @@ class Files:
     def __init__(self, folder, reader):
         self.path, self.reader, self.said = folder / "toy_codec.safetensors", reader, []
         self.files, self.text_source = (self.path,), self.path
+        self.versions = {"autoencoder": "toy 1", "text_encoder": "letters"}
 
     def check(self, versions, transformer):
         pass
@@ -153,6 +155,18 @@ def test_one_file_and_its_codecs_are_a_family(toy: Path) -> None:
     assert not np.array_equal(
         again.open(global_caption="a fox", seed=1).shot("it walks", seconds=0.5).wait().frames, first
     )
+
+
+def test_training_finds_its_codecs_by_its_folder(toy: Path) -> None:
+    (toy / "m").mkdir()
+    save_file({"scale": torch.tensor(0.5)}, toy / "m" / "toy_codec.safetensors")
+    geometry = known_presets()["toy"].geometry
+    codec, version = open_video(str(toy / "m"), geometry)
+    text, letters = open_text(str(toy / "m"))
+    assert (version, letters) == ("toy 1", "letters") and text.encode(["fox"]).shape == (1, 8, 26)
+    assert codec.encode(torch.zeros(1, 5, 3, geometry.height, geometry.width)).shape == (1, 2, *geometry.latent_shape)
+    with pytest.raises(InputError, match="holds no model's codecs"):
+        open_video(str(toy / "more"), geometry)
 
 
 def test_its_pull_is_told_as_any(toy: Path, home: Path) -> None:

@@ -253,14 +253,19 @@ def find_model(model: str, role: str) -> ModelFiles:
     transformer = folder / f"{role}.safetensors"
     if folder.is_file():
         folder, transformer = folder.parent, folder
-    found = (family.codecs.find(folder, READER) for family in known_families())
-    codecs = next((one for one in found if one is not None), None)
+    codecs = codecs_in(folder)
     described = folder / PRESET_FILE
     return ModelFiles(
         transformer=transformer,
         described=described if described.exists() else None,
         codecs=bundled(folder, READER) if codecs is None else codecs,
     )
+
+
+def codecs_in(folder: Path) -> CodecFiles | None:
+    """The codecs in ``folder``, of whichever family they are; None if it holds none."""
+    found = (family.codecs.find(folder, READER) for family in known_families())
+    return next((one for one in found if one is not None), None)
 
 
 def is_pulled(name: str) -> bool:

@@ -91,6 +91,10 @@ class CodecFiles(Protocol):
         """What tells these codecs from others, by content."""
 
     @property
+    def versions(self) -> Mapping[str, str]:
+        """What the header of a transformer trained on them calls its ``autoencoder`` and its ``text_encoder``."""
+
+    @property
     def text_source(self) -> Path:
         """Where the text encoder is read from."""
 

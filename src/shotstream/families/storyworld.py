@@ -38,6 +38,10 @@ class WorldFiles:
         return (self.autoencoder, self.text_encoder)
 
     @property
+    def versions(self) -> Mapping[str, str]:
+        return {"autoencoder": fingerprint(self.autoencoder), "text_encoder": fingerprint(self.text_encoder)}
+
+    @property
     def text_source(self) -> Path:
         return self.text_encoder
 

@@ -68,6 +68,10 @@ class WanFolder:
         return (*self.reader.files(self.folder / "vae"), *self.reader.files(self.folder / "text_encoder"))
 
     @property
+    def versions(self) -> Mapping[str, str]:
+        return dict.fromkeys(("autoencoder", "text_encoder"), fingerprint_all(self.files))
+
+    @property
     def text_source(self) -> Path:
         return self.folder / "text_encoder"
 

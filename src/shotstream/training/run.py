@@ -20,6 +20,7 @@ from rich.logging import RichHandler
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import nn
 
+from shotstream.checkpoints.model_files import EMBEDDED
 from shotstream.core.errors import InputError
 from shotstream.core.files import whole_file, write_text
 from shotstream.core.process import keep_freed_pages
@@ -93,7 +94,7 @@ def run(name: str, settings: Recipe, out: Path, console: Console, processes: Pro
         write_text(folder / "recipe.yaml", describe(settings))
     # Each family of recipes has its own data: making nano's must not replace the embedded preset's.
     family = Path(name).parent.name
-    store = out / "data" if family in ("", "storyworld") else out / "data" / family
+    store = out / "data" if family in ("", EMBEDDED) else out / "data" / family
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console) as bars:
         making = bars.add_task(f"{name}: data", total=None, visible=False)

@@ -8,7 +8,8 @@ from pathlib import Path
 import torch
 from pydantic import Field, model_validator
 
-from shotstream.checkpoints.codec_weights import READER, load_autoencoder, load_text_encoder
+from shotstream.checkpoints.codec_weights import load_autoencoder, load_text_encoder
+from shotstream.checkpoints.model_files import codecs_in
 from shotstream.checkpoints.tensor_files import check_names_and_shapes
 from shotstream.checkpoints.transformer_weights import load_transformer
 from shotstream.codecs.protocols import Placement, TextEncoder, VideoCodec
@@ -16,10 +17,9 @@ from shotstream.codecs.video_autoencoder import LightVideoCodec, fitted
 from shotstream.core.config import Config
 from shotstream.core.devices import pick_dtype
 from shotstream.core.errors import InputError
-from shotstream.core.files import embedding_folder, fingerprint, fingerprint_all, model_folder
+from shotstream.core.files import embedding_folder, fingerprint, model_folder
 from shotstream.core.geometry import Geometry
 from shotstream.data.clip_manifest import read_clips
-from shotstream.families import wan
 from shotstream.families.family import CodecFiles, CodecOptions
 from shotstream.families.preset import Preset
 from shotstream.models.transformer import Transformer
@@ -33,7 +33,7 @@ Progress = Callable[[int, int], None]
 class MaterialSettings(Config):
     """Which codecs, and how many stories are drawn (or read) and coded with them."""
 
-    autoencoder: str  # safetensors file, or "bundled"; or a folder with Wan's codecs, or the name of a pulled model
+    autoencoder: str  # safetensors file, or "bundled"; or a model's folder, or the name of a pulled model
     text_encoder: str  # the same
     clips: str | None = None  # a CSV of clips, its last ``held_out_stories`` rows held out; None draws the world
     root: str | None = None  # the folder the CSV's paths are relative to; None: that of the CSV, or the current one
@@ -133,39 +133,38 @@ def sources(settings: MaterialSettings, preset: Preset) -> tuple[tuple[Source, i
 
 def open_video(name: str, geometry: Geometry) -> tuple[VideoCodec, str]:
     """The video codec ``name`` and what tells it from others. Raises :class:`InputError`, :class:`WeightsError`."""
-    wan = _wan(name)
-    if wan is None:
+    codecs = _codecs(name)
+    if codecs is None:
         path = find_weights(name, "autoencoder")
         dtype = pick_dtype("auto", torch.device("cpu"))
         autoencoder = fitted(load_autoencoder(path), geometry)
         return LightVideoCodec(autoencoder.to(dtype), geometry), fingerprint(path)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
-    options = CodecOptions(device=device, dtype=dtype)
-    return wan.open_video(geometry, options), fingerprint_all(wan.files)
+    options = CodecOptions(device=device, dtype=pick_dtype("auto", device))
+    return codecs.open_video(geometry, options), codecs.versions["autoencoder"]
 
 
 def open_text(name: str) -> tuple[TextEncoder, str]:
     """The text encoder ``name`` and what tells it from others. Raises :class:`InputError`, :class:`WeightsError`."""
-    wan = _wan(name)
-    if wan is None:
+    codecs = _codecs(name)
+    if codecs is None:
         path = find_weights(name, "text_encoder")
         return load_text_encoder(path), fingerprint(path)
     gpu = torch.cuda.is_available()
     device = torch.device("cuda" if gpu else "cpu")
     placement: Placement = "streamed" if gpu else "cpu"
     options = CodecOptions(device=device, dtype=torch.float32, placement=placement, store=embedding_folder())
-    return wan.open_text(options), fingerprint_all(wan.files)
+    return codecs.open_text(options), codecs.versions["text_encoder"]
 
 
-def _wan(name: str) -> CodecFiles | None:
-    """Wan's codecs in the folder ``name``, or in the pulled model called so."""
+def _codecs(name: str) -> CodecFiles | None:
+    """The codecs in the folder ``name``, or in the pulled model called so; None where ``name`` is no folder."""
     folder = next((path for path in (Path(name), model_folder(name)) if path.is_dir()), None)
     if folder is None:
         return None
-    found = wan.find(folder, READER)
+    found = codecs_in(folder)
     if found is None:
-        raise InputError(f"{folder}: holds no codecs (vae/, text_encoder/, tokenizer/); pull or convert them first")
+        raise InputError(f"{folder}: holds no model's codecs; pull or convert them first")
     return found
 
 

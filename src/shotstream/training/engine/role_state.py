@@ -12,12 +12,12 @@ from types import ModuleType
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from shotstream.checkpoints.quantisation import LEVELS, matrix_names, rounded
+from shotstream.checkpoints.safetensors_file import write_safetensors
 from shotstream.core.errors import InputError
-from shotstream.core.files import whole_file, write_text
+from shotstream.core.files import write_text
 from shotstream.training.distributed import Processes, local, shard_like, spread, whole
 from shotstream.training.engine.optimisers import RoleOptimiser
 from shotstream.training.engine.stage import LoopSettings, LoraSettings, Role
@@ -203,8 +203,7 @@ def export_adapters(module: nn.Module, folder: Path, settings: LoraSettings) -> 
         for name, value in module.state_dict().items()
         if _ADAPTER.search(name)
     }
-    with whole_file(folder / "adapter_model.safetensors") as temporary:
-        save_file(tensors, temporary)
+    write_safetensors(folder / "adapter_model.safetensors", tensors, {"format": "pt"})
     described = {
         "peft_type": "LORA",
         "r": settings.rank,
