@@ -70,7 +70,7 @@ def test_the_embedded_model_has_no_light_decoder_and_says_so():
 
 
 def test_the_packaged_autoencoder_shows_frames_of_the_world():
-    codec = shotstream.load(device="cpu", dtype="float32").shots.codec
+    codec = shotstream.load(device="cpu", dtype="float32").generator.codec
     geometry = codec.geometry
     size = {"width": geometry.width, "height": geometry.height, "fps": geometry.fps}
     frames, _ = render_shot(make_world_story(11), 0, frames=geometry.shot_frames(1), **size)
@@ -82,9 +82,9 @@ def test_the_packaged_autoencoder_shows_frames_of_the_world():
 def test_fewer_steps_are_fewer_passes_and_another_version(director, tiny_model, steps):
     fewer = shotstream.load(tiny_model, device="cpu", dtype="float32", steps=steps)
     assert fewer.model_version != director.model_version
-    assert fewer.shots.settings.timesteps == {1: (1000,), 2: (1000, 500), 3: (1000, 667, 333)}[steps]
+    assert fewer.generator.settings.timesteps == {1: (1000,), 2: (1000, 500), 3: (1000, 667, 333)}[steps]
     passes = []
-    fewer.shots.model.register_forward_pre_hook(lambda _, inputs: passes.append(inputs[0].shape[1]))
+    fewer.generator.model.register_forward_pre_hook(lambda _, inputs: passes.append(inputs[0].shape[1]))
     fewer.open(global_caption="A fox.").shot("It walks.", seconds=0.5).wait()
     assert passes == [6, *[3] * steps]  # the context, then one block
 
@@ -94,7 +94,7 @@ def test_what_a_block_looks_back_on_makes_another_version(director, tiny_model, 
     hurried = shotstream.load(tiny_model, device="cpu", dtype="float32", **asked)
     assert hurried.model_version != director.model_version
     tokens = []
-    hurried.shots.model.register_forward_pre_hook(
+    hurried.generator.model.register_forward_pre_hook(
         lambda _, inputs, given: tokens.append((inputs[0].shape[1], given["cache"].end)), with_kwargs=True
     )
     hurried.open(global_caption="A fox.").shot("It walks.", seconds=2).wait()

@@ -146,7 +146,7 @@ def test_one_file_and_its_codecs_are_a_family(toy: Path) -> None:
     first = film.shot("it walks", seconds=0.5).wait().frames
     assert first.shape == (9, 16, 32, 3) and first.std() > 0
     film.shot("it sits", seconds=0.5).wait()
-    said = director.shots.text_encoder.encoder.said
+    said = director.generator.text_encoder.encoder.said
     assert {"z", "it walks / a fox / 0", "it sits / a fox / 1"} <= set(said)
     before = director.model_version
     save_file({"scale": torch.tensor(0.25)}, toy / "m" / "toy_codec.safetensors")

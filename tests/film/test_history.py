@@ -12,7 +12,7 @@ from shotstream.film.record import history
 from shotstream.film.record.events import Begun, Deleted, Ended, Inserted, Locked, Moved, Redone, Undone
 from shotstream.film.record.film_record import FilmRecord, ShotRecord, TakeRecord
 from shotstream.film.record.fold import apply
-from shotstream.film.record.history import MARKED, History
+from shotstream.film.record.history import SNAPSHOT_EVERY, History
 
 RECORD = FilmRecord(width=64, height=32, fps=16, global_caption="a fox", seed=7)
 
@@ -42,7 +42,9 @@ def test_an_undo_thinks_through_no_more_than_what_came_after(monkeypatch) -> Non
         past.add(Undone())
         assert len(past.record.shots) == 299 - number
         past.check(Redone())
-    assert counted[0] < 100 * (MARKED + 3 * 100)  # each: what lies behind a mark, and the facts of what was undone
+    assert counted[0] < 100 * (
+        SNAPSHOT_EVERY + 3 * 100
+    )  # each: what lies behind a snapshot, and the facts of what was undone
 
 
 def test_any_undo_and_redo_is_the_fold_of_what_is_in_effect() -> None:

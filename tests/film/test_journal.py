@@ -61,7 +61,7 @@ def test_a_torn_last_record_is_dropped_and_said(engine, fox):
         torn = copy_of(fox)
         journal_of(torn).write_bytes(data[:length])
         film = Film.reopen(engine, torn)
-        assert film.repairs == ("the last record was cut short and is dropped",)
+        assert film.repairs == ("the last line of the journal was cut short and is dropped",)
         assert film.record == states[-2]
         film.retake(0)
         film.close()
@@ -86,7 +86,7 @@ def test_whatever_byte_of_the_journal_is_damaged_nothing_wrong_is_believed(engin
         journal_of(damaged).write_bytes(flipped)
         whole = data[:place].count(b"\n")
         if whole == 0:
-            with pytest.raises(InputError, match=r"journal.jsonl: damaged from its first record on|film file version"):
+            with pytest.raises(InputError, match=r"journal.jsonl: damaged from its first line on|film file version"):
                 Film.reopen(engine, damaged)
             assert journal_of(damaged).read_bytes() == bytes(flipped)
             continue
@@ -113,7 +113,9 @@ def test_whole_records_that_do_not_fit_are_refused_and_left_alone(engine, fox):
     film.ledger.write(Deleted(shot=17))
     film.close()
     data = journal_of(fox).read_bytes()
-    with pytest.raises(InputError, match=r"record 13 does not fit those before \(there is no shot 17"):
+    with pytest.raises(
+        InputError, match=r"journal.jsonl: line 14 does not fit the lines before it \(there is no shot 17"
+    ):
         Film.reopen(engine, fox)
     assert journal_of(fox).read_bytes() == data
 

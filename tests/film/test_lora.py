@@ -25,7 +25,7 @@ GLOBAL = "a red fox in the forest"
 def lora_for(director: Director, folder: Path, seed: int = 1) -> tuple[Path, dict[str, torch.Tensor]]:
     """A LoRA written by peft, of every linear layer of every block; and the weights as peft merges them."""
     torch.manual_seed(seed)
-    model = copy.deepcopy(director.shots.model).fuse_(False).float()
+    model = copy.deepcopy(director.generator.model).fuse_(False).float()
     layers = [name for name, one in model.named_modules() if isinstance(one, torch.nn.Linear) and "blocks." in name]
     adapted = peft.get_peft_model(model, peft.LoraConfig(r=2, lora_alpha=8, target_modules=layers))
     for name, parameter in adapted.named_parameters():
@@ -50,7 +50,7 @@ def test_adapters_come_and_go_and_leave_no_bit(
     model: str, dtype: str, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     director = shotstream.load(request.getfixturevalue(model), device="cpu", dtype=dtype)
-    network = director.shots.model
+    network = director.generator.model
     before = {name: one.clone() for name, one in network.state_dict().items()}
     plain = frames_of(director, None)
     path, merged = lora_for(director, tmp_path / "style")
@@ -96,7 +96,7 @@ def test_films_take_turns_with_adapters_of_their_own(tiny_model: Path, tmp_path:
 
 def test_what_is_no_lora_of_this_model_is_refused(tiny_model: Path, tmp_path: Path) -> None:
     director = shotstream.load(tiny_model, device="cpu")
-    before = {name: one.clone() for name, one in director.shots.model.state_dict().items()}
+    before = {name: one.clone() for name, one in director.generator.model.state_dict().items()}
     path, _ = lora_for(director, tmp_path / "style")
     tensors = load_file(path / "adapter_model.safetensors")
     config = json.loads((path / "adapter_config.json").read_text())
@@ -134,7 +134,7 @@ def test_what_is_no_lora_of_this_model_is_refused(tiny_model: Path, tmp_path: Pa
     ):
         with pytest.raises(InputError, match=said):
             act()
-    assert all(torch.equal(one, before[name]) for name, one in director.shots.model.state_dict().items())
+    assert all(torch.equal(one, before[name]) for name, one in director.generator.model.state_dict().items())
     again = shotstream.load(tiny_model, device="cpu", lora=[f"{path}=0.8"])
     assert again.loras()["style"].weight == 0.8
 

@@ -29,7 +29,7 @@ def counted(director: Director) -> list[int]:
 
         return inner(flow, noted, *rest)
 
-    director.shots.sampler = sampler
+    director.generator.sampler = sampler
     return drawn
 
 

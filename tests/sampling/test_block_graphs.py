@@ -78,7 +78,7 @@ def test_another_prompt_in_the_middle_of_a_shot(pair) -> None:
     assert np.array_equal(frames_of(graphed, 1, 3, change_at=2), frames_of(eager, 1, 3, change_at=2))
 
 
-def test_two_shots_at_work_have_memories_of_their_own(pair) -> None:
+def test_two_shots_at_work_have_caches_of_their_own(pair) -> None:
     eager, graphed, recorder = pair
 
     def both(shots: ShotGenerator) -> list[np.ndarray]:
@@ -88,7 +88,7 @@ def test_two_shots_at_work_have_memories_of_their_own(pair) -> None:
 
     for made, true in zip(both(graphed), both(eager), strict=True):
         assert np.array_equal(made, true)
-    assert recorder.recorded == 4  # two memories, two shapes each
+    assert recorder.recorded == 4  # two caches, two shapes each
 
 
 def test_guidance_doubles_the_batch(generator: ShotGenerator) -> None:

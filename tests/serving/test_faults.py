@@ -68,7 +68,7 @@ def test_a_take_that_failed_is_made_again_the_same(tiny_model, tmp_path, undistu
     def load() -> Director:
         loads.append(shotstream.load(tiny_model, device="cpu"))
         # Block 0 warms up, 1 and 2 are the first shot's: the second shot's second block fails.
-        loads[-1].shots.sampler = Faulty(loads[-1].shots.sampler, 5, fault)
+        loads[-1].generator.sampler = Faulty(loads[-1].generator.sampler, 5, fault)
         return loads[-1]
 
     with client_of(load, tmp_path / "films") as client:

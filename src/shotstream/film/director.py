@@ -37,18 +37,18 @@ class Director:
 
     def __init__(
         self,
-        shots: ShotGenerator,
+        generator: ShotGenerator,
         *,
         model_name: str,
         model_version: str,
         words: frozenset[str] = frozenset(),
         read_lora: ReadLora = no_lora,
     ) -> None:
-        self._shots = shots
-        self._adapters, self._read_lora = RuntimeAdapters(shots.model), read_lora
+        self._generator = generator
+        self._adapters, self._read_lora = RuntimeAdapters(generator.model), read_lora
         self._words = words
-        self._clock = shots.sampler = _TimedSampler(shots.sampler, self.device)
-        self._loaded = shots.settings, model_version
+        self._clock = generator.sampler = _TimedSampler(generator.sampler, self.device)
+        self._loaded = generator.settings, model_version
         self.model_name = model_name
         self.model_version = model_version
 
@@ -58,22 +58,22 @@ class Director:
         return f"<director of {self.model_name} {self.model_version}: {size}, {self.device}, {number}>"
 
     @property
-    def shots(self) -> ShotGenerator:
-        """Who makes the shots."""
-        return self._shots
+    def generator(self) -> ShotGenerator:
+        """What makes the blocks of a shot."""
+        return self._generator
 
     @property
     def geometry(self) -> Geometry:
-        return self._shots.codec.geometry
+        return self._generator.codec.geometry
 
     @property
     def device(self) -> torch.device:
-        return self._shots.model.device
+        return self._generator.model.device
 
     @property
     def dtype(self) -> torch.dtype:
         """Number format of the model's matmuls."""
-        return self._shots.model.dtype
+        return self._generator.model.dtype
 
     @property
     def denoise_seconds(self) -> float:
@@ -83,7 +83,7 @@ class Director:
     @property
     def steps(self) -> int | None:
         """Denoising steps of a block; None for a sampler whose number of steps is not to be changed."""
-        settings = self._shots.settings
+        settings = self._generator.settings
         return len(settings.timesteps) if settings.kind == "few_step" else None
 
     @property
@@ -97,8 +97,8 @@ class Director:
         says so). Raises :class:`InputError` for more than it was loaded with, or less than one."""
         settings, version = self._loaded
         fewer = steps != self.most_steps
-        self._shots.sample_by(settings.fewer(steps) if fewer else settings)
-        self._shots.sampler = self._clock.around(self._shots.sampler)
+        self._generator.sample_by(settings.fewer(steps) if fewer else settings)
+        self._generator.sampler = self._clock.around(self._generator.sampler)
         self.model_version = f"{version} in {steps} steps" if fewer else version
 
     def open(
@@ -131,16 +131,16 @@ class Director:
 
     def unknown_words(self, text: str) -> list[str]:
         """Words of ``text`` that the model was not trained on, in order, each once."""
-        return self._shots.text_encoder.unknown_words(text)
+        return self._generator.text_encoder.unknown_words(text)
 
     def lost_words(self, prompt: str) -> list[str]:
         """Words of a whole ``prompt`` that are not read because it is longer than the text encoder reads, in order."""
-        return self._shots.text_encoder.lost_words(prompt)
+        return self._generator.text_encoder.lost_words(prompt)
 
     @property
     def text_len(self) -> int:
         """Tokens of a prompt that are read."""
-        return self._shots.text_encoder.text_len
+        return self._generator.text_encoder.text_len
 
     def known_words(self) -> frozenset[str]:
         """Every word the model was trained on; empty if it reads any word."""
@@ -148,7 +148,7 @@ class Director:
 
     def cache_bytes(self) -> int:
         """Bytes of keys and values of the shots being made or prepared."""
-        return self._shots.cache_bytes
+        return self._generator.cache_bytes
 
     def warm_up(self) -> None:
         """Make and drop one block behind a blank shot, so that what follows runs at its usual speed."""
@@ -158,7 +158,7 @@ class Director:
 
     def prompt(self, global_caption: str, caption: str, shot: int) -> str:
         """What the model reads for shot number ``shot`` of a film, counted from 0: its preset's prompt form."""
-        return self._shots.preset.prompt(global_caption, caption, shot)
+        return self._generator.preset.prompt(global_caption, caption, shot)
 
     def choose_context(
         self, past: Sequence[FinishedShot], prompt: str, policy: PolicyName | None = None
@@ -167,7 +167,7 @@ class Director:
 
         policy: how they are chosen; None is the preset's.
         """
-        return self._shots.context.choose(past, prompt, None if policy is None else POLICIES[policy])
+        return self._generator.context.choose(past, prompt, None if policy is None else POLICIES[policy])
 
     def load_lora(
         self, path: str | Path, *, name: str | None = None, weight: float = 1.0, alpha: float | None = None
@@ -180,7 +180,7 @@ class Director:
         """
         called = _name_of(Path(path)) if name is None else name
         asked = checked_shot(0, "-", lora={called: weight}).lora or {}
-        changes, fingerprint = self._read_lora(Path(path), self._shots.model, alpha)
+        changes, fingerprint = self._read_lora(Path(path), self._generator.model, alpha)
         self._adapters.add(called, Adapter(changes, asked[called], fingerprint))
         return called
 
@@ -190,7 +190,7 @@ class Director:
         A take that is being made with them cannot go on. Raises :class:`InputError` if there are none.
         """
         self._adapters.remove(name)
-        self._shots.prompts.forget()
+        self._generator.prompts.forget()
 
     def loras(self) -> dict[str, LoraUse]:
         """The adapters that are loaded, by name, with the weight they have where none is said."""
@@ -202,22 +202,22 @@ class Director:
     def _use(self, context: ChosenContext) -> None:
         """Have the adapters of a shot in the weights."""
         if self._adapters.use(dict(context.lora)):
-            self._shots.prompts.forget()
+            self._generator.prompts.forget()
 
     def prepare(self, context: ChosenContext) -> StreamingShot:
         """Encode the condition frames and run the context pass, before the next shot is asked for."""
         self._use(context)
-        return self._shots.prepare(context)
+        return self._generator.prepare(context)
 
     def read_ahead(self, prompt: str) -> None:
         """Encode the prompt of a shot that may come next."""
-        self._shots.read_ahead(prompt)
+        self._generator.read_ahead(prompt)
 
     def make(
         self, request: ShotRequest, context: ChosenContext, prepared: StreamingShot | None = None
     ) -> Iterator[Block]:
         """The blocks of one shot, as they are made. Equal requests in equal contexts give equal frames, to the bit."""
-        blocks = self._shots.shot(request, context, prepared)
+        blocks = self._generator.shot(request, context, prepared)
         while True:
             self._use(context)  # a shot of another film may have been made meanwhile
             block = next(blocks, None)

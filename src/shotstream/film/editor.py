@@ -9,7 +9,7 @@ from shotstream.core.context_budget import PolicyName
 from shotstream.core.errors import InputError
 from shotstream.core.geometry import Geometry
 from shotstream.core.story import Shot, Story
-from shotstream.film.disk.folder import Ledger, NoLedger
+from shotstream.film.disk.folder import Ledger, NullLedger
 from shotstream.film.disk.own_material import WHOLE, ClipPart, cut_clip, take_picture
 from shotstream.film.disk.scratch import ScratchFolder
 from shotstream.film.disk.store import TakeStore
@@ -37,7 +37,7 @@ class Editor:
         self.engine, self.store = engine, store
         self.maker = Maker(self)
         self._history = history
-        self.ledger = ledger or NoLedger()
+        self.ledger = ledger or NullLedger()
         self._takes: dict[int, Take] = {}
         self._staleness = Staleness(store, engine)
         self._queue: tuple[FilmRecord | None, list[int]] = (None, [])

@@ -23,7 +23,7 @@ from shotstream.core.files import make_folder, sync
 from shotstream.core.geometry import Geometry
 from shotstream.core.story import Story
 from shotstream.film.disk.archive import Accept, accept_any, pack, unpack
-from shotstream.film.disk.folder import Closed, FilmFolder, Ledger, ReadOnly, empty_folder, takes_of
+from shotstream.film.disk.folder import ClosedLedger, FilmFolder, Ledger, SnapshotLedger, empty_folder, takes_of
 from shotstream.film.disk.scratch import ScratchFolder
 from shotstream.film.disk.store import TakeStore
 from shotstream.film.editor import Editor
@@ -103,7 +103,7 @@ class Film(Editor):
         if folder is None:
             return cls(engine, History(founded), TakeStore.of(founded.record))
         empty_folder(folder)
-        return cls.kept(engine, FilmFolder.new(folder, founded))
+        return cls.from_folder(engine, FilmFolder.new(folder, founded))
 
     @classmethod
     def reopen(cls, engine: Engine, path: str | Path, folder: Path | None = None) -> Film:
@@ -114,9 +114,9 @@ class Film(Editor):
         """
         path = Path(path)
         if path.is_dir():
-            return cls.kept(engine, FilmFolder.open(path))
+            return cls.from_folder(engine, FilmFolder.open(path))
         if folder is not None:
-            return cls.kept(engine, import_film(path, folder, engine.geometry))
+            return cls.from_folder(engine, import_film(path, folder, engine.geometry))
         record, store = unpack(path)
         try:
             _refuse_other_size(record, engine.geometry, path)
@@ -126,20 +126,20 @@ class Film(Editor):
         return cls(engine, History.of(record), store)
 
     @classmethod
-    def kept(cls, engine: Engine, kept: FilmFolder) -> Film:
+    def from_folder(cls, engine: Engine, folder: FilmFolder) -> Film:
         """The film of a folder that was opened. Raises :class:`InputError` if it is of another size."""
         try:
-            _refuse_other_size(kept.history.record, engine.geometry, kept.folder)
+            _refuse_other_size(folder.history.record, engine.geometry, folder.folder)
         except InputError:
-            kept.close()
+            folder.close()
             raise
-        film = cls(engine, kept.history, kept.store(), kept, kept.repairs)
-        weakref.finalize(film, kept.close)  # a film nobody holds any more is no longer open
+        film = cls(engine, folder.history, folder.store(), folder, folder.repairs)
+        weakref.finalize(film, folder.close)  # a film nobody holds any more is no longer open
         return film
 
     def snapshot(self) -> Film:
         """The film as it stands, to read, save and export, in another thread if need be, while this one goes on."""
-        return Film(self.engine, History.of(self.record), self.store, ReadOnly())
+        return Film(self.engine, History.of(self.record), self.store, SnapshotLedger())
 
     @property
     def seed(self) -> int:
@@ -244,9 +244,9 @@ class Film(Editor):
         if self.running is not None:
             self.running.abandon()
         self.ledger.close()
-        if not isinstance(self.ledger, ReadOnly):  # a snapshot's takes are another film's
+        if not isinstance(self.ledger, SnapshotLedger):  # a snapshot's takes are another film's
             self.store.close()
-        self.ledger = Closed()
+        self.ledger = ClosedLedger()
 
     def __enter__(self) -> Self:
         return self
@@ -257,7 +257,7 @@ class Film(Editor):
         self.close()
 
     def __repr__(self) -> str:
-        if isinstance(self.ledger, Closed):
+        if isinstance(self.ledger, ClosedLedger):
             return "<film, closed>"
         made = sum(shot.choice is not None for shot in self.record.shots)
         caption = " ".join(self.record.global_caption.split())
@@ -265,7 +265,7 @@ class Film(Editor):
         return f"<film {shown!r}: {len(self.record.shots)} shots, {made} made, seed {self.record.seed}>"
 
     def _refuse_if_closed(self) -> None:
-        if isinstance(self.ledger, Closed):
+        if isinstance(self.ledger, ClosedLedger):
             self.ledger.refuse_if_closed()
 
 

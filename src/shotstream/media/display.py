@@ -51,9 +51,9 @@ def displayed(frame: av.VideoFrame, aspect: float, name: str) -> np.ndarray:
     if abs(aspect - 1) * frame.width >= 1:
         size = (round(frame.width * aspect), frame.height)
         pixels = np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.LANCZOS))
-    turn = _turn(frame, name)
-    pixels = pixels.swapaxes(0, 1) if turn.transposed else pixels
-    return np.ascontiguousarray(pixels[:: turn.down, :: turn.across])
+    way = _orientation(frame, name)
+    pixels = pixels.swapaxes(0, 1) if way.transposed else pixels
+    return np.ascontiguousarray(pixels[:: way.down, :: way.across])
 
 
 def fitted(picture: np.ndarray, width: int, height: int) -> np.ndarray:
@@ -79,7 +79,7 @@ def refuse_what_cannot_be_shown(frame: av.VideoFrame, name: str) -> None:
             f"{name}: its colours are coded in a way that is not read (matrix {int(frame.colorspace)} of H.273); "
             "convert it to BT.709"
         )
-    _turn(frame, name)
+    _orientation(frame, name)
 
 
 def _as_rgb(frame: av.VideoFrame) -> np.ndarray:
@@ -115,7 +115,7 @@ def _in_bt709_gamut(pixels: np.ndarray) -> np.ndarray:
 
 
 @dataclass(frozen=True, slots=True)
-class _Turn:
+class _Orientation:
     """Rows and columns changed places, then the order (1 or -1) in which columns and rows are shown."""
 
     transposed: bool = False
@@ -123,17 +123,17 @@ class _Turn:
     down: int = 1
 
 
-def _turn(frame: av.VideoFrame, name: str) -> _Turn:
+def _orientation(frame: av.VideoFrame, name: str) -> _Orientation:
     """What the display matrix a, b, c, d says, by which (x, y) is shown at (a x + c y, b x + d y).
 
     Raises :class:`InputError` for other than right angles.
     """
     found = frame.side_data.get("DISPLAYMATRIX")
     if not isinstance(found, SideData):
-        return _Turn()
+        return _Orientation()
     a, b, _, c, d, *_ = struct.unpack("=9i", bytes(found)[:36])
     if not (b or c) and a and d:
-        return _Turn(False, 1 if a > 0 else -1, 1 if d > 0 else -1)
+        return _Orientation(False, 1 if a > 0 else -1, 1 if d > 0 else -1)
     if not (a or d) and b and c:
-        return _Turn(True, 1 if c > 0 else -1, 1 if b > 0 else -1)
+        return _Orientation(True, 1 if c > 0 else -1, 1 if b > 0 else -1)
     raise InputError(f"{name}: its rotation is not a multiple of 90 degrees; rotate it and save it again")

@@ -32,7 +32,7 @@ class TransformerConfig(Config):
     x0_sigma: float = Field(default=0.3, gt=0, le=1)  # below this sigma the head's numbers tend to x_t - x0_sigma * v
     # Padding behind a caption: "seen" as in Wan, whose weights count on it; "hidden", and then never computed with.
     caption_padding: Literal["seen", "hidden"] = "seen"
-    shot_phase: float = 1 / 6  # radians every shot turns the temporal axis by (the RoPE discontinuity)
+    shot_phase: float = 1 / 6  # radians that every shot adds to its temporal rotary angles (the RoPE discontinuity)
 
     @model_validator(mode="after")
     def _heads_divide(self) -> TransformerConfig:
@@ -55,9 +55,9 @@ class TransformerConfig(Config):
 
 def forward_flops(config: TransformerConfig, tokens: int, keys: float, caption_tokens: int = 0) -> float:
     """One pass of ``tokens`` queries that each see ``keys`` keys (on average) and a caption of ``caption_tokens``."""
-    products = 6 * config.dim**2 + 2 * config.dim * config.ffn_dim  # q k v o, cross q and o; ffn
+    matmuls = 6 * config.dim**2 + 2 * config.dim * config.ffn_dim  # q k v o, cross q and o; ffn
     attention = 2 * (keys + caption_tokens) * config.dim  # scores and sums
-    return 2.0 * config.layers * tokens * (products + attention)
+    return 2.0 * config.layers * tokens * (matmuls + attention)
 
 
 def key_value_bytes(config: TransformerConfig, tokens: int, bytes_per_number: int) -> int:

@@ -103,9 +103,9 @@ class Transformer(nn.Module):
 
     def narrow_(self, dtype: torch.dtype) -> Transformer:
         """Keep the matmuls' weights in ``dtype``; norms, modulation and timestep layers in float32."""
-        products = self.matmul_names()
+        matmuls = self.matmul_names()
         for name, parameter in self.named_parameters():
-            parameter.data = parameter.data.to(dtype if name in products else torch.float32)
+            parameter.data = parameter.data.to(dtype if name in matmuls else torch.float32)
         return self
 
     @property

@@ -1,7 +1,7 @@
 """CUDA graphs of a block: its passes are recorded once per shape and replayed.
 
 A recorded graph reads and writes fixed addresses and knows nothing of Python. So all a block needs lies at fixed
-places (:class:`FixedMemory`), which outlive the shot, and what a block changes of the shot's own book-keeping is done
+places (:class:`StaticCache`), which outlive the shot, and what a block changes of the shot's own book-keeping is done
 beside it. A shape is what is in the window behind the block; a shot of N blocks has N of them, and a window that rolls
 stays at the last. Rolling, another prompt and the context pass are not recorded.
 """
@@ -67,9 +67,11 @@ class RecordedBlock:
 
 
 @dataclass(slots=True)
-class FixedMemory:
-    """What a shot's blocks read and write, at fixed places, and the graphs recorded over it. ``kept``: what else the
-    graphs read, so that nobody frees it."""
+class StaticCache:
+    """A KV cache, and all else that a shot's blocks read, at fixed addresses; and the graphs recorded over them.
+
+    ``kept``: other tensors that the graphs read, held so that nobody frees them.
+    """
 
     storage: KeyValueStorage
     places: dict[Hashable, Tensor] = field(default_factory=dict)
@@ -92,32 +94,32 @@ class FixedMemory:
         return CaptionCache(keys, values, None if captions.bias is None else self.place("bias", captions.bias))
 
 
-class FixedMemories:
-    """The memories of one generator's shots: lent to a shot for as long as it lives, then to another."""
+class StaticCaches:
+    """The static caches of one generator's shots: lent to a shot for as long as it lives, then to another."""
 
     def __init__(self, recorder: Recorder) -> None:
         self.recorder = recorder
-        self._free: dict[Hashable, FixedMemory] = {}
+        self._free: dict[Hashable, StaticCache] = {}
 
-    def lend(self, key: Hashable, make: Callable[[], FixedMemory], shot: object) -> FixedMemory:
-        """A free memory of this ``key``, or a new one. When ``shot`` is gone it is free again, and one of them kept."""
-        memory = self._free.pop(key, None) or make()
-        weakref.finalize(shot, self._free.__setitem__, key, memory).atexit = False
-        return memory
+    def lend(self, key: Hashable, make: Callable[[], StaticCache], shot: object) -> StaticCache:
+        """A free cache of this ``key``, or a new one. When ``shot`` is gone it is free again, and one of them kept."""
+        cache = self._free.pop(key, None) or make()
+        weakref.finalize(shot, self._free.__setitem__, key, cache).atexit = False
+        return cache
 
 
 class GraphedShot(StreamingShot):
-    """A shot whose blocks are replayed. Made by :meth:`ShotGenerator.record_blocks`, which sets ``memories``."""
+    """A shot whose blocks are replayed. Made by :meth:`ShotGenerator.record_blocks`, which sets ``static_caches``."""
 
-    memories: ClassVar[FixedMemories]
-    fixed: FixedMemory
+    static_caches: ClassVar[StaticCaches]
+    fixed: StaticCache
 
     def make_storage(self, latents: Tensor, max_frames: int) -> Storage:
         if self.gradient.anywhere or self.cache_place != "device":
             raise ValueError("blocks are recorded without gradients, with caches on the device")
         key = (latents.shape, max_frames, self.branches.count)
-        self.fixed = self.memories.lend(
-            key, lambda: FixedMemory(self.allocate(KeyValueStorage, latents, max_frames)), self
+        self.fixed = self.static_caches.lend(
+            key, lambda: StaticCache(self.allocate(KeyValueStorage, latents, max_frames)), self
         )
         return self.fixed.storage
 
@@ -167,7 +169,7 @@ class GraphedShot(StreamingShot):
             begin(placed)
             return sampler(self.flow, fixed_draw, NEVER)
 
-        result, replay = self.memories.recorder.record(work)
+        result, replay = self.static_caches.recorder.record(work)
         begin(pending)
         fixed.kept.append(self.model.known_times.tensors())
         return RecordedBlock(result, replay, tuple(drawn))

@@ -23,7 +23,7 @@ from shotstream.families.preset import Preset, SamplerSettings
 from shotstream.models.caches import CachePlace
 from shotstream.models.transformer import Transformer
 from shotstream.sampling.block import Block
-from shotstream.sampling.block_graphs import FixedMemories, GraphedSampler, GraphedShot, Recorder
+from shotstream.sampling.block_graphs import GraphedSampler, GraphedShot, Recorder, StaticCaches
 from shotstream.sampling.context import BlankShot, ChosenContext, ContextBuilder, to_frames
 from shotstream.sampling.layer_runners import CompiledPasses, Compiler, SharedPasses, SharedShot
 from shotstream.sampling.overlap import FreeCores, Streams, decoded_aside, marked, one_behind
@@ -120,7 +120,7 @@ class ShotGenerator:
 
     def record_blocks(self, recorder: Recorder) -> None:
         """From the next shot on, a block's passes are recorded once per shape and replayed."""
-        self.shot_type = type("GraphedShot", (GraphedShot, self.shot_type), {"memories": FixedMemories(recorder)})
+        self.shot_type = type("GraphedShot", (GraphedShot, self.shot_type), {"static_caches": StaticCaches(recorder)})
         self._cores = None
         self.sampler = GraphedSampler(self.sampler, self.settings)
 

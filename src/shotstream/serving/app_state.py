@@ -81,8 +81,8 @@ _FOLDERS = re.compile(r"(?<![\w.])(?:[A-Za-z]:)?[/\\](?:[^\s/\\:'\"]+[/\\])+")
 
 
 def refusal(ref: int, fault: Exception) -> Refused:
-    """What went wrong, by name; where films lie on this machine is nobody's business. Raises ``fault`` again if nobody
-    planned for it."""
+    """What went wrong, by name; where films lie on this machine is nobody's business. Raises ``fault`` again if it
+    was not expected."""
     text = without_folders(str(fault))
     match fault:
         case RefusedError():

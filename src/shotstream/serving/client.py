@@ -183,7 +183,7 @@ class RemoteFilm:
         lora: Mapping[str, float] | None = None,
         endless: bool = False,
     ) -> int | None:
-        """Plan a shot at the film's end; returns the id of its first take. changes: captions that take over in its
+        """Queue a shot at the film's end; returns the id of its first take. changes: captions that take over in its
         middle, by the second at which they do, or as a story has them. lora: adapters and their weights; None: the
         film's. endless: until it is cut, or another waits."""
         if isinstance(changes, Mapping):
@@ -200,7 +200,7 @@ class RemoteFilm:
     def retake(
         self, shot: int, seed: int | None = None, *, caption: str | None = None, seconds: float | None = None
     ) -> int | None:
-        """Plan another take of ``shot``; returns its id."""
+        """Queue another take of ``shot``; returns its id."""
         return self._say(type="retake", shot=shot, seed=seed, caption=caption, seconds=seconds)
 
     def set_lora(self, lora: Mapping[str, float] | None) -> None:

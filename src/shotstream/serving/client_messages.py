@@ -50,7 +50,7 @@ class Show(Message):
 
 
 class Shoot(Message):
-    """Plan a shot at the film's end. ``seconds``: None is the preset's usual length. ``changes``: captions that take
+    """Queue a shot at the film's end. ``seconds``: None is the preset's usual length. ``changes``: captions that take
     over in its middle. ``lora``: adapters and their weights, by name; None: the film's. ``endless``: it goes on until
     it is cut, or another waits."""
 
@@ -140,7 +140,7 @@ class Position(Message):
 
 
 class Insert(Message):
-    """Plan a new shot before shot ``at``, or at the end."""
+    """Queue a new shot before shot ``at``, or at the end."""
 
     type: Literal["insert"] = "insert"
     at: Index

@@ -57,7 +57,7 @@ def _handle(session: Session, command: message.FilmCommand) -> Take | None:
             | message.Duplicate()
             | message.RemakeStale()
         ):
-            return session.plan(lambda: _plan(session, command))
+            return session.enqueue(lambda: _asked(session, command))
         case message.Stop() | message.Cut() | message.Extend() | message.Change():
             return _direct(session, command)
         case message.Choose():
@@ -80,7 +80,7 @@ def _take(session: Session, id: int) -> Take:
     return session.film.take(session.film.record.find(id)[1].id)
 
 
-def _plan(session: Session, command: Plan) -> Take | None:
+def _asked(session: Session, command: Plan) -> Take | None:
     film = session.film
     match command:
         case message.Shoot():

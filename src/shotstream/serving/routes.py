@@ -90,7 +90,7 @@ def _add_films(api: APIRouter, app_state: AppState, uploads: Uploads) -> None:
     async def ahead(id: Id, draft: Draft) -> None:
         await app_state.ask(lambda studio: studio.read_ahead(id, draft.caption))
 
-    @api.post("/films/{id}/shots", status_code=202, summary="Plan a shot at the film's end")
+    @api.post("/films/{id}/shots", status_code=202, summary="Queue a shot at the film's end")
     async def shoot(request: Request, id: Id, shot: Shoot) -> Applied:
         return await _done(app_state, request, id, shot)
 

@@ -128,7 +128,7 @@ class Session:
 
     def step(self) -> bool:
         """Make one block, or end the take that has no more: then True. What the model raises goes on; the take is
-        planned."""
+        queued."""
         if self._take is None:
             self._library.refuse_if_full()
             self._refuse_too_long(self.film.queue[0])
@@ -170,7 +170,7 @@ class Session:
             raise InputError(f"shot {take.shot} would have {wanted} blocks; a studio makes at most {MAX_BLOCKS}")
 
     def forget(self) -> None:
-        """Let go of the take that was being made: it is planned again."""
+        """Let go of the take that was being made: it is queued again."""
         self._take, self._blocks = None, iter(())
 
     def _show_first(self, frame: np.ndarray) -> None:
@@ -215,12 +215,12 @@ class Session:
         self._audience.tell(self.id, self.view())
         self.film.prepare()
 
-    def plan(self, plan: Callable[[], P]) -> P:
-        """Plan a take with ``plan``, and go on with the queue if it was held."""
+    def enqueue(self, ask: Callable[[], P]) -> P:
+        """Queue the take that ``ask`` asks for, and go on with the queue if it was held."""
         if len(self.film.queue) >= MAX_QUEUE:
-            raise RefusedError("queue_full", f"{MAX_QUEUE} shots are waiting; let some be made first")
+            raise RefusedError("queue_full", f"{MAX_QUEUE} shots are waiting; wait until some are made")
         self._library.refuse_if_full()
-        take = plan()
+        take = ask()
         self.resume()
         if take is not None:
             self._asked[take.id] = self._clock()
@@ -242,7 +242,7 @@ class Session:
         return take
 
     def end_running(self, end: Callable[[Take], Take]) -> Take:
-        """End the take, and be ready for the next: what is planned comes at the next block's time."""
+        """End the take, and be ready for the next: what is queued comes at the next block's time."""
         take = end(self.running())
         self._ended()
         return take

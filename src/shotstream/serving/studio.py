@@ -72,7 +72,7 @@ class Studio:
     def adopt(self, kept: FilmFolder) -> Session:
         """A film that was brought into the library. Raises :class:`RefusedError`; then it is still ``kept``'s."""
         self._make_room()
-        session = self._opened(kept.folder.name, Film.kept(self.engine, kept))
+        session = self._opened(kept.folder.name, Film.from_folder(self.engine, kept))
         self.library.measure(session.id)
         return session
 

@@ -1,7 +1,7 @@
 """Training on several processes: those torchrun has started, and a role's network replicated or sharded among them.
 
 Sharded by FSDP2 (arXiv 2304.11277), weights, gradients, averages and the optimiser's moments are split among the
-processes. Every matrix product is a unit of its own, so that the products alone are gathered in half precision while
+processes. Every matmul is a unit of its own, so that the matmuls alone are gathered in half precision while
 norms, modulation and timestep layers stay float32, as everywhere in this house. All units are gathered before an update
 and split again after it; in between processes may do different things (other lengths of shots, a rollout here and none
 there), because gradients meet once, at the end, in an order that is the same everywhere.
@@ -157,9 +157,9 @@ class Sharded:
     def __init__(self, module: Transformer, mesh: DeviceMesh, dtype: torch.dtype) -> None:
         narrow = dtype if dtype is torch.bfloat16 else None
         policy = MixedPrecisionPolicy(param_dtype=narrow, reduce_dtype=torch.float32, cast_forward_inputs=False)
-        self._products = _products(module)
-        for product in self._products:
-            fully_shard(product, mesh=mesh, mp_policy=policy, reshard_after_forward=False)
+        self._matmuls = _matmuls(module)
+        for matmul in self._matmuls:
+            fully_shard(matmul, mesh=mesh, mp_policy=policy, reshard_after_forward=False)
         self._root = fully_shard(module, mesh=mesh, reshard_after_forward=False)
         register_fsdp_forward_method(module, "encode_captions")
         self._root.set_reshard_after_backward(False)
@@ -181,7 +181,7 @@ class Sharded:
     def reduce(self, parameters: Sequence[Tensor]) -> None:
         """One more, empty backward: at its end FSDP brings the gradients of all its units together."""
         self._root.set_requires_gradient_sync(True)
-        anchor = next(product for product in self._products if product.weight.requires_grad)
+        anchor = next(matmul for matmul in self._matmuls if matmul.weight.requires_grad)
         nothing = anchor.weight.new_zeros(1, anchor.in_features)
         (0.0 * anchor(nothing).sum()).backward()
         self._root.set_requires_gradient_sync(False)
@@ -228,7 +228,7 @@ def shard_like(value: Tensor, pattern: Tensor) -> Tensor:
     return distribute_tensor(value.to(pattern.device), pattern.device_mesh, pattern.placements, src_data_rank=None)
 
 
-def _products(module: Transformer) -> list[nn.Linear]:
+def _matmuls(module: Transformer) -> list[nn.Linear]:
     """The layers whose weights may be narrow."""
     names = dict.fromkeys(name.rpartition(".")[0] for name in sorted(module.matmul_names()))
     found = [module.get_submodule(name) for name in names]

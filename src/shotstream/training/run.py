@@ -197,7 +197,7 @@ def role_plan(module: nn.Module, optimiser: OptimiserSettings | None, shards: in
     """Bytes of weights, and for a learning role of gradients, optimiser state and average; None is frozen.
 
     In ``shards``, a device holds its share of these, and during an update besides all weights as they are used (the
-    products in half precision) and the sum of its gradients, which meet those of the others at the end.
+    matmuls' in half precision) and the sum of its gradients, which meet those of the others at the end.
     """
     sizes = {name: parameter.numel() for name, parameter in module.named_parameters()}
     parameters = sum(sizes.values())
@@ -221,10 +221,10 @@ def role_plan(module: nn.Module, optimiser: OptimiserSettings | None, shards: in
 
 
 def _gathered(module: nn.Module, parameters: int) -> int:
-    """Bytes of all weights as an update uses them: products in half precision, the rest in float32."""
+    """Bytes of all weights as an update uses them: those of matmuls in half precision, the rest in float32."""
     assert isinstance(module, Transformer)
-    products = module.matmul_names()
-    wide = sum(parameter.numel() for name, parameter in module.named_parameters() if name not in products)
+    matmuls = module.matmul_names()
+    wide = sum(parameter.numel() for name, parameter in module.named_parameters() if name not in matmuls)
     return NARROW * (parameters - wide) + FLOAT * wide
 
 

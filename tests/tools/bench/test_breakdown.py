@@ -13,7 +13,7 @@ from shotstream.film.director import Director
 from shotstream.sampling.rollout import NamedNoise
 from shotstream.sampling.shot_generator import ShotGenerator, ShotRequest
 from shotstream.tools.bench.breakdown import PassLog, Watch, kind_of, look
-from shotstream.tools.bench.roofline import OwnProducts, matmul_ceiling
+from shotstream.tools.bench.roofline import OwnMatmuls, matmul_ceiling
 from shotstream.tools.bench.setups import script, setup_of
 
 CPU = torch.device("cpu")
@@ -34,7 +34,7 @@ def test_a_part_within_a_part_counts_for_the_inner_one_alone() -> None:
 
 @pytest.mark.parametrize("fuse", [True, False, None])
 def test_operations_of_the_passes_are_those_the_counter_sees(director: Director, fuse: bool | None) -> None:
-    shots: ShotGenerator = director.shots
+    shots: ShotGenerator = director.generator
     shots.fuse = fuse is True
     shots.sample_by(shots.settings.model_copy(update={"refresh": fuse is not None}))
     plan = ShotRequest(prompt="a fox", blocks=2, noise=NamedNoise(1, shot=0))
@@ -71,9 +71,9 @@ def test_the_parts_are_the_whole(load_tiny: Callable[[str], Director]) -> None:
 
 def test_own_products_are_those_of_the_models_layers(director: Director) -> None:
     """Per layer six square products, the feed-forward, and both attentions, of the mean block behind six frames."""
-    config, geometry = director.shots.model.config, director.geometry
+    config, geometry = director.generator.model.config, director.geometry
     tokens = geometry.block_frames * geometry.tokens_per_frame
-    own = OwnProducts.of(config, geometry, 12, torch.float32, CPU)
+    own = OwnMatmuls.of(config, geometry, 12, torch.float32, CPU)
     keys = (6 + 3 + 1.5) * geometry.tokens_per_frame
     linear = 2 * tokens * (6 * config.dim**2 + 2 * config.dim * config.ffn_dim)
     attention = 2 * 2 * tokens * (keys + 12) * config.dim

@@ -27,7 +27,7 @@ def takes(shots: ShotGenerator) -> list[np.ndarray]:
 
 @pytest.fixture
 def shots(tiny_model: Path) -> ShotGenerator:
-    return load(tiny_model, device="cpu", dtype="float32").shots
+    return load(tiny_model, device="cpu", dtype="float32").generator
 
 
 @pytest.mark.parametrize("guidance", [1.0, 2.0])

@@ -68,7 +68,7 @@ def test_what_is_switched_is_really_off(load_tiny: Load) -> None:
 
     def work(*switched: str) -> tuple[list[int], int, int]:
         director = setup_of(switched, "float32").director(load_tiny)
-        shots, passes, images, texts = director.shots, [], [], []
+        shots, passes, images, texts = director.generator, [], [], []
         shots.model.register_forward_pre_hook(lambda _, inputs: passes.append(inputs[0].shape[1]))
         encode, read = shots.codec.encode_images, shots.text_encoder.encoder.encode
         shots.codec.encode_images = lambda pictures: images.append(len(pictures)) or encode(pictures)
@@ -93,7 +93,7 @@ def test_what_is_switched_is_really_off(load_tiny: Load) -> None:
 def test_a_window_of_two_blocks_looks_back_on_one(load_tiny: Load) -> None:
     director = setup_of(("window-2",), "float32").director(load_tiny)
     behind: list[int] = []
-    director.shots.model.register_forward_pre_hook(
+    director.generator.model.register_forward_pre_hook(
         lambda _, inputs, given: behind.append(given["cache"].end), with_kwargs=True
     )
     director.open(global_caption="a red fox", seed=3).shot("it walks", seconds=2.8).wait()
@@ -121,7 +121,7 @@ def test_what_is_for_gpus_is_described_where_a_person_looks() -> None:
 def test_they_add_up(load_tiny: Load) -> None:
     director = setup_of(("bf16", "cache-views", "angles-once", "overlap-encode"), "auto").director(load_tiny)
     assert director.dtype == torch.float32
-    assert [kind.__name__ for kind in director.shots.shot_type.__mro__[:4]] == [
+    assert [kind.__name__ for kind in director.generator.shot_type.__mro__[:4]] == [
         "AnglesInEveryPass",
         "AnglesInEveryPass",
         "ClonedCaches",

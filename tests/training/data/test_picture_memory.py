@@ -30,7 +30,7 @@ def preset(preset_file: str) -> Preset:
 
 def drawn(found: Material, preset: Preset, settings: NextShotSettings, seed: int) -> tuple[NextShotBatch, torch.Tensor]:
     sampler = NextShotSampler(found.train, preset, settings, found.pictures)
-    return sampler.remembered_pictures(random.Random(seed), 12)
+    return sampler.context_pictures(random.Random(seed), 12)
 
 
 def test_the_memory_is_of_the_target_s_own_story(found: Material, preset: Preset) -> None:

@@ -68,7 +68,7 @@ ASKED: tuple[Attribute, ...] = (
     Attribute("count", ("one", "two")),
     *(attribute for person in PERSONS for attribute in _person(person)),
 )
-# What no caption ever names: later shots can only show it by remembering earlier ones.
+# What no caption ever names: later shots can only take it from earlier ones.
 UNSTATED: tuple[Attribute, ...] = (
     Attribute("landmark", LANDMARKS),
     Attribute("landmark colour", COLOURS),

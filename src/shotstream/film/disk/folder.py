@@ -52,7 +52,7 @@ class Ledger(Protocol):
         """Nothing more will be written."""
 
 
-class NoLedger:
+class NullLedger:
     """Writes nothing: for a film that lives as long as the program, or until it is saved."""
 
     def write(self, event: Event) -> None:
@@ -68,7 +68,7 @@ class NoLedger:
         """There is nothing to close."""
 
 
-class ReadOnly(NoLedger):
+class SnapshotLedger(NullLedger):
     """For a snapshot, which nothing changes."""
 
     def write(self, event: Event) -> None:
@@ -81,7 +81,7 @@ class ReadOnly(NoLedger):
         raise InputError("this is a snapshot of a film; clean the film itself")
 
 
-class Closed(NoLedger):
+class ClosedLedger(NullLedger):
     """For a film that was closed."""
 
     def write(self, event: Event) -> None:
@@ -254,9 +254,9 @@ def _locked(folder: Path) -> FileLock:
 
 def _history(path: Path, found: Scan) -> History:
     if not found.lines:
-        raise InputError(f"{path}: damaged from its first record on; put back a copy of the film")
+        raise InputError(f"{path}: damaged from its first line on; put back a copy of the film")
     check_version(found.lines[0], str(path))
-    lines = iter(enumerate(found.lines))
+    lines = iter(enumerate(found.lines, 1))
     number, line = next(lines)
     try:
         history = History(Founded.model_validate_json(line))
@@ -264,9 +264,9 @@ def _history(path: Path, found: Scan) -> History:
             history.add(EVENT.validate_json(line))
         FilmRecord.model_validate_json(history.record.model_dump_json())
     except ValidationError as fault:
-        raise InputError(f"{path}: record {number}: {said(fault)}; written by a later version?") from fault
+        raise InputError(f"{path}: line {number}: {said(fault)}; written by a later version?") from fault
     except InputError as fault:
-        raise InputError(f"{path}: record {number} does not fit those before ({fault})") from fault
+        raise InputError(f"{path}: line {number} does not fit the lines before it ({fault})") from fault
     return history
 
 

@@ -26,7 +26,7 @@ _HEAD = 9  # the checksum and a space
 class Scan:
     """What a journal holds: whole lines without their checksums, where they end, and what comes behind.
 
-    ``torn``: the rest is one record that was being written; else it is damage.
+    ``torn``: the rest is one line that was being written; else it is damage.
     """
 
     lines: list[bytes]
@@ -108,18 +108,18 @@ def scan(path: Path) -> Scan:
 def repaired(path: Path, found: Scan) -> tuple[Journal, str]:
     """The journal at ``path``, ready to be written on, without what is not whole; and a sentence about that, or none.
 
-    A record that was being written when the program died is dropped: nobody was told that it counts. Damage is put
+    A line that was being written when the program died is dropped: nobody was told that it counts. Damage is put
     aside, into a file of its own. Raises :class:`InputError` if nothing is left, :class:`StorageError`.
     """
     if not found.lines:
-        raise InputError(f"{path}: damaged from its first record on; put back a copy of the film")
+        raise InputError(f"{path}: damaged from its first line on; put back a copy of the film")
     said = ""
     if found.rest and found.torn:
-        said = "the last record was cut short and is dropped"
+        said = "the last line of the journal was cut short and is dropped"
     elif found.rest:
         aside = _free_name(path)
         write_bytes(aside, found.rest)
-        said = f"damaged behind record {len(found.lines) - 1}: what came later is put aside in {aside.name}"
+        said = f"the journal is damaged after line {len(found.lines)}: what came later is put aside in {aside.name}"
     journal = Journal(path, found.end, found.chain)
     if found.rest:
         journal.cut_rest()

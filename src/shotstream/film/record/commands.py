@@ -51,7 +51,7 @@ from shotstream.film.record.film_record import (
     lora_uses,
 )
 from shotstream.film.record.history import History
-from shotstream.film.record.script import change_of, checked_policy, checked_shot, checked_story
+from shotstream.film.record.script import change_of, checked_global_caption, checked_policy, checked_shot
 
 
 class OwnFootage(NamedTuple):
@@ -196,7 +196,7 @@ def revise(
 
 def retell(global_caption: str) -> Retold:
     """Another global caption for the whole film."""
-    return Retold(global_caption=checked_story(global_caption))
+    return Retold(global_caption=checked_global_caption(global_caption))
 
 
 def set_context_policy(policy: str | None) -> ContextPolicySet:

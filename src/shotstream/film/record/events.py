@@ -3,6 +3,9 @@
 Edits are what a person does to the script, and can be undone. Directions go to the take that is being made; they can
 be undone until it has ended, and are part of it from then on. Facts say how a take was made, and are never undone.
 Shots are counted from 0, at the time of the event.
+
+Classes are called as the glossary has it. Some keys keep an older word, because journals and film files that exist have
+it: ``film`` (founded), ``plan`` (queued), ``story`` (global caption), ``saw`` (condition frames).
 """
 
 from __future__ import annotations

@@ -2,6 +2,9 @@
 
 Records never change; an event on a film makes a new one (:mod:`shotstream.film.record.fold`). A take is known by its
 ``id``, which stays its own wherever its shot goes; ``saw`` lists the frames that conditioned it.
+
+Some keys keep an older word, because journals and film files that exist have it: ``planned`` is queued, ``saw`` are
+condition frames, ``story`` is a take's global caption.
 """
 
 from __future__ import annotations

@@ -31,7 +31,7 @@ from shotstream.film.record.events import (
 from shotstream.film.record.film_record import FilmRecord, ShotRecord, TakeRecord
 from shotstream.film.record.fold import apply
 
-MARKED = 64  # changes between two snapshots of the film: undo replays at most so many, and what came after
+SNAPSHOT_EVERY = 64  # changes between two snapshots of the film: undo replays at most so many, and what came after
 _UNDOABLE = (*get_args(Edit), *get_args(Direction))
 
 
@@ -51,7 +51,7 @@ class History:
         self.next_branch = max(founded.next_branch, *(branch.id + 1 for branch in founded.record.branches))
         self.footage = {take.footage: take.crc32 for take in founded.record.all_takes() if take.made}
         self._changes: list[Edit | Direction | Fact] = []
-        self._marks: list[tuple[int, FilmRecord]] = []  # the film before the change at this place, every so often
+        self._snapshots: list[tuple[int, FilmRecord]] = []  # the film before the change at this place, every so often
         self._out: set[int] = set()  # places in _changes that are not in effect
         self._done: list[int] = []  # places that can be undone, the latest last
         self._undone: list[int] = []  # places that can be redone, the next one last
@@ -102,8 +102,8 @@ class History:
 
     def _change(self, event: Edit | Direction | Fact) -> None:
         after = apply(self.record, event)
-        if not self._marks or len(self._changes) - self._marks[-1][0] >= MARKED:
-            self._marks.append((len(self._changes), self.record))
+        if not self._snapshots or len(self._changes) - self._snapshots[-1][0] >= SNAPSHOT_EVERY:
+            self._snapshots.append((len(self._changes), self.record))
         self.record = after
         self._changes.append(event)
         if isinstance(event, _UNDOABLE):
@@ -145,15 +145,15 @@ class History:
         """Switch the latest of ``source`` on or off, and replay what came after it."""
         changed = source[-1]
         out = self._out ^ {changed}
-        known = bisect_right(self._marks, changed, key=lambda mark: mark[0])
-        begin, record = self._marks[known - 1]
-        marks = self._marks[:known]
+        known = bisect_right(self._snapshots, changed, key=lambda one: one[0])
+        begin, record = self._snapshots[known - 1]
+        snapshots = self._snapshots[:known]
         for place in range(begin, len(self._changes)):
-            if place - marks[-1][0] >= MARKED:
-                marks.append((place, record))
+            if place - snapshots[-1][0] >= SNAPSHOT_EVERY:
+                snapshots.append((place, record))
             if place not in out:
                 record = apply(record, self._changes[place])
-        self.record, self._out, self._marks = record, out, marks
+        self.record, self._out, self._snapshots = record, out, snapshots
         target.append(source.pop())
 
     def _at(self, places: list[int]) -> Edit | Direction | None:

@@ -28,7 +28,7 @@ def new_record(
     )
 
 
-def checked_story(global_caption: str) -> str:
+def checked_global_caption(global_caption: str) -> str:
     """A global caption under the rules of a story. Raises :class:`InputError`."""
     return make_story({"global_caption": global_caption, "shots": [{"caption": "-"}]}, "film").global_caption
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal, Protocol
 
@@ -16,14 +16,25 @@ from shotstream.film.record.film_record import (
     MAX_TAKE_FRAMES,
     Change,
     FilmRecord,
+    LoraUse,
     ShotRecord,
     TakeRecord,
     queue_order,
 )
 from shotstream.film.record.script import checked_change
-from shotstream.film.takes.context import lora_of, past_of, pinned_of, prompt_of, refuse_gap, seen_frames, weights_of
+from shotstream.film.takes.context import (
+    PastTake,
+    lora_of,
+    past_of,
+    pinned_of,
+    prompt_of,
+    refuse_gap,
+    seen_frames,
+    weights_of,
+)
 from shotstream.film.takes.engine import Engine
 from shotstream.sampling.block import Block
+from shotstream.sampling.context import ChosenContext
 from shotstream.sampling.prompts import Blend
 from shotstream.sampling.rollout import NamedNoise
 from shotstream.sampling.shot_generator import OnFirst, ShotRequest
@@ -100,13 +111,10 @@ class Maker:
         past = past_of(film.engine, record, film.store, index)
         if not past or len(past) < index or self.running is not None:
             return
-        prompt = past[-1].prompt if queued is None else prompt_of(film.engine, record, index, queued)
-        context = film.engine.choose_context([*pinned_of(record, film.store), *past], prompt, record.context_policy)
         try:
-            lora = lora_of(film.engine, record, index, queued)
+            prompt, context, _ = self._conditioned(index, queued, past)
         except InputError:
             return  # it says so when it begins
-        context = replace(context, lora=weights_of(lora))
         if self._prepared is None or self._prepared.key != context.key:
             self._prepared = None  # its caches go before the next are allocated
             self._prepared = Prepared(context.key, film.engine.prepare(context))
@@ -120,14 +128,11 @@ class Maker:
         film = self.film
         index, queued = film.record.find(take.id)
         refuse_gap(film.record, index)
-        past = [*pinned_of(film.record, film.store), *past_of(film.engine, film.record, film.store, index)]
-        prompt = prompt_of(film.engine, film.record, index, queued)
-        context = film.engine.choose_context(past, prompt, film.record.context_policy)
-        lora = lora_of(film.engine, film.record, index, queued)
-        context = replace(context, lora=weights_of(lora))
+        past = past_of(film.engine, film.record, film.store, index)
+        prompt, context, lora = self._conditioned(index, queued, past)
         made_by = {"model": film.engine.model_name, "model_version": film.engine.model_version}
-        story = film.record.global_caption
-        film.do(Begun(take=take.id, saw=seen_frames(context), story=story, lora=lora, **made_by))
+        global_caption = film.record.global_caption
+        film.do(Begun(take=take.id, saw=seen_frames(context), story=global_caption, lora=lora, **made_by))
         shot = film.record.shots[index]
         # The take's own seed already stands for film, shot and take: its noise stays its own wherever its shot goes.
         noise = NamedNoise(queued.seed, shot=0, take=0)
@@ -137,22 +142,42 @@ class Maker:
         fits = prepared is not None and prepared.key == context.key
         return film.engine.make(request, context, prepared.shot if prepared is not None and fits else None)
 
+    def _conditioned(
+        self, index: int, take: TakeRecord | None, past: Sequence[PastTake]
+    ) -> tuple[str, ChosenContext, tuple[LoraUse, ...]]:
+        """Prompt, context and adapters of ``take`` of shot ``index``, behind ``past``; None: a shot whose caption is
+        not known yet. Raises :class:`InputError` if an adapter is not loaded."""
+        film, record = self.film, self.film.record
+        prompt = past[-1].prompt if take is None else prompt_of(film.engine, record, index, take)
+        context = film.engine.choose_context([*pinned_of(record, film.store), *past], prompt, record.context_policy)
+        lora = lora_of(film.engine, record, index, take)
+        return prompt, replace(context, lora=weights_of(lora)), lora
+
     def update(self, take: RunningTake, block: int) -> None:
         """Before ``block`` of the running ``take`` is made: bring its request up to date with the record."""
-        if self.running is not None and self.running.take is take:
-            index, record = self.film.record.find(take.id)
-            shot = self.film.record.shots[index]
-            engine = self.film.engine
-            story = record.story or self.film.record.global_caption  # a take is of one story, from end to end
-            changes = self.running.changes
-            changes[block:] = [_in_effect(shot, record, block, changes[block - 1] if block else None)]
-            begins, ends, share = _captions_at(shot, block, changes)
-            self.running.request.prompt = engine.prompt(story, ends, index)
-            self.running.request.blend = Blend(engine.prompt(story, begins, index), share) if share < 1 else None
-            waited_for = len(queue_order(self.film.record)) > 1
-            more = block + 2 if shot.goes_on(record) and not waited_for else 0  # 2: the next may be begun ahead
-            self.running.request.blocks = max(shot.blocks_of(record), min(more, MAX_ENDLESS))
-            self.running.versions[block:] = [engine.model_version]
+        running = self.running
+        if running is None or running.take is not take:
+            return
+        index, record = self.film.record.find(take.id)
+        self._update_captions(running, index, record, block)
+        running.request.blocks = self._blocks_to_make(self.film.record.shots[index], record, block)
+        running.versions[block:] = [self.film.engine.model_version]
+
+    def _update_captions(self, running: Running, index: int, record: TakeRecord, block: int) -> None:
+        """The caption that ``block`` is made under, or the two that it blends."""
+        shot, engine, changes = self.film.record.shots[index], self.film.engine, running.changes
+        global_caption = record.story or self.film.record.global_caption  # a take keeps to one, from end to end
+        changes[block:] = [_in_effect(shot, record, block, changes[block - 1] if block else None)]
+        begins, ends, share = _captions_at(shot, block, changes)
+        running.request.prompt = engine.prompt(global_caption, ends, index)
+        running.request.blend = Blend(engine.prompt(global_caption, begins, index), share) if share < 1 else None
+
+    def _blocks_to_make(self, shot: ShotRecord, record: TakeRecord, block: int) -> int:
+        """How long the running take is to be, as far as is known before ``block``; an endless one goes on until another
+        waits."""
+        waited_for = len(queue_order(self.film.record)) > 1
+        more = block + 2 if shot.goes_on(record) and not waited_for else 0  # 2: the next may be begun ahead
+        return max(shot.blocks_of(record), min(more, MAX_ENDLESS))
 
     def extend(self, take: RunningTake, made: int, blocks: int) -> None:
         """Let the running ``take``, which has ``made`` blocks, have ``blocks`` more than its shot asks for."""

@@ -195,7 +195,7 @@ class Looked:
 def look(director: Director, story: Story) -> Looked:
     """Make ``story`` under a watch. What is timed is what ships, but one thing after the other."""
     watch = Watch(director.device)
-    timed = under_watch(director.shots, watch)
+    timed = under_watch(director.generator, watch)
     watched = Director(timed, model_name=director.model_name, model_version=director.model_version)
     told: list[tuple[Progress, float]] = []
     caption_tokens = timed.text_encoder.text_len

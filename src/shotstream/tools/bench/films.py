@@ -1,4 +1,4 @@
-"""Films for measuring: one long story as a file, and shots asked for one by one. What is told is in ``script.py``."""
+"""Films for measuring: one long story as a file, and shots asked for one by one. The story is in ``setups.py``."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def first_frames(director: Director, samples: int, setup: Setup) -> list[float]:
     with closing(director.open(global_caption=GLOBAL_CAPTION)) as made:
         for index, caption in enumerate(captions(samples + 1)):
             if setup.read_ahead:
-                director.shots.read_ahead(f"{GLOBAL_CAPTION} {caption}")
+                director.generator.read_ahead(f"{GLOBAL_CAPTION} {caption}")
             asked = perf_counter()
             take = made.shot(caption, length)
             first = _first_frame(take)

@@ -205,7 +205,7 @@ def matmul_ceiling(device: torch.device, dtype: torch.dtype, side: int, repeats:
 
 
 @dataclass(frozen=True, slots=True)
-class OwnProducts:
+class OwnMatmuls:
     """The matmuls of one denoising pass over a block in the middle of a shot, without anything between them."""
 
     linear: tuple[tuple[Tensor, Tensor, Tensor], ...]  # input [T, in], weight [out, in], bias [out], layer by layer
@@ -214,7 +214,7 @@ class OwnProducts:
     @classmethod
     def of(
         cls, config: TransformerConfig, geometry: Geometry, text_len: int, dtype: torch.dtype, device: torch.device
-    ) -> OwnProducts:
+    ) -> OwnMatmuls:
         """Random numbers of the right shapes; every layer has weights of its own."""
         tokens = geometry.block_frames * geometry.tokens_per_frame
         blocks = (geometry.default_blocks + 1) / 2  # seen by the mean block, itself included

@@ -24,7 +24,7 @@ from shotstream.tools.bench.breakdown import look
 from shotstream.tools.bench.figures import BaselineFigures, Effect, Figures, Machine, Startup
 from shotstream.tools.bench.films import film, first_frames, spread
 from shotstream.tools.bench.naive import NaiveGenerator
-from shotstream.tools.bench.roofline import LARGE, SMALLER, OwnProducts, matmul_ceiling
+from shotstream.tools.bench.roofline import LARGE, SMALLER, OwnMatmuls, matmul_ceiling
 from shotstream.tools.bench.setups import GLOBAL_CAPTION, SPEEDUPS, Dtype, Load, Setup, captions, script, setup_of
 
 Tell = Callable[[str], None]
@@ -97,7 +97,7 @@ def _films(director: Director, setup: Setup, effort: Effort, tell: Tell) -> dict
         "growth_shots": long.growth_shots(),
         "memory_growth": long.memory_growth(),
         "memory_shots": long.memory_shots(),
-        "sampler": _sampler(director.shots.settings),
+        "sampler": _sampler(director.generator.settings),
     }
 
 
@@ -106,8 +106,10 @@ def _work(director: Director, effort: Effort, tell: Tell) -> dict[str, Any]:
     tell("where the time goes")
     looked = look(director, script(effort.looked_at))
     tell("ceilings")
-    shots, device = director.shots, director.device
-    own = OwnProducts.of(shots.model.config, director.geometry, shots.text_encoder.text_len, director.dtype, device)
+    generator, device = director.generator, director.device
+    own = OwnMatmuls.of(
+        generator.model.config, director.geometry, generator.text_encoder.text_len, director.dtype, device
+    )
     ceiling, same_shape = matmul_ceiling(device, director.dtype, effort.side), own.ceiling(device)
     return {
         "breakdown": looked.breakdown,
@@ -122,7 +124,7 @@ def _work(director: Director, effort: Effort, tell: Tell) -> dict[str, Any]:
 def _baseline(load: Load, effort: Effort) -> BaselineFigures:
     """The same weights in float32, the plain implementation."""
     full = load("float32", False)
-    naive = Director(NaiveGenerator(full.shots), model_name=full.model_name, model_version=full.model_version)
+    naive = Director(NaiveGenerator(full.generator), model_name=full.model_name, model_version=full.model_version)
     report = film(naive, script(effort.naive), Setup(overlap=False)).report
     return BaselineFigures(
         end_to_end_fps=report.end_to_end_fps,

@@ -85,7 +85,7 @@ class Setup:
 
         shipped = load(self.dtype, self.light_decoder)
         return Director(
-            self.over(shipped.shots),
+            self.over(shipped.generator),
             model_name=shipped.model_name,
             model_version=shipped.model_version,
             words=shipped.known_words(),

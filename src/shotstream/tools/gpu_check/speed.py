@@ -47,7 +47,7 @@ from shotstream.tools.gpu_check.run import Ledger
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Sizes:
     """``wan``: frame sizes to measure Wan at. ``autoencoder``: what differs from Wan's own. ``blocks``: of a shot
-    that is timed. ``side``: of the large product. ``speedups``: to be switched, None for all that the device has.
+    that is timed. ``side``: of the large matmul. ``speedups``: to be switched, None for all that the device has.
     ``settings``: what is changed in :data:`RECIPE`, which is trained."""
 
     preset: Preset
@@ -220,7 +220,7 @@ LEFT_OUT = ("bf16", "overlap-encode", "context-ahead", "text-ahead", "light-deco
 
 class ShotSpeed(Config):
     """One setup. Frames and operations per second, seconds, bytes. ``first_frame``: from the caption of a shot whose
-    context is prepared. ``share_of_product``: of the speed of one large product; ``share_of_peak``: of the maker's."""
+    context is prepared. ``share_of_product``: of the speed of one large matmul; ``share_of_peak``: of the maker's."""
 
     width: int
     height: int
@@ -236,7 +236,7 @@ class ShotSpeed(Config):
 
 
 class SpeedTest:
-    """Shots of ``blocks`` blocks on ``device``, whose large product makes ``ceiling`` operations a second. past:
+    """Shots of ``blocks`` blocks on ``device``, whose large matmul makes ``ceiling`` operations a second. past:
     are there earlier shots to encode condition frames of?"""
 
     def __init__(self, device: torch.device, ceiling: float, *, blocks: int, past: bool) -> None:

@@ -60,7 +60,7 @@ class NextShotSettings(Config):
 
 @dataclass(frozen=True)
 class NextShotBatch:
-    """What is remembered, the new shot's own caption [B, L, D], and its true latents ``target`` [B, F, C, h, w].
+    """The context, the new shot's own caption [B, L, D], and its true latents ``target`` [B, F, C, h, w].
 
     ``where`` [B, F, 1, h, w]: how much a loss there counts, 1 on average; None is 1 everywhere. ``shots``: the story
     and the shot of every sample.
@@ -84,7 +84,7 @@ class NextShotBatch:
 class _Sample(NamedTuple):
     condition: Tensor  # [K, C, h, w]
     shots: list[int]  # shot number of every condition frame
-    captions: Tensor  # [S, L, D] of the remembered shots
+    captions: Tensor  # [S, L, D] of the shots in the context
     reads: list[int]  # caption of every condition frame
     caption: Tensor  # [L, D]
     target: Tensor  # [F, C, h, w]
@@ -147,12 +147,12 @@ class NextShotSampler:
             captions.append(caption * (draw.random() >= self._settings.caption_drop))
         return torch.stack(pictures)[:, None], torch.stack(captions)[:, None]
 
-    def remembered_pictures(self, draw: random.Random, pictures: int) -> tuple[NextShotBatch, Tensor]:
+    def context_pictures(self, draw: random.Random, pictures: int) -> tuple[NextShotBatch, Tensor]:
         """A batch of about ``pictures`` single latent frames: one of each earlier shot, and one of the shot to come.
 
-        What there is to remember (who wears what, what stands where) shows in one picture of a shot as well as in all
-        of them, and there are pictures of many more stories than shots. All samples have the same number K of earlier
-        shots. Also the positions [B, K + 1] they would have in a whole memory and behind it.
+        What a shot must take from its context (who wears what, what stands where) shows in one picture of a shot as
+        well as in all of them, and there are pictures of many more stories than shots. All samples have the same number
+        K of earlier shots. Also the positions [B, K + 1] they would have in a whole context and behind it.
         """
         assert self._pictures is not None  # the recipe asked for them
         budget = self._geometry.context_frames
@@ -197,7 +197,7 @@ class NextShotSampler:
         return self._store.frames(story, shot) if change is None else change
 
     def _sample(self, story: int, shot: int, length: int) -> _Sample:
-        """One shot of a story, its first ``length`` latent frames, and what is remembered of the others."""
+        """One shot of a story, its first ``length`` latent frames, and the context it has from the others."""
         budget = self._geometry.context_frames
         target = self._store.shot(story, shot)
         latents, caption = target.latents[:length], target.caption

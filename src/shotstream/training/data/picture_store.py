@@ -1,5 +1,5 @@
 """Single pictures of many stories as latents, coded once: what a teacher learns from before it sees shots, and
-what it learns to remember from: the pictures of one story show the same characters and places.
+what it learns to use context from: the pictures of one story show the same characters and places.
 
 A picture costs a fraction of its shot to code, so there can be thousands of stories of them. That many are needed: a
 network that saw the pictures of a few hundred stories knew those by heart and drew no others better.

@@ -239,7 +239,7 @@ def mean_metrics(parts: Sequence[Mapping[str, float]]) -> dict[str, float]:
 
 
 class DivergenceMonitor:
-    """Notices a loss that is no number, or one that has left its level for good.
+    """Notices a loss that is no number, or one that has left its range for good.
 
     It keeps each role's last losses and the lowest mean a full window of them ever had.
     """

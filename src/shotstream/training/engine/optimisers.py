@@ -100,7 +100,7 @@ _NO_MATRIX = ("embedding", "head", "modulation", "norm", "enter", "out", "classi
 
 
 def is_matrix(name: str, parameter: Tensor) -> bool:
-    """Does Muon turn this parameter? Matrices and convolutions inside the layers, not embeddings, heads or gains."""
+    """Does Muon update this parameter? Matrices and convolutions inside the layers, not embeddings, heads or gains."""
     return parameter.ndim in (2, 4) and not any(part in name for part in _NO_MATRIX)
 
 
@@ -167,7 +167,7 @@ class RoleOptimiser:
                     moments[name] = shard_like(value, parameter.detach())
 
     def moments(self) -> dict[str, Tensor]:
-        """What the optimisers remember, by parameter and name: ``blocks.0.ffn.0.weight.exp_avg``. Writing to these
+        """What the optimisers keep, by parameter and name: ``blocks.0.ffn.0.weight.exp_avg``. Writing to these
         tensors writes to the state."""
         found: dict[str, Tensor] = {}
         for optimiser in self._optimisers:

@@ -24,7 +24,7 @@ class LoraSettings(Config):
 
 
 class OptimiserSettings(Config):
-    """How one role learns. Muon turns the layers' matrices, AdamW everything else (or everything)."""
+    """How one role learns. Muon updates the layers' matrices, AdamW everything else (or everything)."""
 
     kind: Literal["muon", "adamw"] = "muon"
     rate: float = Field(default=6e-4, gt=0)  # AdamW

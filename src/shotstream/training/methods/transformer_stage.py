@@ -213,8 +213,8 @@ def shot_loss(model: Transformer, preset: Preset, store: LatentStore) -> float:
 def memory_errors(model: Transformer, preset: Preset, store: LatentStore) -> tuple[float, float]:
     """Error of x0 on first blocks of later shots in pure noise, behind their own earlier shots and behind others'.
 
-    Where noise hides everything, captions and memory are all there is to go by: what lies between the two metrics is
-    what the network remembers.
+    Where noise hides everything, captions and context are all there is to go by: what lies between the two metrics is
+    what the network takes from its context.
     """
     block = preset.geometry.block_frames
     one = NextShotSettings(

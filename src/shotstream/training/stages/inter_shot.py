@@ -1,5 +1,5 @@
-"""Stage 4: inter-shot self-forcing with distribution matching, on the student's own history
-(arXiv 2603.25746, section 3.4).
+"""Stage 4: inter-shot self-forcing with distribution matching, on the student's own history; stage 2 of the paper's
+two-stage distillation (arXiv 2603.25746, section 4.2).
 
 Stories are generated shot by shot, through the codec: condition frames of a shot are frames of the shots the
 student itself made and decoded before. Every shot is an update; whether student or critic learns goes by

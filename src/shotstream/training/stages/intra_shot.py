@@ -1,4 +1,5 @@
-"""Stage 3: intra-shot self-forcing with distribution matching, on true history (arXiv 2603.25746, section 3.4).
+"""Stage 3: intra-shot self-forcing with distribution matching, on true history; stage 1 of the paper's two-stage
+distillation (arXiv 2603.25746, section 4.2).
 
 The student rolls out the next shot of a true story; earlier shots are the true ones.
 """

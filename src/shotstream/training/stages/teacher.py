@@ -1,4 +1,4 @@
-"""Stage 1: the bidirectional next-shot teacher, by flow matching (arXiv 2603.25746, section 3.1).
+"""Stage 1: the bidirectional next-shot teacher, by flow matching (arXiv 2603.25746, section 4.1).
 
 The network sees condition frames of earlier shots at timestep 0 and the new shot with noise on it, and predicts
 the flow of the new shot alone. The first updates, and a share of the others, may learn from single latent frames
@@ -120,7 +120,7 @@ class TeacherStage(TransformerStage):
         generator = stream(self.recipe.seed, "noise", *names(update, part))
         if update < self.recipe.picture_updates or draw.random() < self.recipe.picture_share:
             if draw.random() < self.recipe.memory_share:
-                batch, positions = self.sampler.remembered_pictures(draw, self.recipe.picture_batch)
+                batch, positions = self.sampler.context_pictures(draw, self.recipe.picture_batch)
                 return self._shot_loss(batch, generator, positions)
             return self._picture_loss(draw, generator)
         return self._shot_loss(self.sampler.batch(draw), generator)

@@ -54,7 +54,7 @@ class TrajectoriesRecipe(PresetRecipe, SampledRecipe):
     pairs: int = Field(gt=0)
     steps: int = Field(default=20, gt=0)  # Euler steps
     guidance: float = Field(default=2.0, ge=0)  # uncond + g (cond - uncond)
-    dtype: Literal["auto", "bfloat16", "float32"] = "auto"  # of the matrix products
+    dtype: Literal["auto", "bfloat16", "float32"] = "auto"  # of the matmuls
 
     def networks(self) -> Networks:
         return {"teacher": (Transformer(training_preset(self).transformer), None)}

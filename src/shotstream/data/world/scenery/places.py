@@ -1,6 +1,6 @@
 """The eight places: for each, four depths from the far hills to the foreground, and its landmark.
 
-A landmark is the one large thing by which a place is known. Its colour is never told, only remembered.
+A landmark is the one large thing by which a place is known. Its colour is never told: only earlier shots show it.
 Village, castle and city are drawn here, the wild places in ``wild``.
 """
 
