@@ -40,8 +40,8 @@ def test_plan(run: Command) -> None:
     [
         (("--plan", "abacus"), "known: H100, "),
         (("--without", "turbo"), "no speed-up is called 'turbo'"),
-        (("--without", "compile"), "--without compile: it ships off"),
-        (("--with", "bf16"), "--with bf16: it ships on"),
+        (("--without", "compile"), "--without compile: it is off by default"),
+        (("--with", "bf16"), "--with bf16: it is on by default"),
         (("--figures", "missing.json"), "missing.json: cannot be read"),
         (("--with", "compile", "--device", "cpu"), "compile: is for GPUs"),
         (("--only", "cuda-graphs", "--device", "cpu"), "cuda-graphs: is for GPUs"),

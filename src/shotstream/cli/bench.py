@@ -20,16 +20,17 @@ PARTS = ("verify", "wan", "embedded", "training")  # of gpu-check
 BUSY = 2  # processes beside the studio
 STUDIO_SAMPLES = 14  # shots, with --studio-only
 Only = Annotated[
-    list[str] | None, typer.Option(help="Also measure what this speed-up does by itself; repeat it.", metavar="NAME")
+    list[str] | None, typer.Option(help="Also measure what this speed-up does by itself; repeatable.", metavar="NAME")
 ]
-Without = Annotated[list[str] | None, typer.Option(help="Measure without this speed-up; repeat it.", metavar="NAME")]
+Without = Annotated[list[str] | None, typer.Option(help="Measure without this speed-up; repeatable.", metavar="NAME")]
 Including = Annotated[
-    list[str] | None, typer.Option("--with", help="Measure with one that ships off; repeat it.", metavar="NAME")
+    list[str] | None,
+    typer.Option("--with", help="Measure with a speed-up that is off by default; repeatable.", metavar="NAME"),
 ]
 
 
 def bench(
-    quick: Annotated[bool, typer.Option("--quick", help="A short look: too few shots for a figure to quote.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="A quick run: too few shots for figures to quote.")] = False,
     each: Annotated[bool, typer.Option("--each", help="Also measure what every speed-up does by itself.")] = False,
     only: Only = None,
     without: Without = None,
@@ -87,7 +88,7 @@ def _switched(without: list[str], including: list[str], device: str) -> list[str
     for option, names, ships_on in (("--without", without, True), ("--with", including, False)):
         for name in names:
             if SPEEDUPS[name].ships_on != ships_on:
-                raise InputError(f"{option} {name}: it ships {'off' if ships_on else 'on'}; leave it out")
+                raise InputError(f"{option} {name}: it is {'off' if ships_on else 'on'} by default; leave it out")
     if pick_device(device).type == "cpu":
         refuse_on_cpu(including)
     return [*without, *including]
@@ -228,7 +229,7 @@ def gpu_check(
         "gpu-check"
     ),
     only: Annotated[
-        list[str] | None, typer.Option(help=f"Only this part ({', '.join(PARTS)}); repeat it.", metavar="PART")
+        list[str] | None, typer.Option(help=f"Only this part ({', '.join(PARTS)}); repeatable.", metavar="PART")
     ] = None,
     recordings: Annotated[Path, typer.Option(help="Folder of the reference's recorded tensors.", metavar="DIR")] = Path(
         "tests/golden"

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from shotstream.evaluation.run import SuiteRun
     from shotstream.evaluation.scores import SuiteScores
 
-app = typer.Typer(help="How good is a model, or a film?", rich_markup_mode=None)
+app = typer.Typer(help="Measure how good a model or a film is.", rich_markup_mode=None)
 
 Folder = Annotated[Path, typer.Option(help="Folder of results; a rerun goes on where it stopped.", metavar="DIR")]
 DetectorName = Annotated[
@@ -26,9 +26,11 @@ DetectorName = Annotated[
 ]
 Systems = Annotated[
     str | None,
-    typer.Option(help="Names with commas [default: the usual ones]; NAME=MODEL: another student.", metavar="A,B"),
+    typer.Option(
+        help="Comma-separated names [default: the usual ones]; NAME=MODEL adds another student.", metavar="A,B"
+    ),
 ]
-Shown = Annotated[str | None, typer.Option(help="Names with commas [default: all with results].", metavar="A,B")]
+Shown = Annotated[str | None, typer.Option(help="Comma-separated names [default: all with results].", metavar="A,B")]
 Stories = Annotated[int | None, typer.Option(min=1, help="Only the first N stories (12 is quick).", metavar="N")]
 RESULTS = Path("build/eval")
 MID_SHOT_SUITE = "storyworld-101"

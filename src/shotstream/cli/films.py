@@ -10,7 +10,7 @@ import typer
 from shotstream.cli import options
 from shotstream.cli.console import put, put_json, say
 
-app = typer.Typer(help="The films the studio keeps, and the room they take.", rich_markup_mode=None)
+app = typer.Typer(help="List the studio's films, and free disk space.", rich_markup_mode=None)
 
 
 @app.command("list")
@@ -78,7 +78,7 @@ def clean(
 FORMAT = (
     "The format by name, where the suffix of PATH leaves it open, as for clips (a folder). docs/exchange.md has all."
 )
-OUTPUT = "What to write; the suffix says the format, .film is the film itself; repeat it [default: beside FILM]."
+OUTPUT = "What to write; the suffix says the format, .film is the film itself; repeatable [default: beside FILM]."
 
 
 def export(
@@ -87,15 +87,14 @@ def export(
     format: Annotated[str | None, typer.Option(help=FORMAT, metavar="NAME", show_default="mp4")] = None,
     shot: Annotated[int | None, typer.Option(min=0, help="This shot alone (mp4, gif, webp).", metavar="N")] = None,
     fps: Annotated[
-        int | None, typer.Option(help="At another rate: frames are shown longer or left out, none made.", metavar="N")
+        int | None,
+        typer.Option(help="Export at another rate: frames are repeated or dropped, not interpolated.", metavar="N"),
     ] = None,
-    sound: Annotated[
-        Path | None, typer.Option(help="Lay the sound track of a file of yours under it.", metavar="FILE")
-    ] = None,
+    sound: Annotated[Path | None, typer.Option(help="Add the sound track of this file.", metavar="FILE")] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace files that exist.")] = False,
     as_json: options.Json = False,
 ) -> None:
-    """Write a film as files other programs open, from what is stored: no model is loaded, nothing is made again."""
+    """Export a stored film to formats that other programs open. No model is loaded and nothing is rendered again."""
     from shotstream.film.export import export_stored
 
     report = export_stored(film, outputs or [], name=format, shot=shot, force=force, fps=fps, sound=sound)

@@ -49,7 +49,7 @@ def generate(
     prompt: Annotated[
         str | None, typer.Option(help="Global caption, instead of a file; alone, a film of one shot.", metavar="TEXT")
     ] = None,
-    shot: Annotated[list[str] | None, typer.Option(help="Caption of a shot; repeat it.", metavar="TEXT")] = None,
+    shot: Annotated[list[str] | None, typer.Option(help="Caption of a shot; repeatable.", metavar="TEXT")] = None,
     output: Output = None,
     film: Saved = None,
     model: options.Model = "storyworld",
@@ -60,7 +60,7 @@ def generate(
     keep_shots: Annotated[bool, typer.Option("--keep-shots", help="On Ctrl-C, keep the finished shots.")] = False,
     storyboard: Annotated[bool, typer.Option(help="Also write a PNG with frames of every shot.")] = True,
     engine: Renders = "local",
-    workers: Annotated[int, typer.Option(min=1, help="Stories that Ray renders side by side.")] = 2,
+    workers: Annotated[int, typer.Option(min=1, help="Stories that Ray renders in parallel.")] = 2,
     cpus: options.Cpus = 1,
     gpus: options.Gpus = 0,
     as_json: options.Json = False,

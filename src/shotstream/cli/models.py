@@ -26,7 +26,7 @@ def pull(
     name: Annotated[str, typer.Argument(help="A preset (wan-1.3b), or the hub id of a model in our layout.")],
     local: Annotated[
         list[Path] | None,
-        typer.Option("--from", help="Folder that may hold the published files; repeat it.", metavar="FOLDER"),
+        typer.Option("--from", help="Folder that may hold the published files; repeatable.", metavar="FOLDER"),
     ] = None,
     keep: Annotated[bool, typer.Option("--keep", help="Keep the downloaded originals, too.")] = False,
     as_json: options.Json = False,
@@ -119,7 +119,7 @@ def adapt(
         Path, typer.Option(help="Weights that SRC was trained from, such as teacher.safetensors.", metavar="FILE")
     ],
     role: Annotated[
-        Literal["student", "teacher", "critic"], typer.Option(help="What both weight files are.")
+        Literal["student", "teacher", "critic"], typer.Option(help="Role of both weight files.")
     ] = "student",
     rank: Annotated[
         int | None, typer.Option(min=1, help="Rank of the adapters that are computed from whole weights.", metavar="N")

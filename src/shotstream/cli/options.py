@@ -41,16 +41,18 @@ EightBit = Annotated[
 ]
 SpeedUps = Annotated[
     list[str] | None,
-    typer.Option("--with", help="Switch on a speed-up that ships off, on a CUDA device; repeat it.", metavar="NAME"),
+    typer.Option(
+        "--with", help="Enable a speed-up that is off by default, on a CUDA device; repeatable.", metavar="NAME"
+    ),
 ]
 Loras = Annotated[
     list[str] | None,
-    typer.Option("--lora", help="LoRA adapters to make shots with, FILE or FILE=WEIGHT; repeat it.", metavar="FILE"),
+    typer.Option("--lora", help="LoRA adapters to make shots with, FILE or FILE=WEIGHT; repeatable.", metavar="FILE"),
 ]
 FILMS = Path("~/ShotStream")
 Films = Annotated[Path, typer.Option(help="Folder in which films are kept.", metavar="DIR", show_default=str(FILMS))]
-Cpus = Annotated[float, typer.Option(min=0.1, help="Cores Ray gives to each.")]
-Gpus = Annotated[float, typer.Option(min=0, help="GPUs Ray gives to each.")]
+Cpus = Annotated[float, typer.Option(min=0.1, help="CPU cores of each Ray worker.")]
+Gpus = Annotated[float, typer.Option(min=0, help="GPUs of each Ray worker.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output, nothing else.")]
 Seed = Annotated[int | None, typer.Option(min=0, max=MAX_SEED, help="Random seed.", metavar="N")]
 ContextPolicy = Annotated[

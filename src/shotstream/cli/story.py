@@ -10,7 +10,7 @@ import typer
 from shotstream.cli import options
 from shotstream.cli.console import put, put_json, say
 
-app = typer.Typer(help="Look at a story before making it, or have one written.", rich_markup_mode=None)
+app = typer.Typer(help="Check stories, list the words a model knows, or have a story written.", rich_markup_mode=None)
 
 
 @app.command()
@@ -101,7 +101,7 @@ def clip(
 def write(
     idea: Annotated[str, typer.Argument(help="What the film is about.", metavar="IDEA")],
     output: Annotated[Path, typer.Option("-o", "--output", help="The story to write.", metavar="STORY.yaml")],
-    endpoint: Annotated[str, typer.Option(help="Where a chat model answers as OpenAI's do.", metavar="URL")],
+    endpoint: Annotated[str, typer.Option(help="OpenAI-compatible endpoint of a chat model.", metavar="URL")],
     writer: Annotated[str, typer.Option(help="The chat model's name there.", metavar="NAME")],
     shots: Annotated[int, typer.Option(min=1, max=50, help="About how many shots.")] = 6,
     model: options.Model = "storyworld",

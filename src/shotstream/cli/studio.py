@@ -24,19 +24,23 @@ if TYPE_CHECKING:
 
 
 EngineName = Literal["local", "processes", "ray"]
-Engine = Annotated[EngineName, typer.Option(help="One worker here, several processes here, or a Ray cluster.")]
-Host = Annotated[str, typer.Option(help="Address to answer on; any but this machine's own asks for a token.")]
-TOKEN_HELP = "File with the token to ask for [default: SHOTSTREAM_TOKEN, or one is made]."
+Engine = Annotated[
+    EngineName, typer.Option(help="One worker here, several replicas in processes here, or on a Ray cluster.")
+]
+Host = Annotated[str, typer.Option(help="Address to listen on; any but this machine's own requires a token.")]
+TOKEN_HELP = "File with the token that clients must give [default: SHOTSTREAM_TOKEN, or a new one]."
 TokenFile = Annotated[Path | None, typer.Option(help=TOKEN_HELP, metavar="FILE")]
-ALLOW_HOST_HELP = "Name (and port) it is reached by besides its own: ssh -L, a proxy; repeat it [default: none]."
+ALLOW_HOST_HELP = (
+    "Another name (and port) by which it is reached, through ssh -L or a proxy; repeatable [default: none]."
+)
 AllowHost = Annotated[
     list[str] | None, typer.Option("--allow-host", "--name", help=ALLOW_HOST_HELP, metavar="NAME[:PORT]")
 ]
-RootPath = Annotated[str, typer.Option(help="Path it is reached under, behind a proxy: /studio.", metavar="PATH")]
+RootPath = Annotated[str, typer.Option(help="Path under which a proxy serves it, such as /studio.", metavar="PATH")]
 Certificate = Annotated[Path | None, typer.Option(help="Certificate (PEM): serve https.", metavar="FILE")]
 Budget = Annotated[
     float | None,
-    typer.Option("--disk-budget", min=0.001, help="Room that films may fill [default: any].", metavar="GB"),
+    typer.Option("--disk-budget", min=0.001, help="Disk space that films may take [default: no limit].", metavar="GB"),
 ]
 
 
@@ -75,7 +79,7 @@ class Entrance:
 @options.loads_model
 def studio(
     host: Host = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=1, max=65535, help="Port to answer on.")] = 7860,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 7860,
     token_file: TokenFile = None,
     allow_host: AllowHost = None,
     root_path: RootPath = "",
@@ -84,15 +88,17 @@ def studio(
     films: options.Films = options.FILMS,
     disk_budget: Budget = None,
     engine: Engine = "local",
-    replicas: Annotated[int, typer.Option(min=1, max=256, help="How many, with processes and ray.")] = 2,
-    seats: Annotated[int, typer.Option(min=1, max=256, help="Films watched at once at each replica.")] = 4,
+    replicas: Annotated[
+        int, typer.Option(min=1, max=256, help="Number of replicas, with --engine processes or ray.")
+    ] = 2,
+    seats: Annotated[int, typer.Option(min=1, max=256, help="Films that can be watched at once at each replica.")] = 4,
     cpus: options.Cpus = 1,
     gpus: options.Gpus = 0,
     model: options.Model = "storyworld",
     loading: Any = None,  # from loads_model
     open_page: Annotated[bool, typer.Option("--open/--no-open", help="Open the page in a browser.")] = True,
 ) -> None:
-    """Direct a film in the browser, shot by shot, while it plays. Everything is kept as it is made."""
+    """Direct a film in the browser, shot by shot, while it plays. Everything is saved as it is made."""
     from shotstream.serving.server import Server, checked_path, free_socket, listening_config, under_path
 
     entrance, root_path = _entrance(host, port, token_file, allow_host or []), checked_path(root_path)
@@ -177,7 +183,7 @@ def _entrance(host: str, port: int, token_file: Path | None, names: list[str]) -
 
 
 def replica() -> None:
-    """Serve films to a studio that runs with --replicas. It tells this what to do on standard input."""
+    """One replica of a studio with --replicas, which starts it; not for direct use."""
     from pydantic import ValidationError
 
     from shotstream.serving.fleet.processes import ReplicaSettings, serve_replica

@@ -28,7 +28,7 @@ def world(
     ],
     seed: options.Seed = 0,
     split: Split = "train",
-    workers: Annotated[int, typer.Option(min=0, help="Processes that draw; 0 stays in this one.", metavar="N")] = 2,
+    workers: Annotated[int, typer.Option(min=0, help="Worker processes; 0 draws in this one.", metavar="N")] = 2,
 ) -> None:
     """Write stories of the procedural world with their exact truth, in the reference's CSV, JSON and MP4 form."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -53,13 +53,11 @@ def world(
 @app.command()
 def check(
     manifest: Annotated[Path, typer.Argument(help="The CSV that lists clips, or latents.", metavar="CSV")],
-    model: Annotated[str, typer.Option(help="Whose lengths of shots to count by: wan-1.3b, ...", metavar="PRESET")] = (
-        "wan-1.3b"
-    ),
+    model: Annotated[str, typer.Option(help="Preset by whose shot lengths to count.", metavar="PRESET")] = ("wan-1.3b"),
     root: Annotated[
         Path | None, typer.Option(help="Folder the CSV's paths are relative to [default: its own].", metavar="DIR")
     ] = None,
-    workers: Annotated[int, typer.Option(min=1, help="Files looked at side by side.", metavar="N")] = 8,
+    workers: Annotated[int, typer.Option(min=1, help="Files checked in parallel.", metavar="N")] = 8,
     as_json: options.Json = False,
 ) -> None:
     """List every bad row of a training set, with its line and what to do about it; exit 1 if there is any."""
@@ -131,7 +129,7 @@ def train(
         "build/train"
     ),
 ) -> None:
-    """Train by a recipe. The same command goes on where it was interrupted."""
+    """Run a training recipe. The same command resumes an interrupted run."""
     from shotstream.training.run import main
 
     main(recipe, overrides or [], dry_run=dry_run, devices=devices, out=out)
