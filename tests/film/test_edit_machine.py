@@ -158,9 +158,10 @@ class EditMachine(RuleBasedStateMachine):
         self.command(lambda: (self.film.lock if lock else self.film.unlock)(self.made_shot(pick)))
 
     @precondition(lambda self: self.film.queue)
-    @rule(pick=PICKS)
-    def remove(self, pick: int) -> None:
-        self.command(lambda: self.film.remove(self.film.queue[pick % len(self.film.queue)]))
+    @rule(pick=PICKS, all=st.booleans())
+    def remove(self, pick: int, all: bool) -> None:
+        queue = self.film.queue
+        self.command(lambda: self.film.remove(*(queue if all else [queue[pick % len(queue)]])))
 
     @rule(name=st.sampled_from("abc"), pick=PICKS)
     def branch(self, name: str, pick: int) -> None:

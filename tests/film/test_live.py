@@ -130,8 +130,12 @@ def test_planned_shots_are_removed_and_ids_are_never_used_again(film):
     film.remove(third)
     retake = film.retake(0)
     assert retake.id == 3
-    film.remove(retake)
-    assert len(film.shots[0].takes) == 1
+    film.shot("It runs.")
+    film.remove(*film.queue)
+    assert [len(shot.takes) for shot in film.shots] == [1]
+    film.undo()  # of all of them
+    assert [len(shot.takes) for shot in film.shots] == [2, 1]
+    film.redo()
     for gone in (second, third, retake):
         with pytest.raises(InputError, match="no longer in the film"):
             film.remove(gone)

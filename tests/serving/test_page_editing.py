@@ -91,10 +91,52 @@ def test_the_story_changes_and_what_is_made_is_outdated(desk_page, painted, film
     desk_page.get_by_label("Who is in the film, and where").fill("a blue owl")
     desk_page.locator("#edit-do").click()
     wait(desk_page, "document.querySelectorAll('.is-stale').length === 2")
+    assert desk_page.inner_text("#stale-text") == "2 shots made before you changed the story"
     assert desk_page.inner_text("#story-text") == "a blue owl"
     desk_page.locator("#take-back").click()
     wait(desk_page, "document.querySelectorAll('.is-stale').length === 0")
     assert painted.state(film)["global_caption"] != "a blue owl"
+
+
+def test_outdated_shots_say_truly_what_was_changed(desk_page, painted, film) -> None:
+    painted.do(film, type="move", shot=1, to=0)
+    wait(desk_page, "document.getElementById('stale-text').textContent === "
+         "'2 shots made before you changed the shots they depend on'")  # fmt: skip
+    badges = desk_page.evaluate("[...document.querySelectorAll('.badge')].map(one => one.title)")
+    assert badges == ["Made before you changed the shots it depends on"] * 2
+    assert painted.state(film)["shots"][1]["takes"][0]["saw"] == []
+    pick(desk_page, 1)
+    wait(desk_page, "document.getElementById('memory-empty').textContent.startsWith('It was made as the first shot')")
+
+
+def test_a_shot_that_is_taken_again_is_watched_and_who_looks_elsewhere_stays(desk_page, painted) -> None:
+    film = painted.film("it walks", "it sits", "the fox walks")
+    painted.show(desk_page, film)
+    desk_page.get_by_label("Position in the film").fill("11")
+    desk_page.keyboard.press("Escape")
+    painted.do(film, type="retake", shot=1)  # from elsewhere
+    painted.settle(film)
+    wait(desk_page, "document.querySelectorAll('.strip .take').length === 4")
+    assert desk_page.get_attribute("#scrub", "aria-valuetext").startswith("shot 2")
+    assert desk_page.get_attribute("#screen", "data-mode") == "paused"
+    painted.painter.gate.clear()
+    desk_page.keyboard.press("w")
+    desk_page.locator("#edit-do").click()
+    wait(desk_page, "document.getElementById('screen').dataset.mode === 'live'")
+    painted.painter.gate.set()
+    painted.settle(film)
+    wait(desk_page, "document.querySelectorAll('.strip .take').length === 5")
+    desk_page.keyboard.press("v")
+    wait(desk_page, "document.getElementById('compare-caption').textContent === 'it sits'")
+
+
+def test_takes_are_compared_under_their_own_words(desk_page, painted, film) -> None:
+    painted.do(film, type="retake", shot=0, caption="the fox sits")
+    painted.settle(film)
+    pick(desk_page, 0)
+    wait(desk_page, "!document.getElementById('compare').disabled")
+    desk_page.keyboard.press("v")
+    wait(desk_page, "document.getElementById('compare-caption').textContent === 'Left: it walks Right: the fox sits'")
 
 
 def test_an_edit_is_told_with_an_undo_for_all_to_see(desk_page, painted, film) -> None:
@@ -112,6 +154,16 @@ def test_a_locked_shot_says_so(desk_page, painted, film) -> None:
     pick(desk_page, 0)
     wait(desk_page, "document.getElementById('shotbar-take').textContent.startsWith('Locked')")
     assert all(desk_page.locator(f"#{id}").is_disabled() for id in ("retake", "edit", "delete"))
+    said = "document.getElementById('said').textContent"
+    for key in ("r", "w", "a", "z", "Delete"):
+        desk_page.keyboard.press(key)
+        wait(desk_page, f"{said} === 'Shot 1 is locked. Unlock it to change it.'")
+        desk_page.locator("#unsay").click()
+        desk_page.evaluate("document.activeElement.blur()")
+    desk_page.get_by_role("button", name="it walks", exact=True).click()  # the words on its card
+    wait(desk_page, f"{said}.startsWith('Shot 1 is locked') && document.querySelector('dialog[open]') === null")
+    desk_page.keyboard.press("v")
+    wait(desk_page, f"{said}.startsWith('Shot 1 has no two takes')")
 
 
 def test_characters_that_turn_text_around_are_shown_harmlessly(desk_page, painted) -> None:
@@ -134,20 +186,35 @@ def test_characters_that_turn_text_around_are_shown_harmlessly(desk_page, painte
     assert not set("\u202e\u2067") & set(text)
 
 
+IN_SIGHT = """index => {
+    const [card, strip] = [document.querySelectorAll('.strip .shot')[index], document.getElementById('strip')]
+        .map(one => one.getBoundingClientRect());
+    return strip.left <= card.left && card.right <= strip.right + 1;
+}"""
+
+
+def test_a_moved_card_comes_into_sight_and_other_news_leave_the_strip_where_it_is(desk_page, painted) -> None:
+    film = painted.film(*(f"it walks {number}" for number in range(12)))
+    painted.show(desk_page, film)
+    pick(desk_page, 0)
+    painted.do(film, type="move", shot=0, to=11)
+    wait(desk_page, "document.querySelectorAll('.shot')[11].classList.contains('selected')")
+    wait(desk_page, f"({IN_SIGHT})(11)")
+    desk_page.evaluate("document.getElementById('strip').scrollLeft = 100")
+    painted.do(film, type="lock", shot=1, locked=True)
+    wait(desk_page, "document.querySelectorAll('.strip .number .i').length === 1")
+    assert desk_page.evaluate("document.getElementById('strip').scrollLeft") == 100
+
+
 def test_new_cards_come_into_sight_and_the_queue_is_cleared(desk_page, painted) -> None:
     film = painted.film(*(f"it walks {number}" for number in range(12)))
     painted.show(desk_page, film)
     pick(desk_page, 0)
     painted.do(film, type="pause")
-    in_sight = """index => {
-        const [card, strip] = [document.querySelectorAll('.strip .shot')[index], document.getElementById('strip')]
-            .map(one => one.getBoundingClientRect());
-        return strip.left <= card.left && card.right <= strip.right + 1;
-    }"""
-    assert not desk_page.evaluate(in_sight, 11)
+    assert not desk_page.evaluate(IN_SIGHT, 11)
     painted.do(film, type="insert", at=11, caption="the fox walks through the forest and far away", seconds=2.8)
     wait(desk_page, "document.querySelectorAll('.strip .shot').length === 13")
-    wait(desk_page, f"({in_sight})(11)")
+    wait(desk_page, f"({IN_SIGHT})(11)")
     for caption in ("it sits and sits and sits and sits and sits and sits", "it sleeps"):
         painted.do(film, type="shoot", caption=caption)
     wait(desk_page, "!document.getElementById('clear-queue').hidden")
@@ -165,6 +232,24 @@ def test_new_cards_come_into_sight_and_the_queue_is_cleared(desk_page, painted) 
     widths = desk_page.evaluate("[...document.querySelectorAll('.shot')].map(one => one.offsetWidth)")
     seconds = [max(take["seconds"] for take in shot["takes"]) for shot in painted.state(film)["shots"]]
     assert widths == [pytest.approx(96 * one, abs=1) for one in seconds]
+
+
+def test_a_cleared_queue_comes_back_with_one_undo(desk_page, painted, film, monkeypatch) -> None:
+    monkeypatch.setattr(painted.painter, "block_seconds", 0.1)
+    painted.do(film, type="shoot", caption="it walks on", seconds=5.0625)
+    until(lambda: painted.state(film)["running"] is not None)
+    painted.do(film, type="extend", blocks=60)
+    for caption in ("it sleeps", "it sits down", "it runs"):
+        painted.do(film, type="shoot", caption=caption)
+    painted.do(film, type="pause")  # while the long one is being made
+    painted.do(film, type="cut")
+    rows = "document.querySelectorAll('#queue li').length"
+    wait(desk_page, f"{rows} === 3 && document.getElementById('making').textContent === '3 waiting, queue paused'")
+    desk_page.locator("#clear-queue").click()
+    wait(desk_page, f"{rows} === 0")
+    desk_page.locator("#take-back").click()
+    wait(desk_page, f"{rows} === 3")
+    shows(desk_page, *SHOTS, "it walks on", "it sleeps", "it sits down", "it runs")
 
 
 def test_what_the_memory_sees_is_chosen_on_the_page_and_undone(desk_page, painted, film) -> None:

@@ -91,6 +91,13 @@ def test_suggestions_read_as_a_cut_and_speak_of_this_film(desk_page, painted: Pa
     shows(desk_page, last, offers[1])
 
 
+def test_an_empty_page_suggests_what_its_example_of_a_story_is_about_until_there_is_another(desk_page) -> None:
+    offers = "[...document.querySelectorAll('#offers button')].map(one => one.textContent)"
+    wait(desk_page, f"{offers}.length === 3 && {offers}.every(one => one.includes('The fox'))")
+    desk_page.get_by_label("Who, where, and how it looks").fill("A green frog on a beach.")
+    wait(desk_page, f"{offers}.every(one => one.includes('The frog'))")
+
+
 def test_a_prompt_of_which_nothing_is_known_is_told(desk_page) -> None:
     desk_page.get_by_label("What happens next?").fill("Dreadnought quuxes")
     desk_page.get_by_text("The model knows none of these words.").wait_for()

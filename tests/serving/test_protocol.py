@@ -25,7 +25,7 @@ COMMANDS = st.one_of(
     st.builds(messages.Choose, shot=st.integers(0, 9), take=st.integers(0, 9)),
     st.builds(messages.Remove, take=st.integers(0, 9)),
     st.builds(messages.Position, take=st.integers(0, 9), frame=st.integers(0, 9)),
-    st.sampled_from([messages.Stop(), messages.Resume(), messages.Remake(shot=0)]),
+    st.sampled_from([messages.Stop(), messages.Resume(), messages.Clear(), messages.Remake(shot=0)]),
     st.builds(messages.Insert, at=st.integers(0, 9), caption=st.just("x"), seconds=st.none() | st.just(2.0)),
     st.builds(messages.Move, shot=st.integers(0, 9), to=st.integers(0, 9)),
     st.builds(messages.Lock, shot=st.integers(0, 9), locked=st.booleans()),

@@ -278,11 +278,12 @@ class Editor:
         if self.record.shots[shot].chosen != found.id:
             self.do(event)
 
-    def remove(self, take: Take) -> None:
-        """Take a queued take out of the queue, and its shot, if it has no other."""
-        if take is self.running:
-            raise InputError(f"take {take.id} of shot {take.shot} is running; stop it first")
-        self.do(commands.remove(self.record, take.id))
+    def remove(self, *takes: Take) -> None:
+        """Take queued takes out of the queue, and shots that have no other. One :meth:`undo` brings all back."""
+        if self.running in takes:
+            raise InputError(f"take {self.running.id} of shot {self.running.shot} is running; stop it first")
+        if takes:
+            self.do(commands.remove(self.record, *(take.id for take in takes)))
 
     def trim(self, take: Take, start: int = 0, stop: int | None = None) -> None:
         """Let only frames ``start`` to ``stop`` (without that one; None: the end) of a made ``take`` be in the film.

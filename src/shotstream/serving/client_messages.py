@@ -119,6 +119,12 @@ class Remove(Message):
     take: Index
 
 
+class Clear(Message):
+    """Take everything that waits out of the queue; one ``undo`` brings it back."""
+
+    type: Literal["clear"] = "clear"
+
+
 class Stop(Message):
     """End the running shot now and make nothing more until ``resume``."""
 
@@ -311,7 +317,8 @@ EditCommand = (
     | Redo
     | Pause
 )
-FilmCommand = Shoot | Cut | Extend | Change | Retake | Remake | Choose | Remove | Stop | Resume | Position | EditCommand
+QueueCommand = Shoot | Retake | Remake | Choose | Remove | Clear | Stop | Resume
+FilmCommand = QueueCommand | Cut | Extend | Change | Position | EditCommand
 Command = FilmCommand | Steps
 ClientMessage = Annotated[Hello | Show | Command, Field(discriminator="type")]
 AnyCommand = Annotated[Command, Field(discriminator="type")]

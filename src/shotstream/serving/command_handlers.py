@@ -70,6 +70,9 @@ def _handle(session: Session, command: message.FilmCommand) -> Take | None:
         case message.Mark():
             session.film.mark(_take(session, command.take), command.frame, command.text)
             return _take(session, command.take)
+        case message.Clear():
+            session.film.remove(*session.film.queue)
+            return None
         case _:
             _rest(session, command)
             return None

@@ -98,7 +98,8 @@ class TakeView(Config):
     """One take. ``caption``: what it begins with; ``changes``: what it was told while it ran. ``saw``: the frames that
     conditioned it. ``seconds``: how long it is to be, or is. ``start``, ``stop``: its first frame that is in the film,
     and the one behind the last. ``source``: the file it is from; blank if the model makes it.
-    ``lora``: the adapters it was made with; ``version``: of the model, with its steps where they were fewer."""
+    ``lora``: the adapters it was made with; ``version``: of the model, with its steps where they were fewer.
+    ``story``: the global caption it was made under, where that is no longer the film's."""
 
     id: int
     state: Literal["planned", "running", "finished", "cut"]
@@ -114,6 +115,7 @@ class TakeView(Config):
     source: str
     lora: dict[str, float]
     version: str
+    story: str | None = None
 
 
 class ShotView(Config):

@@ -84,4 +84,5 @@ def _take_view(film: Film, shot: ShotRecord, take: TakeRecord, running: int | No
         source=take.source,
         lora=said_lora(take.lora) or {},
         version=take.model_version,
+        story=take.story,
     )

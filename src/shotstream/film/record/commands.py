@@ -238,12 +238,13 @@ def choose(record: FilmRecord, index: int, take: TakeRecord) -> Chosen:
     return Chosen(shot=index, take=take.id)
 
 
-def remove(record: FilmRecord, id: int) -> Removed:
-    """Take a queued take out of the queue."""
-    index, take = record.find(id)
-    if take.made:
-        raise InputError(f"take {id} of shot {index} is {take.state}; only a queued take can be removed")
-    return Removed(take=id)
+def remove(record: FilmRecord, *ids: int) -> Removed:
+    """Take queued takes out of the queue."""
+    for id in ids:
+        index, take = record.find(id)
+        if take.made:
+            raise InputError(f"take {id} of shot {index} is {take.state}; only a queued take can be removed")
+    return Removed(take=ids[0], also=ids[1:])
 
 
 def lock(record: FilmRecord, index: int, locked: bool) -> Locked:

@@ -142,10 +142,11 @@ class Chosen(Config):
 
 
 class Removed(Config):
-    """A queued take went out of the queue, and its shot with it if it had no other."""
+    """A queued take went out of the queue, and its shot with it if it had no other. ``also``: others, with it."""
 
     type: Literal["remove"] = "remove"
     take: Id
+    also: tuple[Id, ...] = Field(default=(), max_length=1000)
 
 
 class Locked(Config):

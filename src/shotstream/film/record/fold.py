@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import reduce
 from typing import assert_never
 
 from shotstream.core.errors import InputError
@@ -32,7 +33,7 @@ def apply(record: FilmRecord, event: on.Edit | on.Direction | on.Fact) -> FilmRe
         case on.Trimmed() | on.Marked():
             return _annotated(record, event)
         case on.Removed():
-            return _without_take(record, event.take)
+            return reduce(_without_take, (event.take, *event.also), record)
         case on.Branched() | on.Switched() | on.Dropped():
             return _branches(record, event)
         case on.Extended() | on.Changed():

@@ -5,10 +5,12 @@ import { askBranch } from "./branches.js";
 /** Every action takes the index of a shot, but for the last one. */
 export function shotActions(studio, { composer, compare, editor, player, trim }) {
   const on = (shot) => `shot ${shot + 1}`;
+  /** Ask for a take, and show it as it is made. */
+  const take = async (type, shot, done) => (await studio.command(type, { shot }, done)) && player.follow();
   return {
-    retake: async (shot) => (await studio.command("retake", { shot }, `Another take of ${on(shot)} is planned.`)) && player.follow(),
-    again: (shot) => studio.command("remake", { shot }, `Shot ${shot + 1} is made again with its seed.`),
-    remake: (shot) => studio.command("remake", { shot }, `A remake of ${on(shot)} is planned.`),
+    retake: (shot) => take("retake", shot, `Another take of ${on(shot)} is queued.`),
+    again: (shot) => take("remake", shot, `Shot ${shot + 1} is made again with its seed.`),
+    remake: (shot) => take("remake", shot, `A remake of ${on(shot)} is queued.`),
     choose: (shot, take, number) => studio.command("choose", { shot, take }, `Take ${number + 1} of ${on(shot)} is in the film.`),
     remove: (take) => studio.command("remove", { take }, "Removed from the queue."),
     edit: (shot) => editor.open(shot),

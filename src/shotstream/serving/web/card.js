@@ -4,6 +4,9 @@ import { button, chosenOf, icon, lasts, middle, node, plain, seconds, still } fr
 
 const isMade = (take) => take.state === "finished" || take.state === "cut";
 
+/** What was changed since an outdated shot was made, one of `several`. */
+export const outdatedBy = (shot, several = false) => (chosenOf(shot).story === null ? `the shots ${several ? "they depend" : "it depends"} on` : "the story");
+
 /** What a card depends on; another card is needed only when this is another text. */
 export function cardKey(film, shot, index) {
   return JSON.stringify([film.id, index, shot, shot.takes.some((take) => take.id === film.running)]);
@@ -21,7 +24,7 @@ export function makeCard(film, shot, index, acts) {
     takes(film, shot, index, acts));
   if (planned && !running) card.lastChild.append(...waiting(index, planned, chosen, acts));
   if (shot.stale && !planned && !running && !shot.locked) {
-    card.lastChild.append(button("Remake", () => acts.remake(index), { className: "stale", title: "Made before you changed earlier shots: make it again, with its own noise", ariaLabel: `Remake shot ${index + 1}: it was made before you changed earlier shots`, data: { key: `remake-${index}` } }));
+    card.lastChild.append(button("Remake", () => acts.remake(index), { className: "stale", title: `Made before you changed ${outdatedBy(shot)}: make it again, with its own seed`, ariaLabel: `Remake shot ${index + 1}: it was made before you changed ${outdatedBy(shot)}`, data: { key: `remake-${index}` } }));
   }
   card.style.setProperty("--seconds", chosen ? lasts(chosen) / film.fps : shot.seconds);
   if (chosen && !running && !shot.locked) card.append(...edges(chosen));
@@ -42,7 +45,7 @@ export function comingCard(command) {
 
 /** The words of a shot: pressed, they can be changed. */
 function words(index, caption, acts) {
-  return button(caption, () => { acts.pick(index); acts.edit(index); }, { className: "what", title: `${caption} (press to change it)`, data: { key: `words-${index}` } });
+  return button(caption, () => { acts.pick(index); acts.edit(); }, { className: "what", title: `${caption} (press to change it)`, data: { key: `words-${index}` } });
 }
 
 function picture(film, shot, index, { chosen, running, planned }, acts) {
@@ -54,7 +57,7 @@ function picture(film, shot, index, { chosen, running, planned }, acts) {
   if (chosen) see.append(node("img", { src: still(film.id, chosen.id, middle(chosen)), alt: "", loading: "lazy", draggable: false }));
   else see.append(node("span", { className: "unmade" }, running ? "being made…" : "waits"));
   see.append(node("span", { className: "number" }, `${index + 1}`, ...(shot.locked ? [icon("lock")] : [])), node("span", { className: "length" }, chosen ? seconds(lasts(chosen) / film.fps) : shot.endless ? "until cut" : seconds(shot.seconds)), ...(chosen ? pins(chosen) : []));
-  if (shot.stale) see.append(node("span", { className: "badge", title: "Made before you changed earlier shots" }, "outdated"));
+  if (shot.stale) see.append(node("span", { className: "badge", title: `Made before you changed ${outdatedBy(shot)}` }, "outdated"));
   if (running && !shot.endless) see.append(node("progress", { max: Math.max(1, Math.round(shot.seconds * film.fps)), value: running.frames, ariaHidden: "true" }));
   return node("div", { className: "frame" }, see, node("span", { className: "grip", ariaHidden: "true", title: "Drag to move the shot" }, "⠿"));
 }

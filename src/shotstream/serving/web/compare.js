@@ -39,7 +39,6 @@ export class Compare {
     const other = chosen > 0 ? chosen - 1 : 1;
     [this.sides[0].take, this.sides[1].take] = [made[other].id, made[chosen].id].sort((a, b) => a - b);
     $("compare-title").textContent = `Shot ${index + 1}: two takes`;
-    $("compare-caption").textContent = plain(shot.caption);
     $("compare-save").href = `api/films/${this.studio.film.id}/shots/${index}/compare.mp4`;
     for (const side of this.sides) side.painter.size(this.studio.film.width, this.studio.film.height);
     $("compare-dialog").showModal();
@@ -51,6 +50,8 @@ export class Compare {
   show() {
     const { made, shot } = this;
     if (made.length < 2) return $("compare-dialog").close();
+    const words = this.sides.map((side) => plain(made.find((take) => take.id === side.take)?.caption ?? shot.caption));
+    $("compare-caption").textContent = words[0] === words[1] ? words[0] : `Left: ${words[0]} Right: ${words[1]}`;
     for (const side of this.sides) {
       if (!made.some((take) => take.id === side.take)) side.take = shot.chosen;
       side.select.replaceChildren(...made.map((take, number) => node("option", { value: String(take.id) }, `Take ${number + 1} (${seconds(take.frames / this.studio.film.fps)})`)));

@@ -70,6 +70,7 @@ export class Composer {
     const written = paragraphs($("prompt").value).length;
     $("ask").textContent = inside ? `What happens before shot ${this.at + 1}?` : "What happens next?";
     $("at-end").hidden = !inside;
+    $("composer").classList.toggle("inside", inside);
     $("shoot").firstChild.textContent = `${inside ? "Insert" : "Shoot"}${written > 1 ? ` ${many(written, "shot")}` : ""} `;
   }
 
@@ -144,6 +145,6 @@ export class Composer {
 function showLengths(lengths, usual) {
   const select = $("seconds");
   const chosen = select.value;
-  select.replaceChildren(node("option", { value: "" }, `usual length, ${seconds(usual)}`), ...lengths.map((one) => node("option", { value: String(one) }, seconds(one))), node("option", { value: ENDLESS }, "until cut"));
+  select.replaceChildren(node("option", { value: "" }, `usual, ${seconds(usual)}`), ...lengths.map((one) => node("option", { value: String(one) }, seconds(one))), node("option", { value: ENDLESS }, "until cut"));
   select.value = chosen;
 }

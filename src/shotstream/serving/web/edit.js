@@ -12,8 +12,8 @@ export class Editor {
   key = null; // some take of the shot under work; "story": the film's own words
   left = new Map(); // what was being written when a dialog was closed, by key
 
-  constructor(studio) {
-    this.studio = studio;
+  constructor(studio, player) {
+    Object.assign(this, { studio, player });
     this.look = watchWords($("edit-words"), $("edit-mirror"), $("edit-unknown"), null, (text) => studio.check(text, null));
     studio.on("welcome", ({ lengths }) => { this.lengths = lengths; });
     studio.on("opened", () => this.left.clear());
@@ -37,9 +37,9 @@ export class Editor {
     const length = isMade(shot) ? take.seconds : shot.seconds;
     $("edit-seconds").replaceChildren(node("option", { value: "" }, `as it is, ${seconds(length)}`), ...this.lengths.map((one) => node("option", { value: String(one) }, seconds(one))));
     $("edit-seed").value = "";
-    $("edit-same").textContent = `Same noise: seed ${take.seed}`;
+    $("edit-same").textContent = `The same seed: ${take.seed}`;
     const [title, note, does] = isMade(shot)
-      ? [`Take shot ${index + 1} again`, "A new take; the old one is kept. Without a seed it gets noise of its own.", "Retake"]
+      ? [`Take shot ${index + 1} again`, "A new take; the old one is kept. Without a seed it gets one of its own.", "Retake"]
       : [`Shot ${index + 1}, which waits`, "It is made like this when its turn comes.", "Save"];
     this.show(title, "What the shot shows", take.caption, note, does);
   }
@@ -73,6 +73,7 @@ export class Editor {
     const [type, fields, done] = this.key === "story" ? ["retell", { global_caption: words }, "The film tells another story."] : this.command(words);
     const answer = await this.studio.ask(type, fields, done);
     if (answer.type === "refused") return void ($("edit-said").textContent = answer.text);
+    if (type === "retake") this.player.follow();
     this.left.delete(this.key);
     this.key = null;
     $("edit-dialog").close();

@@ -29,6 +29,6 @@ export function listenToKeys(table) {
   });
   $("keys-list").replaceChildren(...table.map(([title, group]) => node("section", {}, node("h3", {}, title),
     node("dl", {}, ...group.map(([[key], text]) => node("div", {}, node("dt", {}, node("kbd", {}, shown(key))), node("dd", {}, text)))))));
-  $("keys-open").addEventListener("click", () => $("keys-dialog").showModal());
+  $("keys-open").addEventListener("click", () => { $("keys-dialog").showModal(); $("keys-dialog").scrollTop = 0; });
   $("keys-close").addEventListener("click", () => $("keys-dialog").close());
 }

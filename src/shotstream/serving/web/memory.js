@@ -1,15 +1,19 @@
-// What the memory sees: the past frames that conditioned the shot at hand.
+// The past frames that conditioned the shot at hand, and by which policy those to come are chosen.
 
 import { $, chosenOf, node, plain, still } from "./dom.js";
+
+const FIRST = "Nothing conditions the first shot. Later ones are conditioned on frames of the shots before, so that who and where stay the same over a cut.";
 
 export function showMemory(studio, selection) {
   const draw = () => {
     const { film } = studio;
     const shot = selection.shot;
-    const take = shot?.takes.find((one) => one.id === film.running) ?? chosenOf(shot);
+    const running = shot?.takes.find((one) => one.id === film.running);
+    const take = running?.saw.length ? running : chosenOf(shot);
     const saw = take?.saw ?? [];
-    $("memory-title").textContent = shot ? `What shot ${selection.index + 1} remembers` : "What the memory sees";
+    $("memory-title").textContent = `Frames that condition ${shot ? `shot ${selection.index + 1}` : "this shot"}`;
     $("memory-empty").hidden = saw.length > 0;
+    $("memory-empty").textContent = take ? "It was made as the first shot, which nothing conditions." : shot && selection.index > 0 ? "They are chosen when it is made." : FIRST;
     const shotOf = new Map(film?.shots.flatMap((one, index) => one.takes.map((each) => [each.id, `shot ${index + 1}`])));
     for (const { id, name } of film?.references ?? []) shotOf.set(id, plain(name));
     const key = JSON.stringify([film?.id, saw.map((seen) => [seen, shotOf.get(seen.take)])]);

@@ -56,7 +56,8 @@ export class Player extends EventTarget {
     let start = 0;
     this.segments = [];
     film.shots.forEach((shot, index) => {
-      const take = shot.takes.find((one) => one.id === film.running) ?? chosenOf(shot);
+      const running = shot.takes.find((one) => one.id === film.running);
+      const take = running?.frames ? running : chosenOf(shot);
       if (!take || !take.frames) return;
       const frames = lasts(take);
       this.segments.push({ shot: index, take: take.id, frames, start, skip: take.start });
@@ -64,7 +65,8 @@ export class Player extends EventTarget {
     });
     this.length = start;
     const stood = this.place;
-    if (here) this.place = this.placeOf(here.take, here.frame) ?? Math.min(this.place, Math.max(0, start - 1));
+    const begins = here && this.segments.find((one) => one.shot === here.shot)?.start; // of another take of its shot
+    if (here) this.place = this.placeOf(here.take, here.frame) ?? begins ?? Math.min(this.place, Math.max(0, start - 1));
     this.place = this.onScreen() ?? this.place;
     if (this.clock) this.clock.from += this.place - stood;
     this.tell("moved");

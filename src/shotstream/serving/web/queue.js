@@ -1,6 +1,6 @@
 // What waits, and whether it is held.
 
-import { $, button, fill, many, node, plain } from "./dom.js";
+import { $, button, fill, node, plain } from "./dom.js";
 
 export function showQueue(studio) {
   const toggle = () => {
@@ -9,10 +9,7 @@ export function showQueue(studio) {
     else studio.command("pause", {}, "The queue is held; the running shot goes on to its end.");
   };
   $("pause").addEventListener("click", toggle);
-  $("clear-queue").addEventListener("click", () => {
-    const { queue } = studio.film;
-    for (const take of queue.toReversed()) studio.command("remove", { take }, `${many(queue.length, "shot")} taken out of the queue.`);
-  });
+  $("clear-queue").addEventListener("click", () => studio.command("clear", {}, "The queue is empty."));
   studio.on("film", (film) => {
     const waiting = film?.queue.length ?? 0;
     $("pause").disabled = !film?.shots.length;

@@ -50,12 +50,12 @@ function showPlace(film, player) {
   showMarks(player, at?.shot);
 }
 
-/** Shots as stretches above the scrubber. */
+/** Shots as stretches above the scrubber; one alone is no other than the scrubber. */
 function showMarks(player, current) {
   const key = JSON.stringify([player.segments, current]);
   if ($("marks").dataset.key === key) return;
   $("marks").dataset.key = key;
-  $("marks").replaceChildren(...player.segments.map((segment) => {
+  $("marks").replaceChildren(...player.segments.filter((_, __, all) => all.length > 1).map((segment) => {
     const mark = node("span", { className: segment.shot === current ? "now" : "" });
     mark.style.flexGrow = segment.frames;
     return mark;

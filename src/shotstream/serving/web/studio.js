@@ -7,7 +7,7 @@ import { send, Wire } from "./wire.js";
 const forPeople = (text) => text.replace(/\bshot (\d+)/g, (all, index) => `shot ${Number(index) + 1}`);
 
 /** Commands whose doing is shown with an Undo beside it: the film looks otherwise afterwards, perhaps out of sight. */
-const EDITS = new Set(["delete", "move", "duplicate", "lock", "choose", "remove", "drop", "revise", "retell", "context_policy", "remake_stale", "trim", "mark", "unpin", "lora"]);
+const EDITS = new Set(["delete", "move", "duplicate", "lock", "choose", "remove", "clear", "branch", "switch", "drop", "revise", "retell", "context_policy", "remake_stale", "trim", "mark", "unpin", "lora"]);
 
 export class Studio extends EventTarget {
   film = null;

@@ -32,7 +32,7 @@ export function showSuggestions(studio, composer) {
 
   function draw() {
     const written = (studio.film?.shots ?? []).slice(0, composer.at).map((shot) => shot.caption);
-    const story = studio.film?.global_caption ?? $("caption").value;
+    const story = studio.film?.global_caption ?? ($("caption").value.trim() || $("caption").placeholder);
     offers = suggestions(groups, story, written);
     if (!$("prompt").dataset.placeholder) field.dataset.placeholder = field.placeholder;
     field.placeholder = offers[0] ?? (studio.film ? "Write what happens next." : field.dataset.placeholder);

@@ -1,6 +1,6 @@
 // The timeline: a card per shot, in film order, drawn anew only where the film has changed; and what is stale.
 
-import { cardKey, comingCard, makeCard } from "./card.js";
+import { cardKey, comingCard, makeCard, outdatedBy } from "./card.js";
 import { $, button, many, node } from "./dom.js";
 import { dragCards } from "./drag.js";
 import { dragEdges } from "./trim.js";
@@ -34,6 +34,9 @@ export class Timeline {
       card.dataset.seen = "yes";
       this.reveal(card);
     }
+    const hand = `${film?.id}/${this.selection.index}`;
+    if (hand !== this.drawn) this.shown = null; // it may have moved, and comes into sight where it is now
+    this.drawn = hand;
     this.showHand();
     this.showHead();
     this.showSummary(film);
@@ -63,11 +66,14 @@ export class Timeline {
     this.list.classList.toggle("scaled", on);
   }
 
-  /** Put `cards` on the strip; the keyboard stays on what it was on, or goes to the shot at hand. */
+  /** Put `cards` on the strip, which stays where it is scrolled to; the keyboard stays on what it was on, or goes to the
+   * shot at hand. */
   arrange(cards) {
     if (cards.length === this.list.children.length && cards.every((card, index) => card === this.list.children[index])) return;
     const focused = this.list.contains(document.activeElement) ? document.activeElement.dataset.key : null;
+    const { scrollLeft } = this.list; // an empty strip has none
     this.list.replaceChildren(...cards);
+    this.list.scrollLeft = scrollLeft;
     if (focused) (this.list.querySelector(`[data-key="${focused}"]`) ?? this.shots[this.selection.index]?.querySelector(".see"))?.focus({ preventScroll: true });
   }
 
@@ -89,8 +95,8 @@ export class Timeline {
     const stale = shots.filter((shot) => shot.stale);
     $("stale").hidden = stale.length === 0;
     const waiting = stale.every((shot) => shot.locked || shot.takes.some((take) => take.state === "planned" || take.state === "running"));
-    $("stale-text").textContent = `${many(stale.length, "shot")} made before you changed earlier ones`;
-    $("stale-text").title = "They remember frames that are no longer in the film, or come from elsewhere in it. They stay as they are until you remake them.";
+    $("stale-text").textContent = `${many(stale.length, "shot")} made before you changed ${[...new Set(stale.map((shot) => outdatedBy(shot, stale.length > 1)))].join(" or ")}`;
+    $("stale-text").title = "They stay as they are until you remake them.";
     $("remake-stale").disabled = waiting;
   }
 
