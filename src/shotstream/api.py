@@ -34,6 +34,7 @@ from shotstream.film.film import Film
 from shotstream.film.render import OnProgress, ignore, render
 from shotstream.film.report import RenderReport
 from shotstream.media.film_paths import only_writer
+from shotstream.media.sound import read_sound
 from shotstream.media.story_file import read_story
 from shotstream.models.attention import Backend, check_backend
 from shotstream.models.caches import CachePlace
@@ -230,7 +231,7 @@ def generate(
     return film
 
 
-def render_story(
+def render_story(  # noqa: PLR0913  as above
     story: StoryLike,
     output: str | Path,
     *,
@@ -240,16 +241,18 @@ def render_story(
     keep_shots: bool = False,
     storyboard: bool = True,
     film: str | Path | None = None,
+    sound: str | Path | None = None,
     on_loaded: OnLoaded = unheard,
     on_progress: OnProgress = ignore,
     **loading: Unpack[Loading],
 ) -> RenderReport:
     """Make ``story`` into the MP4 ``output``, and with ``storyboard`` a PNG beside it; see :func:`film.render.render`.
 
-    force: replace files that exist. film: where to save the film itself, takes and all. on_loaded: called with the
-    director before anything is made; if it raises, nothing is. loading: as for :func:`load`. Raises as :func:`load`
-    does, :class:`InputError` for what is wrong with the story or the output's name, :class:`StorageError` when the disk
-    refuses. Whatever goes wrong, no half-written file stays.
+    force: replace files that exist. film: where to save the film itself, takes and all. sound: a file whose sound track
+    is laid under the MP4. on_loaded: called with the director before anything is made; if it raises, nothing is.
+    loading: as for :func:`load`. Raises as :func:`load` does, :class:`InputError` for what is wrong with the story, the
+    sound or the output's name, :class:`StorageError` when the disk refuses. Whatever goes wrong, no half-written file
+    stays.
     """
     script, path = _finite(story), Path(output)
     saved = None if film is None else Path(film)
@@ -257,6 +260,7 @@ def render_story(
         for file in (path, path.with_suffix(".png") if storyboard else None, saved):
             if file is not None:
                 ready_to_write(file, force=force)
+        heard = None if sound is None else read_sound(Path(sound))
         director = load(model, **loading)
         on_loaded(director)
         return render(
@@ -267,6 +271,7 @@ def render_story(
             keep_shots=keep_shots,
             storyboard=storyboard,
             saved=saved,
+            sound=heard,
             on_progress=on_progress,
         )
 

@@ -6,11 +6,14 @@ import json
 import signal
 import subprocess
 import sys
+import wave
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import av
 import cv2
+import numpy as np
 import pytest
 
 from shotstream.cli.shot_bars import ShotBars
@@ -58,6 +61,28 @@ def test_a_story_becomes_a_film(run: Command, story: Path, tiny_model: Path, mad
     assert info.tags.story == read_story(story)
     assert [chapter.title for chapter in info.chapters] == [shot.caption for shot in info.tags.story.shots]
     assert cv2.imread(str(film.with_suffix(".png"))) is not None
+
+
+def test_sound_of_ones_own_is_laid_under_a_film(
+    run: Command, story: Path, tiny_model: Path, made: Callable[[], list[str]]
+) -> None:
+    song = story.parent.parent / "song.wav"
+    with wave.open(str(song), "wb") as file:
+        file.setparams((1, 2, 8000, 0, "NONE", ""))
+        file.writeframes((10_000 * np.sin(np.arange(8000) / 3)).astype("<i2").tobytes())
+    arguments = ("generate", story, "--model", tiny_model, "--no-storyboard")
+    for wrong, said in ((story, "its sound cannot be read"), (song.with_name("a.mp3"), "a.mp3: no such file")):
+        ran = run(*arguments, "--sound", wrong)
+        assert ran.code == 2 and said in ran.err and ran.err.count("\n") == 1 and made() == []
+    assert "--sound" in run("generate", story.parent, "--sound", song).err
+    assert run(*arguments, "--sound", song).code == 0
+    with av.open(str(story.with_suffix(".mp4"))) as container:
+        (track,) = container.streams.audio
+        assert float(track.duration * track.time_base) == pytest.approx(sum(FRAMES) / 16, abs=0.05)
+        heard = np.concatenate([frame.to_ndarray()[0] for frame in container.decode(track)])
+    assert np.abs(heard[:40_000]).mean() > 0.1 and np.abs(heard[52_000:]).max() < 0.01  # a second of it, then silence
+    assert run("generate", story, "--model", tiny_model, "-o", story.with_name("mute.mp4")).code == 0
+    np.testing.assert_array_equal(read_video(story.with_suffix(".mp4")), read_video(story.with_name("mute.mp4")))
 
 
 def test_the_same_command_makes_the_same_bytes(run: Command, story: Path, tiny_model: Path) -> None:

@@ -28,6 +28,8 @@ OUTPUT_HELP = "Where the MP4 goes [default: beside the story]; a name in .film a
 Output = Annotated[Path | None, typer.Option("-o", "--output", help=OUTPUT_HELP, metavar="FILM.mp4")]
 SAVED_HELP = "Also save the film itself, to export it, or to go on with it in the studio or the library."
 Saved = Annotated[Path | None, typer.Option("--film", help=SAVED_HELP, metavar="FILE.film")]
+SOUND_HELP = "A sound track of your own, laid under the film: any file that has one."
+Sounding = Annotated[Path | None, typer.Option("--sound", help=SOUND_HELP, metavar="FILE")]
 FORCE_HELP = "Replace existing files; make shots even if the model knows no word of their prompts."
 _SENTENCE_ENDS = re.compile(r"(?<=[.!?])\s+(?=\S)|(?<=[。！？])\s*(?=\S)")
 RENDERS_HELP = "Who renders a folder of stories: this process, or a Ray cluster."
@@ -41,6 +43,7 @@ class Keeping(TypedDict):
     keep_shots: bool
     storyboard: bool
     film: Path | None
+    sound: Path | None
 
 
 @options.loads_model
@@ -52,6 +55,7 @@ def generate(
     shot: Annotated[list[str] | None, typer.Option(help="Caption of a shot; repeatable.", metavar="TEXT")] = None,
     output: Output = None,
     film: Saved = None,
+    sound: Sounding = None,
     model: options.Model = "storyworld",
     seed: options.Seed = None,
     context_policy: options.ContextPolicy = None,
@@ -75,6 +79,8 @@ def generate(
             raise InputError(
                 f"--context-policy {context_policy}: is for one story; in a folder, write it into the stories"
             )
+        if sound is not None:
+            raise InputError(f"--sound {sound}: is for one story; name it, or lay sound under its film's export")
         crew = Workers(ray=engine == "ray", count=workers, cpus=cpus, gpus=gpus)
         wanted = Wanted(model=model, loading=loading, seed=seed, force=force, storyboard=storyboard)
         return generate_folder(Path(story), output or Path(story), crew, wanted, as_json=as_json)
@@ -88,18 +94,18 @@ def generate(
     if target.suffix.lower() == ".film":
         target, film = target.with_suffix(".mp4"), film or target
     goes_on = not force and _goes_on(target, script)
-    keeping: Keeping = {"force": force or goes_on, "keep_shots": keep_shots, "storyboard": storyboard, "film": film}
+    keeping: Keeping = {
+        "force": force or goes_on,
+        "keep_shots": keep_shots,
+        "storyboard": storyboard,
+        "film": film,
+        "sound": sound,
+    }
     _refuse_what_is_there(target, keeping)
     loading["on_plan"] = tell_plan
     say_what_is_warmed_up()
     report = _render(script, target, model=model, may_be_blind=force, keeping=keeping, loading=loading)
-    if as_json:
-        put_json(report.model_dump(mode="json", exclude={"picked_up"}))
-    else:
-        for path in (report.output, report.storyboard, film):
-            if path is not None:
-                put(str(path))
-    _tell(report)
+    _tell(report, film, as_json=as_json)
 
 
 def _goes_on(film: Path, script: Story) -> bool:
@@ -125,6 +131,10 @@ def _refuse_what_is_there(film: Path, keeping: Keeping) -> None:
         if saved.suffix.lower() != ".film":
             raise InputError(f"--film {saved}: a saved film's name ends in .film")
         ready_to_write(saved, force=keeping["force"])
+    if keeping["sound"] is not None:
+        from shotstream.media.sound import read_sound
+
+        read_sound(keeping["sound"])
 
 
 def _is_folder_of_stories(path: str) -> bool:
@@ -221,7 +231,13 @@ def _tell_undrawable(script: Story) -> None:
         )
 
 
-def _tell(report: RenderReport) -> None:
+def _tell(report: RenderReport, film: Path | None, *, as_json: bool) -> None:
+    if as_json:
+        put_json(report.model_dump(mode="json", exclude={"picked_up"}))
+    else:
+        for path in (report.output, report.storyboard, film):
+            if path is not None:
+                put(str(path))
     seconds = report.frames / report.fps
     say(
         f"{report.frames} frames ({seconds:.1f} s of film, {report.width}x{report.height}) at "

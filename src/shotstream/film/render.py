@@ -32,6 +32,7 @@ from shotstream.film.film import Film
 from shotstream.film.report import Progress, RenderReport, ShotReport
 from shotstream.media.mp4 import FilmWriter, write_film
 from shotstream.media.provenance import FilmTags
+from shotstream.media.sound import Sound
 from shotstream.media.story_check import unknown_words
 from shotstream.sampling.overlap import one_behind
 
@@ -59,14 +60,15 @@ def render(
     keep_shots: bool = False,
     storyboard: bool = True,
     saved: Path | None = None,
+    sound: Sound | None = None,
     overlap: bool = True,
     on_progress: OnProgress = ignore,
 ) -> RenderReport:
     """Make ``story`` into the MP4 ``output`` (replaced if it exists) and, beside it, a storyboard PNG.
 
     seed: instead of the story's. keep_shots: when interrupted, leave a film of the finished shots; else nothing.
-    saved: where the film itself is written too, with its takes. overlap: a shot goes into the MP4 while the next one
-    is made.
+    saved: where the film itself is written too, with its takes. sound: what is heard with the MP4. overlap: a
+    shot goes into the MP4 while the next one is made.
     Shots that an interrupted render of the same story has made are picked up (:mod:`shotstream.film.render`); the
     film is the same to the byte. Speeds are of the shots made now and exclude one warm-up block; ``end_to_end_fps``
     counts everything from their first request until the last frame has gone into the MP4. Raises
@@ -78,7 +80,7 @@ def render(
     director.warm_up()
     with film_of(director, named) as film:
         tags = _tags(director, named, output)
-        with write_film(output, video_format(director.geometry), tags, keep_shots=keep_shots) as mp4:
+        with write_film(output, video_format(director.geometry), tags, keep_shots=keep_shots, sound=sound) as mp4:
             tell = _teller(film, named, on_progress)
             again = [_picked_up(film, index, mp4, tell) for index in range(_made_shots(film))]
             denoised, started = director.denoise_seconds, perf_counter()
