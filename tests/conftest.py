@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 import torch
@@ -19,6 +21,9 @@ from shotstream.core.geometry import Geometry
 from shotstream.families.preset import Preset, SamplerSettings
 from shotstream.models.config import TransformerConfig
 from shotstream.models.transformer import Transformer
+
+if TYPE_CHECKING:
+    from chat_rig import ChatServer
 
 assert check_shapes() > 40  # from here on, every annotated function compares shapes
 
@@ -101,6 +106,16 @@ def tiny_wan(wan_release: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
     convert(wan_release, folder, named=str(described))
     bring_codecs(wan_release, folder)
     return folder
+
+
+@pytest.fixture
+def chat(monkeypatch: pytest.MonkeyPatch) -> Iterator[ChatServer]:
+    """A chat model's endpoint, which wants no key."""
+    from chat_rig import answering
+
+    monkeypatch.delenv("SHOTSTREAM_WRITER_KEY", raising=False)
+    with answering() as server:
+        yield server
 
 
 @pytest.fixture
