@@ -90,19 +90,19 @@ def load(  # noqa: PLR0913  what a person may ask for is named here, once
     lora: LoraFiles | None = None,
     on_plan: OnPlan | None = None,
 ) -> Director:
-    """A director for ``model``: a preset's name, a folder, a weight file, or a hub id that was pulled::
+    """Load ``model``: a preset's name, a folder, a weight file, or the id of a model that was pulled::
 
         director = shotstream.load("storyworld", steps=2)
 
-    role: the streaming student, or the teacher, which makes a shot as a whole. device: auto, cpu, cuda, cuda:1, mps, or
-    a torch.device. dtype: auto, float32, bfloat16, or torch's own (of the matmuls and the video codec). size: of the
-    frames, as ``512x288`` or ``(512, 288)``; None is the preset's. attention: the kernel, by name; speedups: those for
-    a CUDA device, by name (docs/wan.md). Faster, mostly, at a price in quality (docs/performance.md): steps: of the
-    student per block, fewer than it was made for; window: how many blocks of its own shot a block attends to, at most;
-    refresh: run the refresh pass of finished blocks; light_decoder: decode Wan's latents with the folder's
-    ``taew2_1.pth``. None is the preset's. eight_bit: hold the layers' weights in int8 or fp8, in half the memory;
-    ``fp8-matmuls`` multiplies so too, on a GPU that can. lora: files of LoRA adapters, or weights by file. With Wan's
-    codecs also memory: gigabytes to plan for, not those free; on_plan: told of the plan before loading.
+    role: ``student``, which streams, or ``teacher``, which makes a shot as a whole.
+    device, dtype: auto, or by name as on the command line, or torch's own. size: ``512x288`` or ``(512, 288)``.
+    steps: of the student per block. window: how many blocks of its own shot a block attends to.
+    refresh: run the refresh pass of finished blocks. light_decoder: decode Wan's latents with ``taew2_1.pth``.
+    These four trade quality against speed (docs/performance.md); None is the preset's.
+    attention, speedups: kernel, and speed-ups of a CUDA device, by name (docs/wan.md).
+    eight_bit: hold the layers' weights in int8 or fp8, in half the memory; ``fp8-matmuls`` also multiplies in fp8.
+    lora: files of LoRA adapters, or a mapping from file to weight.
+    memory, on_plan: for Wan's codecs: gigabytes to plan for (None: what is free); called with the plan before loading.
 
     Raises :class:`InputError` for an unknown model, device, dtype, size or kernel and for a model that would not fit
     the memory, :class:`WeightsError` for weights that are missing, damaged or do not fit each other.
@@ -127,10 +127,10 @@ def load(  # noqa: PLR0913  what a person may ask for is named here, once
     codecs = _open_codecs(files, header.versions, chosen, asked, on_plan)
     _check_fit(files, ("text width", header.config.text_dim, files.codecs.text_source, codecs.text.text_dim))
     made = _shot_generator(_network(files, asked, attention), codecs, chosen, role)
-    shots = warmed_up(switch_on(made, speedups or ()), speedups or ())
+    made = warmed_up(switch_on(made, speedups or ()), speedups or ())
     version = "-".join(filter(None, (role, files.version(chosen), eight_bit)))
     read = _lora_reader(eight_bit, speedups or ())
-    director = Director(shots, model_name=chosen.name, model_version=version, words=codecs.text.words, read_lora=read)
+    director = Director(made, model_name=chosen.name, model_version=version, words=codecs.text.words, read_lora=read)
     return _with_lora(director, lora or {})
 
 
@@ -156,7 +156,7 @@ def _lora_files(said: LoraFiles) -> list[tuple[str, float]]:
 
 
 def _lora_reader(eight_bit: EightBit | None, speedups: Sequence[str]) -> ReadLora:
-    """Who reads LoRA files; or refuses them, where the weights are packed, or what was made of them is kept."""
+    """Reads LoRA files; or refuses them, where weights are quantised or a speed-up keeps what it made of them."""
     fixed = [name for name in speedups if name not in LEAVE_WEIGHTS]
     if eight_bit is None and not fixed:
         return read_lora
@@ -169,7 +169,7 @@ def _lora_reader(eight_bit: EightBit | None, speedups: Sequence[str]) -> ReadLor
 
 
 def _network(files: ModelFiles, asked: LoadOptions, attention: Backend) -> Transformer:
-    """The transformer on its device; packed before it goes there, if it is to be held in eight bits."""
+    """The transformer on its device; quantised before it goes there, if it is to be held in eight bits."""
     first = torch.device("cpu") if asked.eight_bit else asked.device
     network, _ = load_transformer(files.transformer, device=first, dtype=asked.dtype)
     network.backend = attention
@@ -177,7 +177,7 @@ def _network(files: ModelFiles, asked: LoadOptions, attention: Backend) -> Trans
 
 
 def _place(device: str | torch.device, speedups: Sequence[str], eight_bit: EightBit | None) -> torch.device:
-    """The device, which can do what is asked of it; where it is this process's alone, it has met the others."""
+    """The device, checked for what is asked of it; with sequence parallelism, this process has joined the others."""
     place = pick_device(device)
     check_speedups(speedups, place.type)
     check_eight_bit(eight_bit, place)

@@ -107,7 +107,8 @@ class Film(Editor):
 
     @classmethod
     def reopen(cls, engine: Engine, path: str | Path, folder: Path | None = None) -> Film:
-        """The film kept in the folder ``path``, or in the file ``path``; that one is kept in ``folder`` from now on.
+        """Open the film in the folder ``path``, or in the film file ``path``; with ``folder``, a film file is unpacked
+        there, and kept there from now on.
 
         A folder whose program was killed is repaired first: see ``repairs``. Raises
         :class:`InputError` if there is no film, it is damaged beyond that, of another size, or open elsewhere.
@@ -239,8 +240,10 @@ class Film(Editor):
         return story_of(self.record, self.geometry)
 
     def close(self) -> None:
-        """Let go of the film for good: what is kept in a folder stays there, all else is gone, and whatever is asked of
-        it afterwards is an error. Save first what is to be kept. ``with`` does it at the end."""
+        """Close the film for good. What is in its folder stays; a film without a folder is gone, unless it was saved.
+
+        Any later use is an error. ``with`` closes it at the end.
+        """
         if self.running is not None:
             self.running.abandon()
         self.ledger.close()
