@@ -225,7 +225,7 @@ def test_pause_insert_and_what_is_refused(cut, server) -> None:
     cut.get_by_role("button", name="Cut").click()
     wait(cut, "document.getElementById('making').textContent === '1 waiting, queue paused'")
     assert state_of(cut, server)["running"] is None
-    cut.get_by_role("button", name="Remove the planned take of shot 6").click()
+    cut.get_by_role("button", name="Remove the queued take of shot 6").click()
     wait(cut, "document.querySelectorAll('.strip .shot').length === 5")
     cut.get_by_role("button", name="Resume the queue").click()
     wait(cut, "document.getElementById('making').textContent === ''")

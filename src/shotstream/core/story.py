@@ -193,7 +193,7 @@ class Story(Config):
     """
 
     global_caption: Caption = Field(description="Who is in the film, where, and how it looks; holds for every shot.")
-    seed: Seed = Field(default=0, description="One number that names every random draw of the film.")
+    seed: Seed = Field(default=0, description="Random seed of the film.")
     context_policy: PolicyName | None = Field(
         default=None,
         description="How frames of earlier shots are chosen to condition later ones; default: the model's own way.",

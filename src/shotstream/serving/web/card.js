@@ -87,5 +87,5 @@ function takes(film, shot, index, acts) {
 
 const waiting = (index, planned, chosen, acts) => [
   node("span", { className: "note" }, chosen ? "a take waits" : "waits"),
-  button("✕", () => acts.remove(planned.id), { className: "quiet", title: "Take it out of the queue", ariaLabel: `Remove the planned take of shot ${index + 1}`, data: { key: `unplan-${planned.id}` } }),
+  button("✕", () => acts.remove(planned.id), { className: "quiet", title: "Take it out of the queue", ariaLabel: `Remove the queued take of shot ${index + 1}`, data: { key: `unplan-${planned.id}` } }),
 ];

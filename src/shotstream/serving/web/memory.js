@@ -19,7 +19,7 @@ export function showMemory(studio, selection) {
     const key = JSON.stringify([film?.id, saw.map((seen) => [seen, shotOf.get(seen.take)])]);
     if ($("memory").dataset.key === key) return;
     $("memory").dataset.key = key;
-    $("memory").replaceChildren(...saw.map((seen) => (shotOf.has(seen.take) ? remembered(film, seen, shotOf.get(seen.take)) : gone())));
+    $("memory").replaceChildren(...saw.map((seen) => (shotOf.has(seen.take) ? condition(film, seen, shotOf.get(seen.take)) : gone())));
   };
   studio.on("film hand", draw);
   studio.on("film", (film) => {
@@ -38,7 +38,7 @@ function choose(name) {
   list.value = name;
 }
 
-const remembered = (film, seen, whose) => node("figure", {},
+const condition = (film, seen, whose) => node("figure", {},
   node("img", { src: still(film.id, seen.take, seen.frame), alt: `Frame ${seen.frame} of ${whose}` }), node("figcaption", {}, whose));
 
 const gone = () => node("figure", {}, node("div", { className: "gone" }), node("figcaption", {}, "gone"));
