@@ -22,7 +22,7 @@ from shotstream.families.preset import SamplerSettings, read_preset, write_prese
 from shotstream.families.wan import WAN_1_3B
 from shotstream.families.wan_layouts import to_diffusers
 from shotstream.models.transformer import Transformer
-from shotstream.training.engine.role_state import merged
+from shotstream.training.engine.role_state import with_adapters_added
 
 WEIGHTS = transformer_weights()
 
@@ -167,7 +167,7 @@ def adapters(rank: int = 3) -> tuple[dict[str, Any], dict[str, Tensor]]:
         if "lora_B" in name:
             torch.nn.init.normal_(parameter, std=0.2)
     state = {name: tensor.clone() for name, tensor in peft.get_peft_model_state_dict(adapted).items()}
-    return state, dict(merged(adapted.base_model.model).state_dict())
+    return state, dict(with_adapters_added(adapted.base_model.model).state_dict())
 
 
 def test_adapters_are_merged_as_peft_merges_them(tmp_path: Path, preset: str) -> None:

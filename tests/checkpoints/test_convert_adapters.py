@@ -17,7 +17,7 @@ from shotstream.core.errors import InputError, WeightsError
 from shotstream.families.family import preset
 from shotstream.families.preset import write_preset
 from shotstream.models.transformer import Transformer
-from shotstream.training.engine.role_state import add_adapters, export_adapters, merged
+from shotstream.training.engine.role_state import add_adapters, export_adapters, with_adapters_added
 from shotstream.training.engine.stage import LoraSettings
 
 SETTINGS = LoraSettings(rank=3)
@@ -40,7 +40,7 @@ def folder(tmp_path: Path) -> Path:
         if "lora_B" in name:
             nn.init.normal_(parameter, std=0.1)
     export_adapters(model, tmp_path / "lora", SETTINGS)
-    torch.save(merged(model).state_dict(), tmp_path / "merged.pt")
+    torch.save(with_adapters_added(model).state_dict(), tmp_path / "merged.pt")
     return tmp_path
 
 

@@ -20,7 +20,7 @@ from shotstream.core.errors import InputError, WeightsError
 from shotstream.families.preset import write_preset
 from shotstream.families.wan_layouts import to_diffusers
 from shotstream.models.transformer import Transformer
-from shotstream.training.engine.role_state import merged as merged_by_peft
+from shotstream.training.engine.role_state import with_adapters_added as merged_by_peft
 
 WEIGHTS = transformer_weights()
 LAYERS = [name.removesuffix(".weight") for name, one in WEIGHTS.items() if "blocks." in name and one.ndim == 2]

@@ -17,7 +17,7 @@ import shotstream
 from shotstream.core.errors import InputError, WeightsError
 from shotstream.film.director import Director
 from shotstream.film.film import Film
-from shotstream.training.engine.role_state import merged as merged_by_peft
+from shotstream.training.engine.role_state import with_adapters_added as merged_by_peft
 
 GLOBAL = "a red fox in the forest"
 

@@ -21,9 +21,9 @@ from shotstream.checkpoints.transformer_source import (
     Layout,
     TransformerSource,
     Wanted,
-    find_weights,
     lora_in,
     open_transformer,
+    transformer_file,
 )
 from shotstream.checkpoints.transformer_weights import BaseWeights, Role, WeightsHeader
 from shotstream.core.config import Config
@@ -68,7 +68,7 @@ def convert_adapters(
     Raises :class:`WeightsError`, :class:`InputError`, :class:`StorageError`.
     """
     below, header = _whole(base, output)
-    pairs, kept = _added(find_weights(source, role), below, role, rank, alpha)
+    pairs, kept = _added(transformer_file(source, role), below, role, rank, alpha)
     ready_to_write(output, force=force)
     tensors: dict[str, LazyTensor] = {}
     for name, sides in pairs.items():
@@ -87,7 +87,7 @@ def read_lora(path: Path, model: Transformer, alpha: float | None) -> tuple[dict
 
     alpha: of adapters of which nothing says theirs. Raises :class:`WeightsError` for what is no LoRA of this model.
     """
-    file = find_weights(path, "student")
+    file = transformer_file(path, "student")
     if file.suffix == ".safetensors" and "shotstream" in read_header(file).metadata:
         raise WeightsError(f"{file}: is a model of its own; load it as one. A LoRA is what peft or kohya write")
     found = lora_in(file, Wanted())

@@ -77,7 +77,7 @@ def open_transformer(source: Path, wanted: Wanted | None = None) -> TransformerS
     Raises :class:`WeightsError`, one short line.
     """
     wanted = wanted or Wanted()
-    path = find_weights(source, wanted.role)
+    path = transformer_file(source, wanted.role)
     _refuse_other_files(path)
     if path.suffix == ".safetensors" and "shotstream" in read_raw_header(path).metadata:
         header, tensors = open_weights(path)
@@ -101,7 +101,7 @@ def _refuse_other_files(path: Path) -> None:
         raise WeightsError(f"{path}: {path.suffix or 'such'} files are not read; give safetensors or a .pt checkpoint")
 
 
-def find_weights(source: Path, role: Role) -> Path:
+def transformer_file(source: Path, role: Role) -> Path:
     """The file (or index of shards) with the transformer's weights in ``source``. Raises :class:`WeightsError`."""
     if source.is_file():
         return _index_of(source)

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from shotstream.core.errors import InputError
 from shotstream.models.config import TransformerConfig
 from shotstream.models.transformer import Transformer
-from shotstream.training.engine.role_state import add_adapters, export_adapters, merged
+from shotstream.training.engine.role_state import add_adapters, export_adapters, with_adapters_added
 from shotstream.training.engine.stage import LoraSettings
 
 CONFIG = TransformerConfig(in_channels=4, dim=24, ffn_dim=32, heads=2, layers=2, freq_dim=16, text_dim=12)
@@ -55,7 +55,7 @@ def test_new_adapters_change_nothing_and_alone_learn(model: Transformer) -> None
 
 def test_merging_keeps_the_function_and_the_names_and_leaves_the_original_alone(model: Transformer) -> None:
     adapted = trained(model)
-    plain = merged(adapted)
+    plain = with_adapters_added(adapted)
     torch.testing.assert_close(flow(plain), flow(adapted), atol=1e-5, rtol=1e-5)
     assert plain.state_dict().keys() == Transformer(CONFIG).state_dict().keys()
     assert any("lora_" in name for name in adapted.state_dict())

@@ -53,7 +53,7 @@ class RoleState:
         """The averaged weights as they are left: adapters merged into them, or quantised, if the recipe says so."""
         if self.role.optimiser.quantised:
             return rounded_copy(averaged, LEVELS[self.role.optimiser.quantised])
-        return merged(averaged) if self.role.optimiser.lora else averaged
+        return with_adapters_added(averaged) if self.role.optimiser.lora else averaged
 
     def alone(self) -> dict[str, Any]:
         """The state as one process writes it."""
@@ -182,7 +182,7 @@ def add_adapters(module: nn.Module, settings: LoraSettings) -> None:
     peft.inject_adapter_in_model(config, module)
 
 
-def merged(module: nn.Module) -> nn.Module:
+def with_adapters_added(module: nn.Module) -> nn.Module:
     """A copy of ``module`` in which adapters are added to the weights they adapt: W + (alpha / r) B A."""
     from peft.tuners.lora import LoraLayer
 
