@@ -149,7 +149,7 @@ def test_lost_footage_of_ones_own_is_told(engine: Any, tmp_path: Path) -> None:
         path.write_bytes(b"")
     again = Film.reopen(engine, tmp_path / "film")
     assert again.repairs == (
-        "the picture of 'the fox' is missing or damaged; pin it again",
+        "the reference image of 'the fox' is missing or damaged; pin it again",
         "the footage of take 1 of shot 0, from mine.mp4, is missing or damaged; put the file in again, or the model "
         "makes the shot",
     )
@@ -200,7 +200,7 @@ def test_what_is_said_of_it_is_checked(film: Film, tmp_path: Path) -> None:
         (lambda: film.place(tmp_path / "none.mp4", "a"), "no such file"),
         (lambda: film.pin(still, "a red fox"), "names nothing"),
         (lambda: film.pin(still, "The Fox: another"), "is pinned already"),
-        (lambda: film.unpin("the owl"), "no pinned picture is called 'the owl'; there are: 'the fox'"),
+        (lambda: film.unpin("the owl"), "no reference image is called 'the owl'; there are: 'the fox'"),
         (lambda: film.snapshot().place(clip, "a"), "this is a snapshot"),
     ):
         with pytest.raises(InputError, match=said):

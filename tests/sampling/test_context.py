@@ -57,7 +57,7 @@ def test_frames_may_read_the_prompt_of_the_shot_to_come_instead(
 
 
 class Pinned:
-    """A pinned picture of one colour."""
+    """A reference image of one colour."""
 
     index, frame_count, key = PINNED_SHOT, 1, "pinned"
 

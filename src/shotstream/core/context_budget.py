@@ -36,19 +36,19 @@ class ContextPolicy(Protocol):
     def __call__(self, past: Sequence[PastShot], budget: int, caption: str) -> tuple[ContextFrame, ...]: ...
 
 
-PINNED_SHOT = -1  # the shot number of a pinned picture: before the first
+PINNED_SHOT = -1  # the shot number of a reference image: before the first
 _ARTICLES = frozenset(("a", "an", "the"))
 
 
 def reference_name(caption: str) -> str:
-    """What the caption of a pinned picture names: the words before its colon (``the fox: a red fox with a blue hat``);
+    """What the caption of a reference image names: the words before its colon (``the fox: a red fox with a blue hat``);
     blank if it names nothing."""
     name, colon, looks = caption.partition(":")
     return name.strip() if colon and looks.strip() and _words(name) - _ARTICLES else ""
 
 
 def named_references(captions: Sequence[str], prompt: str, most: int) -> list[int]:
-    """Which pinned pictures with these ``captions`` the ``prompt`` names: at most ``most``, those it names last."""
+    """Which reference images with these ``captions`` the ``prompt`` names: at most ``most``, those it names last."""
     last = {word: place for place, word in enumerate(re.findall(r"\w+", prompt.lower()))}
     found = []
     for index, caption in enumerate(captions):

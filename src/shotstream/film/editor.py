@@ -67,7 +67,7 @@ class Editor:
 
     @property
     def references(self) -> tuple[Reference, ...]:
-        """The pinned pictures."""
+        """The reference images."""
         return self.record.references
 
     @property
@@ -161,8 +161,8 @@ class Editor:
         """Condition every shot whose prompt names it on a reference image of one character or place.
 
         caption: its name, a colon, and what is seen (``the fox: a red fox with a blue hat``), which is read with it.
-        At most half of a shot's condition frames are pinned pictures: those that its prompt names last. Made shots that
-        it would have conditioned are stale.
+        At most half of a shot's condition frames are reference images, those that its prompt names last. Made shots
+        that it would have conditioned are stale.
         """
         self.ledger.refuse_if_closed()
         with ScratchFolder(self.store.folder) as folder:
@@ -175,7 +175,7 @@ class Editor:
         return event.reference
 
     def unpin(self, name: str | int) -> None:
-        """Let go of the pinned picture called ``name``, or with this id."""
+        """Unpin the reference image called ``name``, or with this id."""
         self.do(commands.unpin(self.record, name))
 
     def duplicate(self, shot: int) -> Take:
@@ -252,7 +252,7 @@ class Editor:
             self.do(event)
 
     def follow(self, story: Story) -> None:
-        """Take over what ``story`` says of the whole film: pinned pictures, adapters."""
+        """Take over what ``story`` says of the whole film: reference images, adapters."""
         for one in story.references or ():
             self.pin(one.picture, one.caption)
         if story.lora is not None:

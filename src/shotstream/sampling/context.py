@@ -68,7 +68,7 @@ class FinishedShot(Protocol):
 
     @property
     def index(self) -> int:
-        """Its true number in the story, from 0; :data:`PINNED_SHOT` of a pinned picture."""
+        """Its true number in the story, from 0; :data:`PINNED_SHOT` of a reference image."""
 
     @property
     def prompt(self) -> str:
@@ -179,8 +179,8 @@ class ContextBuilder:
         """What conditions the shot ``prompt`` that follows ``past``, by ``policy`` or the usual one. No pixels are
         read.
 
-        Pinned pictures come first in ``past``. Those that the prompt names take the places of the oldest frames chosen,
-        as they did in training; of half the budget at most.
+        Reference images come first in ``past``. Those that the prompt names take the places of the oldest frames
+        chosen, as they did in training; of half the budget at most.
         """
         budget, pinned = self.codec.geometry.context_frames, sum(shot.index == PINNED_SHOT for shot in past)
         known = [PastShot(shot.frame_count, shot.prompt) for shot in past[pinned:]]
@@ -201,7 +201,7 @@ class ContextBuilder:
         )
 
     def encode(self, chosen: ChosenContext) -> ContextFrames:
-        """The condition frames ``chosen``, read and encoded (B = 1); behind pinned pictures alone, as before a first
+        """The condition frames ``chosen``, read and encoded (B = 1); behind reference images alone, as before a first
         shot, blank ones."""
         geometry, past = self.codec.geometry, chosen.past
         captions = self.text_encoder.encode(chosen.captions)

@@ -189,7 +189,7 @@ class SetLora(Message):
 
 
 class Unpin(Message):
-    """Let go of the pinned picture with this id."""
+    """Unpin the reference image with this id."""
 
     type: Literal["unpin"] = "unpin"
     picture: Index

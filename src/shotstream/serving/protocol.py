@@ -132,7 +132,7 @@ class ShotView(Config):
 
 
 class ReferenceView(Config):
-    """A pinned picture: frame 0 of what ``id`` names among takes. ``name``: what prompts call it."""
+    """A reference image: frame 0 of what ``id`` names among takes. ``name``: what prompts call it."""
 
     id: int
     name: str

@@ -171,7 +171,7 @@ async def _parts(app_state: AppState, id: str) -> AsyncIterator[bytes]:
 
 
 def _made(film: Published, id: int) -> tuple[int, TakeRecord]:
-    """The shot and the made take with this id, or shot 0 and the pinned picture with it. Raises :class:`InputError`."""
+    """Shot and made take with this id, or shot 0 and the reference image with it. Raises :class:`InputError`."""
     picture = next((one.picture for one in film.record.references if one.picture.id == id), None)
     if picture is not None:
         return 0, picture

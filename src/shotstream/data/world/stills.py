@@ -1,7 +1,7 @@
-"""Stills of stories: pinned pictures of their characters and places, and contact sheets.
+"""Stills of stories: reference images of their characters and places, and contact sheets.
 
-A pinned picture is what a reference picture is to a film: kept in memory from the first shot on, and told of by name in
-a caption of its own.
+A reference image conditions the shots of its story from the first on, and has a caption of its own, which begins with
+a name.
 """
 
 from __future__ import annotations

@@ -289,7 +289,7 @@ def _said_lost(record: FilmRecord, footage: int) -> str:
     """What became of a film that lacks ``footage``, for a person."""
     name = next((one.name for one in record.references if one.picture.footage == footage), None)
     if name is not None:
-        return f"the picture of {name!r} is missing or damaged; pin it again"
+        return f"the reference image of {name!r} is missing or damaged; pin it again"
     shots = {take.footage: (index, take) for index, shot in enumerate(record.shots) for take in shot.takes}
     index, take = shots.get(footage, (None, None))
     place = f"the footage of take {footage}" + ("" if index is None else f" of shot {index}")

@@ -107,9 +107,9 @@ def pin(history: History, source: str, piece: OwnFootage, caption: str) -> Pinne
             "'the fox: a red fox with a blue hat'"
         )
     if any(one.name.lower() == name.lower() for one in record.references):
-        raise InputError(f"{source}: {name!r} is pinned already; unpin that picture first, or give another name")
+        raise InputError(f"{source}: {name!r} is pinned already; unpin that image first, or give another name")
     if len(record.references) >= MAX_REFERENCES:
-        raise InputError(f"a film has at most {MAX_REFERENCES} pinned pictures; unpin one first")
+        raise InputError(f"a film has at most {MAX_REFERENCES} reference images; unpin one first")
     _refuse_full(history, 0)
     return Pinned(reference=Reference(caption=caption, picture=_own_take(history.next_take, source, piece)))
 
@@ -119,7 +119,7 @@ def unpin(record: FilmRecord, name: str | int) -> Unpinned:
     found = next((one for one in record.references if name in (one.picture.id, one.name)), None)
     if found is None:
         known = ", ".join(repr(one.name) for one in record.references) or "none"
-        raise InputError(f"no pinned picture is called {name!r}; there are: {known}")
+        raise InputError(f"no reference image is called {name!r}; there are: {known}")
     return Unpinned(picture=found.picture.id)
 
 

@@ -245,7 +245,7 @@ def place_of(shots: tuple[ShotRecord, ...], id: int) -> tuple[int, TakeRecord] |
 
 
 class Reference(Config):
-    """A pinned picture: conditions every shot whose prompt names it, and reads its own caption.
+    """A reference image: conditions every shot whose prompt names it, and reads its own caption.
 
     ``caption``: a name, a colon, and what the picture shows (``the fox: a red fox with a blue hat``). ``picture``: its
     footage, of one frame, as that of a made take.
@@ -278,7 +278,7 @@ class FilmRecord(Config):
     """A whole film: sizes in pixels, frames per second, and its shots in order: those of the branch it is on.
 
     ``context_policy``: what that chooses condition frames; None: the model's own. ``others``: its other branches, the
-    oldest first. ``references``: its pinned pictures. ``lora``: the adapters of shots that do not say theirs;
+    oldest first. ``references``: its reference images. ``lora``: the adapters of shots that do not say theirs;
     None: all that are loaded.
     """
 
@@ -309,7 +309,7 @@ class FilmRecord(Config):
         return [take for shot in self.shots for take in shot.takes]
 
     def all_takes(self) -> list[TakeRecord]:
-        """Every take of every branch, and every pinned picture, each once, by id."""
+        """Every take of every branch, and every reference image, each once, by id."""
         found = {take.id: take for branch in self.branches for shot in branch.shots for take in shot.takes}
         found |= {one.picture.id: one.picture for one in self.references}
         return [found[id] for id in sorted(found)]
@@ -350,7 +350,7 @@ class FilmRecord(Config):
             raise ValueError("two branches have the same id or name")
         pinned = {one.picture.id for one in self.references}
         if len(pinned) < len(self.references) or any(place_of(one.shots, id) for one in branches for id in pinned):
-            raise ValueError("two pinned pictures, or one and a take, have the same id")
+            raise ValueError("two reference images, or one and a take, have the same id")
         if len(self.all_takes()) > MAX_TAKES:
             raise ValueError(f"{len(self.all_takes())} takes; at most {MAX_TAKES}")
         return self

@@ -49,7 +49,7 @@ def past_of(engine: Engine, record: FilmRecord, store: TakeStore, index: int, fi
 
 
 def pinned_of(record: FilmRecord, store: TakeStore) -> list[PastTake]:
-    """The pinned pictures, which come before all shots."""
+    """The reference images, which come before all shots."""
     return [PastTake(PINNED_SHOT, one.caption, one.picture, store) for one in record.references]
 
 

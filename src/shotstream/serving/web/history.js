@@ -3,7 +3,7 @@
 import { $ } from "./dom.js";
 
 const NAMES = {
-  insert: "new shot", delete: "deletion", move: "move", plan: "new take", revise: "change of a waiting shot", retell: "change of the story", context_policy: "choice of condition frames", place: "footage of your own", pin: "pinned image", lora: "choice of LoRA adapters", unpin: "unpinned image", choose: "choice of take", remove: "removal from the queue",
+  insert: "new shot", delete: "deletion", move: "move", plan: "new take", revise: "change of a waiting shot", retell: "change of the story", context_policy: "choice of condition frames", place: "footage of your own", pin: "reference image", lora: "choice of LoRA adapters", unpin: "unpinned image", choose: "choice of take", remove: "removal from the queue",
   lock: "lock", trim: "trim", mark: "marker", branch: "new branch", switch: "change of branch", drop: "dropped branch", extend: "extension", change: "change of caption",
 };
 const name = (kind) => NAMES[kind] ?? kind;
