@@ -277,7 +277,7 @@ def render_story(  # noqa: PLR0913  as above
 
 
 def _finite(given: StoryLike) -> Story:
-    """The story that is meant, to be rendered."""
+    """The story, which must have an end to be rendered."""
     return _story(given).finite(str(given) if isinstance(given, str | Path) else "story")
 
 
@@ -304,7 +304,7 @@ def _size_said(size: Size | None) -> str | None:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Codecs:
-    """What stands between words, numbers and pixels, and where the caches shall live."""
+    """Text encoder, video codec, and where the KV caches are kept."""
 
     text: FamilyText
     video: VideoCodec

@@ -22,7 +22,7 @@ err = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
 
 
 def say(text: str) -> None:
-    """One line of chatter, on standard error."""
+    """One line for a person, on standard error."""
     err.print(text)
 
 
@@ -52,7 +52,7 @@ def put(text: str) -> None:
 
 
 def flush() -> None:
-    """Let out what was put. Raises :class:`StorageError` if it cannot be written."""
+    """Flush standard output. Raises :class:`StorageError` if it cannot be written."""
     with _output() as stream:
         stream.flush()
 
@@ -65,7 +65,7 @@ def any_encoding() -> None:
 
 
 def drop_output() -> None:
-    """Whatever is still to come for standard output is nobody's."""
+    """Discard further standard output, as nobody reads it."""
     sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
 
 

@@ -121,7 +121,7 @@ def _goes_on(film: Path, script: Story) -> bool:
 
 
 def _refuse_what_is_there(film: Path, keeping: Keeping) -> None:
-    """Before torch is loaded: a person should not wait for a no."""
+    """Refuse existing files before torch is loaded, so that nobody waits for the error."""
     from shotstream.core.files import ready_to_write
     from shotstream.media.film_paths import ready_for_film
 

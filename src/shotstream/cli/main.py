@@ -90,7 +90,7 @@ def run() -> None:
 
 
 def _end(number: int, frame: FrameType | None) -> None:
-    """Ask to end becomes an exception, so that half-written files are cleaned up."""
+    """Turn a signal to end into an exception, so that half-written files are cleaned up."""
     sys.exit(128 + number)
 
 

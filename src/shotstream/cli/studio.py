@@ -68,7 +68,7 @@ class Share:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Entrance:
-    """Who may come in: everybody (None) or whoever has the token; and under which names. ``made``: just now."""
+    """Who is let in: everybody (no token) or who has it, and under which names. ``made``: it is a new token."""
 
     token: str | None
     made: bool

@@ -147,7 +147,7 @@ def make_folder(path: Path) -> None:
 
 
 def _temporary(path: Path) -> Path:
-    """A name beside ``path`` that says who writes; what programs that were killed left there is removed."""
+    """A name beside ``path`` with the writer's process in it; what killed programs left there is removed."""
     start = f".{path.name[:80]}."
     with suppress(OSError), os.scandir(path.parent) as beside:
         for entry in beside:
@@ -157,7 +157,7 @@ def _temporary(path: Path) -> Path:
 
 
 def _is_left(entry: os.DirEntry[str]) -> bool:
-    """Is nobody at this temporary file any more? Of other machines nobody knows for a day."""
+    """Whether its writer has ended. A file from another machine is given a day."""
     machine, _, rest = entry.name.removesuffix(PART).rpartition(".")[2].partition("-")
     process = rest.partition("-")[0]
     if machine == _MACHINE and process.isdigit():

@@ -17,7 +17,7 @@ MOST_TRIES = 3  # per job; after that the job is reported as failed
 
 
 class _Actor:
-    """Makes its renderer where it lives."""
+    """A Ray actor; makes its renderer in its own process."""
 
     def __init__(self, make: Callable[[], Renderer]) -> None:
         self._renderer = make()
@@ -40,15 +40,15 @@ class RayCrew:
         self._idle: list[Any] = []
 
     def check(self, jobs: Sequence[Job]) -> Iterator[Done]:
-        """What is to be said of every story, as :meth:`Renderer.check` finds it."""
+        """What :meth:`Renderer.check` finds, for every story."""
         return self._each("check", jobs)
 
     def render(self, jobs: Sequence[Job]) -> Iterator[Done]:
-        """Every job as it is done."""
+        """Every job as it finishes."""
         return self._each("render", jobs)
 
     def close(self) -> None:
-        """Let the actors go."""
+        """End the actors."""
         for actor in self._idle:
             ray.kill(actor)
 

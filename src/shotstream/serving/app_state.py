@@ -81,8 +81,7 @@ _FOLDERS = re.compile(r"(?<![\w.])(?:[A-Za-z]:)?[/\\](?:[^\s/\\:'\"]+[/\\])+")
 
 
 def refusal(ref: int, fault: Exception) -> Refused:
-    """What went wrong, by name; where films lie on this machine is nobody's business. Raises ``fault`` again if it
-    was not expected."""
+    """``fault`` as a refusal with a code, without paths of this machine. Raises it again if it was not expected."""
     text = without_folders(str(fault))
     match fault:
         case RefusedError():
@@ -98,5 +97,5 @@ def refusal(ref: int, fault: Exception) -> Refused:
 
 
 def without_folders(text: str) -> str:
-    """``text`` with the last step of every absolute path in it."""
+    """``text`` with every absolute path in it shortened to its last part."""
     return _FOLDERS.sub("", text)

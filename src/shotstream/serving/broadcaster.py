@@ -180,7 +180,7 @@ class Broadcaster:
         self._loop = loop
 
     def stop(self) -> None:
-        """Nobody is told anything any more. Waits for what is being encoded."""
+        """Send nothing more. Waits for what is being encoded."""
         self._loop = None
         self._encoder.close()
 
@@ -204,7 +204,7 @@ class Broadcaster:
         return film in self._kinds
 
     def hurried(self, film: str) -> bool:
-        """Does anybody get JPEGs, which come one by one?"""
+        """Whether any viewer gets JPEGs, which are sent one by one."""
         return "jpeg" in self._kinds.get(film, frozenset())
 
     def tell(self, film: str, message: ServerMessage) -> None:
@@ -236,7 +236,7 @@ class Broadcaster:
         self.metrics.block(frames, seconds, first)
 
     def model(self, model: ModelView) -> None:
-        """Tell everybody where the model stands."""
+        """Send the model's state to every viewer."""
         if model.state == "loading":
             self.metrics.loading()
         for film in list(self._outboxes):

@@ -41,7 +41,7 @@ T = TypeVar("T")
 
 
 class StudioError(ShotStreamError):
-    """The studio says no, or is not there. ``code``: why, in one word (docs/protocol.md)."""
+    """The studio refused, or cannot be reached. ``code``: why, in one word (docs/protocol.md)."""
 
     def __init__(self, code: str, text: str) -> None:
         super().__init__(text)
@@ -129,7 +129,7 @@ class StudioClient:
         return film
 
     def ask(self, method: str, path: str, **options: Any) -> httpx.Response:
-        """Any request of the API; what it refuses is raised."""
+        """Send any request of the API. Raises :class:`StudioError` if it is refused."""
         try:
             answer = self._http.request(method, path, **options)
         except httpx.TransportError as fault:
@@ -234,7 +234,7 @@ class RemoteFilm:
         return PinnedPicture.model_validate_json(answer.content).picture
 
     def unpin(self, picture: int) -> None:
-        """Let go of the picture with this id."""
+        """Unpin the reference image with this id."""
         self._say(type="unpin", picture=picture)
 
     def _send(self, what: str, path: Path, fields: Mapping[str, Any]) -> httpx.Response:
@@ -306,7 +306,7 @@ def _contents(path: Path) -> bytes:
 
 
 def _refusal(answer: httpx.Response) -> StudioError:
-    """What the studio said no with; or that something else has answered, a proxy for example."""
+    """The studio's refusal; or that something else has answered, such as a proxy."""
     try:
         said = Problem.model_validate_json(answer.content)
     except ValueError:

@@ -98,7 +98,7 @@ class Retake(Message):
 
 
 class Remake(Message):
-    """The chosen take of a stale shot again: its own noise, under what the film is now."""
+    """The chosen take of a stale shot again, with its own seed, conditioned on the film as it is now."""
 
     type: Literal["remake"] = "remake"
     shot: Index
@@ -157,7 +157,7 @@ class Insert(Message):
 
 
 class Revise(Message):
-    """Other words, another length or noise for what is still to be made of a shot; None leaves each as it is."""
+    """Another caption, length or seed for what is still to be made of a shot; None leaves each as it is."""
 
     type: Literal["revise"] = "revise"
     shot: Index
@@ -167,7 +167,7 @@ class Revise(Message):
 
 
 class Retell(Message):
-    """Let the film tell another story; what is made stays, and is stale."""
+    """Give the film another global caption; what is made stays, and is stale."""
 
     type: Literal["retell"] = "retell"
     global_caption: Prompt
@@ -251,7 +251,7 @@ class Steps(Message):
 
 
 class RemakeStale(Message):
-    """Every stale shot again, in film order, each with its own noise."""
+    """Every stale shot again, in film order, each with its own seed."""
 
     type: Literal["remake_stale"] = "remake_stale"
 

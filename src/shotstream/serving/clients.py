@@ -78,7 +78,7 @@ class Clients:
         return self._client(address).bucket(kind).take(self._clock())
 
     def spent(self, address: str, kind: Kind) -> bool:
-        """Has it none left? Asking takes none."""
+        """Whether none is left; asking takes none."""
         return self._client(address).bucket(kind).empty(self._clock())
 
     def begin(self, address: str, share: Share) -> bool:
@@ -101,7 +101,7 @@ class Clients:
         return client
 
     def _idlest(self) -> str | None:
-        """Who has been silent longest and has nothing under way, but for the latest."""
+        """The client that has been silent longest, with nothing under way; never the latest."""
         names = list(self._known)[:-1]
         return next((name for name in names if not self._known[name].at_once.total()), None)
 

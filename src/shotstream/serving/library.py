@@ -93,7 +93,7 @@ class Library:
         return sorted(found, key=lambda entry: entry.changed, reverse=True)
 
     def discard(self, kept: FilmFolder) -> None:
-        """A film that was just brought in, and that nobody wants, goes."""
+        """Delete a film that was just imported and is not wanted."""
         kept.close()
         shutil.rmtree(kept.folder, ignore_errors=True)
 
@@ -112,7 +112,7 @@ class Library:
         return sum(self._used.values())
 
     def measure(self, id: str) -> None:
-        """Film ``id`` holds more or less than before."""
+        """Measure film ``id`` again, as its files have changed."""
         self.used()
         assert self._used is not None
         self._used[id] = usage(self.folder(id))
@@ -146,14 +146,14 @@ class Library:
             return None  # a damaged film says so when it is opened; the list goes on
 
     def name(self, id: str) -> str:
-        """What a person calls film ``id``; blank if nobody does."""
+        """The name that was given to film ``id``; blank if none was."""
         try:
             return (self.folder(id) / NAME).read_text(encoding="utf-8")
         except (OSError, ValueError):
             return ""
 
     def rename(self, id: str, name: str) -> None:
-        """Call film ``id`` so; blank: by its story. Raises :class:`InputError`."""
+        """Name film ``id``; a blank name takes its name away. Raises :class:`InputError`."""
         name = " ".join(name.split())
         if not name.isprintable():
             raise InputError("a film's name must consist of printable characters")
@@ -181,7 +181,7 @@ class Library:
         return entry
 
     def delete(self, id: str) -> None:
-        """Film ``id``, which nobody has open, goes for good."""
+        """Delete film ``id``, which must not be open, for good."""
         self.used()
         shutil.rmtree(self.folder(id), ignore_errors=True)
         self._entries.pop(id, None)
@@ -189,7 +189,7 @@ class Library:
             self._used.pop(id, None)
 
     def note(self, id: str, position: Point) -> None:
-        """Remember where a viewer of film ``id`` stands."""
+        """Store where a viewer of film ``id`` stands."""
         write_text(self.folder(id) / POSITION, position.model_dump_json())
 
     def position(self, id: str) -> Point | None:

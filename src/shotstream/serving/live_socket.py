@@ -192,6 +192,6 @@ class LiveSocket:
 
 
 def _heard(task: asyncio.Task[None]) -> None:
-    """What a task says when its connection is already over is of interest to nobody."""
+    """Retrieve a task's exception after its connection has ended, so that asyncio does not log it."""
     if not task.cancelled():
         task.exception()

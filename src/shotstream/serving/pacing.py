@@ -23,7 +23,7 @@ class Playhead:
         return [start + index / self.fps for index in range(frames)]
 
     def catch_up(self) -> None:
-        """Nobody looks: what is scheduled need not be waited for."""
+        """Drop the schedule, as nobody is watching."""
         self.end = 0.0
 
     def left(self, now: float) -> float:

@@ -65,7 +65,7 @@ class Applied(Config):
 
 
 class ModelView(Config):
-    """The model at work, and where it stands: while it warms up, speeds say nothing.
+    """The model and its state: while it warms up, speeds mean nothing.
 
     ``steps``: that blocks are made in, of at most ``most_steps``; None: they are not to be changed.
     ``lora``: the adapters that are loaded, and the weight of each where none is said.
@@ -95,9 +95,9 @@ class MarkerView(Config):
 
 
 class TakeView(Config):
-    """One take. ``caption``: what it begins with; ``changes``: what it was told while it ran. ``saw``: the frames that
-    conditioned it. ``seconds``: how long it is to be, or is. ``start``, ``stop``: its first frame that is in the film,
-    and the one behind the last. ``source``: the file it is from; blank if the model makes it.
+    """One take. ``caption``: what it begins with; ``changes``: captions that took over while it ran. ``saw``: the
+    frames that conditioned it. ``seconds``: how long it is to be, or is. ``start``, ``stop``: its first frame that is
+    in the film, and the one behind the last. ``source``: the file it is from; blank if the model makes it.
     ``lora``: the adapters it was made with; ``version``: of the model, with its steps where they were fewer.
     ``story``: the global caption it was made under, where that is no longer the film's."""
 
@@ -119,8 +119,9 @@ class TakeView(Config):
 
 
 class ShotView(Config):
-    """One shot with its takes. ``stale``: the chosen take saw frames that are no longer in the film. ``endless``: what
-    is to be made of it goes on until it is cut."""
+    """One shot with its takes. ``endless``: what is to be made of it goes on until it is cut.
+
+    ``stale``: the chosen take was conditioned on frames that are no longer in the film."""
 
     caption: str
     seconds: float
@@ -206,7 +207,7 @@ class Welcome(Config):
 
 
 class ModelChanged(Config):
-    """The model is somewhere else in its life."""
+    """The model's state has changed."""
 
     type: Literal["model"] = "model"
     model: ModelView
@@ -252,7 +253,7 @@ class _Numbered(BaseModel):
 
 
 def parse(text: str) -> Hello | Show | Command | Refused:
-    """The client message in ``text``, or why it is none."""
+    """The client message in ``text``, or why it cannot be read."""
     if len(text) > MAX_MESSAGE:
         return Refused(code="too_large", text=f"a message has at most {MAX_MESSAGE} characters")
     try:

@@ -87,7 +87,7 @@ class Stop(Config):
 
 
 class Ping(Config):
-    """Is anybody there?"""
+    """Asks for a pong, to see that the connection is alive."""
 
     type: Literal["session.ping"]
 

@@ -30,7 +30,7 @@ class Audience(Protocol):
     def watched(self, film: str) -> bool: ...
 
     def hurried(self, film: str) -> bool:
-        """Would anybody see a shot's first frame before its block is whole?"""
+        """Whether a viewer can be shown a shot's first frame before its block is complete."""
 
     def tell(self, film: str, message: protocol.ServerMessage) -> None: ...
 
@@ -106,7 +106,7 @@ class Session:
         )
 
     def announce(self) -> None:
-        """A command has changed the film: let go of a take whose shot has gone, and tell everybody how it stands."""
+        """A command has changed the film: drop a running take whose shot has gone, and send viewers the new state."""
         if self._take is not None and self.film.running is not self._take:
             self.forget()
         self._audience.tell(self.id, self.view())
@@ -123,7 +123,7 @@ class Session:
 
     @property
     def turn(self) -> float:
-        """Whose is earliest comes first, when there is more to do than can be done; the later, the more it has had."""
+        """Priority when not every film can be served in time: the lowest first; it rises with what a film has had."""
         return self._playhead.end - self._lead.seconds
 
     def step(self) -> bool:

@@ -121,7 +121,7 @@ class Studio:
         return self._sessions[id]
 
     def rename(self, id: str, name: str) -> None:
-        """Call film ``id`` so. Raises :class:`RefusedError`, :class:`InputError`."""
+        """Name film ``id``. Raises :class:`RefusedError`, :class:`InputError`."""
         self._refuse_unknown(id)
         self.library.rename(id, name)
         if id in self._sessions:
@@ -133,7 +133,7 @@ class Studio:
         return self.library.copy(id)
 
     def delete(self, id: str) -> None:
-        """Film ``id`` goes for good; whoever watches it is told. Raises :class:`RefusedError`."""
+        """Delete film ``id`` for good, and tell its viewers. Raises :class:`RefusedError`."""
         self._refuse_unknown(id)
         if id in self._sessions:
             self._close(id)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 @dataclass(eq=False, slots=True)
 class Ticket:
-    """One viewer's wish to watch and direct ``film``. ``admitted``: it has been let in."""
+    """One viewer's request for a seat at ``film``. ``admitted``: the viewer has one."""
 
     film: str
     admitted: bool = False
@@ -32,7 +32,7 @@ class Placement:
         self.replicas.add(replica)
 
     def lose(self, replica: str) -> list[str]:
-        """A replica has died: its films are nowhere. Their viewers come anew."""
+        """A replica has died: its films have none until their viewers ask again."""
         self.replicas.discard(replica)
         films = [film for film, home in self.homes.items() if home == replica]
         for film in films:
@@ -59,7 +59,7 @@ class Placement:
         return min(sorted(self.replicas), key=lambda replica: (taken[replica], films[replica]))
 
     def ask(self, film: str) -> Ticket:
-        """Another viewer of ``film`` stands in the queue."""
+        """Queue another viewer of ``film``."""
         self._tickets.append(Ticket(film))
         return self._tickets[-1]
 

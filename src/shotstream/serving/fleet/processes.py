@@ -56,7 +56,7 @@ class TokenOnly:
 
 
 def serve_replica(settings: ReplicaSettings, load: Callable[[], StudioEngine]) -> None:
-    """Serve until standard input ends: whoever started this has gone, and its films may go on elsewhere.
+    """Serve until standard input ends: then the front has ended, and the films may be opened elsewhere.
 
     Says its address on standard output.
     """
@@ -83,7 +83,7 @@ COMMAND = (sys.executable, "-c", "from shotstream.cli.main import run; run()", "
 
 
 class Replica(Protocol):
-    """A studio somewhere. Every method may take a moment; none is called from an event loop."""
+    """One replica. Its methods may block, so they are never called from an event loop."""
 
     @property
     def url(self) -> str: ...
@@ -101,7 +101,7 @@ Launcher = Callable[[int], Replica]  # the slot to fill, from 0
 
 
 class ProcessReplica:
-    """A process of this machine. It ends with us, however we end: its standard input ends then."""
+    """A replica in a process of this machine. It ends when this one does, since that closes its standard input."""
 
     def __init__(self, settings: ReplicaSettings, environment: dict[str, str]) -> None:
         self._process = subprocess.Popen(

@@ -103,7 +103,7 @@ class ReplicaPool:
             return ""
 
     def tell(self) -> None:
-        """Places may have become free: let in who can be let in, and tell everybody who waits."""
+        """Seats may have become free: admit waiting viewers, and wake those who still wait."""
         self.placement.advance()
         self.changed.set()
         self.changed = asyncio.Event()

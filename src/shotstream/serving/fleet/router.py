@@ -315,6 +315,6 @@ class SocketProxy:
 
 
 def _heard(task: asyncio.Task[None]) -> None:
-    """What reading ends with when its viewer has gone is of interest to nobody."""
+    """Retrieve a task's exception after its viewer has gone, so that asyncio does not log it."""
     if not task.cancelled():
         task.exception()
