@@ -65,10 +65,10 @@ def test_true_latents_are_read_rightly_and_foreign_ones_are_not(
 ) -> None:
     look = RecognitionLoss(RecognitionSettings(recognisers=recognisers, moments=2), STORIES, codec)
     for seed in range(4):  # both blocks of the shots are looked at
-        loss, metrics = look(random.Random(seed), batch, batch.target)
+        loss, metrics = look(random.Random(seed), batch, batch.target, batch.target)
         assert metrics["features"] == 0 and metrics["answers"] < 0.4
         assert float(loss) == pytest.approx(0.1 * metrics["answers"])
-        _, foreign = look(random.Random(seed), batch, batch.target.roll(1, dims=0))
+        _, foreign = look(random.Random(seed), batch, batch.target.roll(1, dims=0), batch.target)
         assert foreign["answers"] > 3 * metrics["answers"] and foreign["features"] > 0.1
 
 
@@ -77,15 +77,25 @@ def test_descending_it_mends_what_is_looked_at_and_nothing_else(
 ) -> None:
     look = RecognitionLoss(RecognitionSettings(recognisers=recognisers, answers=1, features=1), STORIES, codec)
     x0 = (0.5 * batch.target).requires_grad_()
-    loss, before = look(random.Random(3), batch, x0)
+    loss, before = look(random.Random(3), batch, x0, batch.target)
     (gradient,) = torch.autograd.grad(loss, x0)
     size = GEOMETRY.block_frames
     blocks = gradient.unflatten(1, (BLOCKS, size)).flatten(2).abs().sum(-1)
     assert (blocks[:2] > 0).sum(1).tolist() == [1, 1]  # one block of each sample with a caption
     assert not blocks[2].any()
     better = (x0 - 0.01 * gradient / gradient.square().mean().sqrt()).detach()
-    _, after = look(random.Random(3), batch, better)
+    _, after = look(random.Random(3), batch, better, batch.target)
     assert after["answers"] < before["answers"] and after["features"] < before["features"]
+
+
+def test_it_is_added_to_what_a_stage_has_of_its_own(
+    recognisers: str, codec: LightVideoCodec, batch: NextShotBatch
+) -> None:
+    look = RecognitionLoss(RecognitionSettings(recognisers=recognisers, moments=2), STORIES, codec)
+    seen, metrics = look(random.Random(5), batch, batch.target, batch.target)
+    report = look.added_to(torch.tensor(2.0), random.Random(5), batch, batch.target, batch.target)
+    assert float(report.loss) == pytest.approx(2 + float(seen)) and report.samples == len(SHOTS)
+    assert report.metrics == {"own": 2.0, **metrics}
 
 
 def test_judges_are_no_teachers(recognisers: str, codec: LightVideoCodec, tmp_path: Path) -> None:

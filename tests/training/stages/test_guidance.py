@@ -61,7 +61,7 @@ def test_the_loss_is_the_distance_from_what_guided_streaming_says(
     batch, block = batch_of(material, preset, store), preset.geometry.block_frames
     # At timestep 1000 the noisy block is noise alone: give both paths the same one, in the target's place.
     generator = torch.Generator().manual_seed(5)
-    loss = guidance_loss(model, model, one_step, batch, Branches(GUIDANCE), 0.0, generator)
+    loss, _, _ = guidance_loss(model, model, one_step, batch, Branches(GUIDANCE), 0.0, generator)
     generator = torch.Generator().manual_seed(5)
     torch.randint(1, (3, 2), generator=generator)
     torch.rand(3, 1, 1, 1, 1, generator=generator)

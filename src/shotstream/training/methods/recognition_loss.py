@@ -14,9 +14,10 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from typing import Self
 
 import torch
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -27,9 +28,11 @@ from shotstream.core.errors import InputError
 from shotstream.core.files import fingerprint
 from shotstream.data.recognition.network import FRAMES, Readings, cropped, load_recogniser, moment_truth
 from shotstream.data.world.render import ShotPainter
-from shotstream.training.data.material import find_weights
+from shotstream.training.data.material import Material, find_weights
 from shotstream.training.data.next_shot_batches import NextShotBatch
 from shotstream.training.data.story_sources import PIXELS, WorldStories
+from shotstream.training.engine.stage import LossReport
+from shotstream.training.methods.transformer_stage import TransformerRecipe
 
 
 class RecognitionSettings(Config):
@@ -40,6 +43,18 @@ class RecognitionSettings(Config):
     answers: float = Field(default=0.1, ge=0, allow_inf_nan=False)
     features: float = Field(default=0.1, ge=0, allow_inf_nan=False)
     moments: int = Field(default=4, gt=0)
+
+
+class RecognisedRecipe(TransformerRecipe):
+    """Recipe of a stage whose predictions recognisers may look at."""
+
+    recognition: RecognitionSettings | None = None
+
+    @model_validator(mode="after")
+    def _the_world_tells_what_is_to_be_seen(self) -> Self:
+        if self.recognition and self.material.clips is not None:
+            raise ValueError("recognition: clips do not tell what is to be seen in them; set it to null")
+        return self
 
 
 class RecognitionLoss:
@@ -63,8 +78,19 @@ class RecognitionLoss:
         self._settings, self._codec, self._geometry = settings, codec, geometry
         self._story = lru_cache(maxsize=64)(stories.story)
 
-    def __call__(self, draw: random.Random, batch: NextShotBatch, x0: Tensor) -> tuple[Tensor, Mapping[str, float]]:
-        """The weighted loss of ``x0`` [N, F, C, h, w], predictions of ``batch``, at one block of its shots; metrics."""
+    @classmethod
+    def of(cls, recipe: RecognisedRecipe, material: Material) -> RecognitionLoss | None:
+        """What ``recipe`` asks for."""
+        if recipe.recognition is None:
+            return None
+        assert material.world is not None  # the recipe sees to it
+        return cls(recipe.recognition, material.world, material.codec)
+
+    def __call__(
+        self, draw: random.Random, batch: NextShotBatch, x0: Tensor, wanted: Tensor
+    ) -> tuple[Tensor, Mapping[str, float]]:
+        """The weighted loss of ``x0`` [N, F, C, h, w], predictions of ``batch``, at one block of its shots; metrics.
+        ``wanted``: what they should look like."""
         told = [row for row, caption in enumerate(batch.caption) if bool(caption.any())]
         if not told:
             return x0.sum() * 0, {}
@@ -72,13 +98,21 @@ class RecognitionLoss:
         size = self._geometry.block_frames
         first = size * draw.randrange(x0.shape[1] // size)
         picture, person, boxes = self._truth([batch.shots[row] for row in rows], first)
-        made = self._moment(x0[rows], batch.target[rows], first)
+        history = batch.target[rows].cpu()  # recognisers and decoder stay on the CPU, wherever the student is
+        made = self._moment(x0[rows].cpu(), history, first)
         with torch.no_grad():
-            true = self._moment(batch.target[rows], batch.target[rows], first)
+            true = self._moment(wanted[rows].cpu(), history, first)
         answers = answer_loss(self._network(made, boxes), picture, person)
         features = self._apart(made, true, boxes)
         loss = self._settings.answers * answers + self._settings.features * features
         return loss, {"answers": float(answers.detach()), "features": float(features.detach())}
+
+    def added_to(
+        self, loss: Tensor, draw: random.Random, batch: NextShotBatch, x0: Tensor, wanted: Tensor
+    ) -> LossReport:
+        """``loss`` of a stage's own, and this one; arguments as of a call."""
+        seen, metrics = self(draw, batch, x0, wanted)
+        return LossReport(loss + seen.to(loss.device), len(x0), {"own": float(loss.detach()), **metrics})
 
     def _truth(self, shots: Sequence[tuple[int, int]], first: int) -> tuple[Tensor, Tensor, Tensor]:
         """Labels [N, questions] and [N, S, questions], and boxes [N, S, 4], of the block from frame ``first``."""

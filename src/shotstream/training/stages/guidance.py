@@ -3,7 +3,8 @@
 The guided student of block-causal flow matching is frozen; a copy learns, at the few steps it is sampled with, to
 predict the clean block that guidance predicts. History is true, or in a share of the updates the copy's own rollout,
 which is what it will see when it streams. Nothing here compares whole samples, so that blocks that agreed before
-agree afterwards; distribution matching can begin from what it leaves.
+agree afterwards; distribution matching can begin from what it leaves. Recognisers may look at both predictions
+(:mod:`shotstream.training.methods.recognition_loss`).
 
 Axes: B batch · F latent frames · C channels · h, w latent cells
 """
@@ -34,13 +35,14 @@ from shotstream.training.methods.losses import (
     regression_loss,
     teacher_forced_flow,
 )
+from shotstream.training.methods.recognition_loss import RecognisedRecipe, RecognitionLoss
 from shotstream.training.methods.self_forcing import roll_out, sample_seeds
-from shotstream.training.methods.transformer_stage import TransformerRecipe, TransformerStage
+from shotstream.training.methods.transformer_stage import TransformerStage
 from shotstream.training.recipes import FOUR_STEPS, Cost, Networks, Report, few_steps, register, training_preset
 
 
 @register
-class GuidanceRecipe(TransformerRecipe):
+class GuidanceRecipe(RecognisedRecipe):
     """Recipe of this stage. Lengths of samples must be whole blocks."""
 
     stage: Literal["guidance"] = "guidance"
@@ -70,6 +72,7 @@ class GuidanceStage(TransformerStage):
         self.recipe = recipe
         preset = few_steps(training_preset(recipe), recipe.student_steps)
         super().__init__(recipe, preset, store, progress, start=recipe.start, starts_as="student")
+        self._recognition = RecognitionLoss.of(recipe, self.material)
         self._guided = copy.deepcopy(self.model).requires_grad_(False).eval()
 
     def loss(self, update: int, role: str, part: int = 0) -> LossReport:
@@ -81,7 +84,7 @@ class GuidanceStage(TransformerStage):
         if random.Random(derive(recipe.seed, "own", update)).random() < recipe.own_share:
             batch = self._own(batch, update, part)
         guided = self._guided.to(self.model.device)
-        loss = guidance_loss(
+        loss, x0, wanted = guidance_loss(
             self.model,
             guided,
             self.preset,
@@ -90,7 +93,10 @@ class GuidanceStage(TransformerStage):
             recipe.history_noise,
             generator,
         )
-        return LossReport(loss, len(batch.target))
+        if self._recognition is None:
+            return LossReport(loss, len(batch.target))
+        moments = random.Random(derive(recipe.seed, "moments", *names(update, part)))
+        return self._recognition.added_to(loss, moments, batch, x0, wanted)
 
     def _own(self, batch: NextShotBatch, update: int, part: int) -> NextShotBatch:
         """The shots of ``batch`` as the student makes them now."""
@@ -115,8 +121,9 @@ def guidance_loss(
     branches: Branches,
     history_noise: float,
     generator: torch.Generator,
-) -> Tensor:
-    """Mean of (x0 of one pass - x0 of the guided passes)^2, every block at one of the preset's few steps."""
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Mean of (x0 of one pass - x0 of the guided passes)^2, every block at one of the preset's few steps; and both
+    x0 [B, F, C, h, w]."""
     count, frames = batch.target.shape[:2]
     block = preset.geometry.block_frames
     timesteps = few_step_times(preset, count, frames, generator)
@@ -125,4 +132,4 @@ def guidance_loss(
     with torch.no_grad():
         target = x0_from_flow(noisy, guided_flow(guided, batch, clean, noisy, timesteps, block, branches), timesteps)
     flow = teacher_forced_flow(model, batch.context, batch.caption, clean, noisy, timesteps, block, batch.change)
-    return regression_loss(noisy, flow, target, timesteps)
+    return regression_loss(noisy, flow, target, timesteps), x0_from_flow(noisy, flow, timesteps), target
