@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 from shotstream.cli.main import app
 from shotstream.families.family import preset
 from shotstream.tools.bench.figures import lines_of, read_figures
+from shotstream.tools.bench.setups import SPEEDUPS
 
 DOCS = ROOT / "docs"
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -78,6 +79,8 @@ def test_the_figures_of_performance() -> None:
             break
         value = line.split(": ", 1)[1].split(" (")[0]
         assert f"| {value} |" in page, line
+    measured = {one.name for one in BENCH.effects}
+    assert measured and measured <= set(SPEEDUPS) and all(f"| {name} |" in page for name in measured)
 
 
 @pytest.mark.parametrize(

@@ -106,7 +106,7 @@ class Editor:
     ) -> Take:
         """Add a shot at the end; returns its first take, queued.
 
-        seconds: 0.3 to 60, rounded to whole blocks; None is the preset's usual length. seed: names the take's
+        seconds: 0.3 to 60, rounded to whole blocks; None is the preset's usual length. seed: of the take's
         noise; None derives it from the film's. lora: LoRA adapters of this shot and their weights, by name; None: those
         of the film (:meth:`set_lora`). endless: it goes on for at least ``seconds``, until it is cut, another take
         waits, or it is five minutes long.

@@ -210,7 +210,7 @@ def set_lora(lora: Mapping[str, float] | None) -> LoraSet:
 
 
 def remake(history: History, indices: Sequence[int]) -> Queued:
-    """The chosen takes of these shots again, each with its own noise, in this order."""
+    """The chosen takes of these shots again, each with its own seed, in this order."""
     takes = []
     for number, index in enumerate(indices):
         old = _made_choice(history.record, index, "remade")

@@ -90,7 +90,7 @@ def lora_uses(lora: Mapping[str, float] | None) -> tuple[LoraUse, ...] | None:
 
 
 class TakeRecord(Config):
-    """One rendering of a shot. ``seed`` names all its noise; ``block_frames`` are its blocks' lengths in pixel frames.
+    """One rendering of a shot. ``seed``: of all its noise; ``block_frames`` are its blocks' lengths in pixel frames.
 
     ``changes``: what the director asked for in mid-shot, in order; a remake applies them again.
     ``lora``: the adapters it is made with; None: its shot's, or else the film's, as they are when it begins.
