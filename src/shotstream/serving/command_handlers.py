@@ -11,7 +11,7 @@ from shotstream.serving import client_messages as message
 from shotstream.serving.protocol import Point
 from shotstream.serving.session import Session
 
-Plan = message.Shoot | message.Retake | message.Remake | message.Insert | message.Duplicate | message.RemakeStale
+TakeCommand = message.Shoot | message.Retake | message.Remake | message.Insert | message.Duplicate | message.RemakeStale
 Direction = message.Stop | message.Cut | message.Extend | message.Change
 Rest = (
     message.Remove
@@ -83,7 +83,7 @@ def _take(session: Session, id: int) -> Take:
     return session.film.take(session.film.record.find(id)[1].id)
 
 
-def _asked(session: Session, command: Plan) -> Take | None:
+def _asked(session: Session, command: TakeCommand) -> Take | None:
     film = session.film
     match command:
         case message.Shoot():

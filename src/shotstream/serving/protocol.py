@@ -102,7 +102,7 @@ class TakeView(Config):
     ``story``: the global caption it was made under, where that is no longer the film's."""
 
     id: int
-    state: Literal["planned", "running", "finished", "cut"]
+    state: Literal["planned", "running", "finished", "cut"]  # planned: queued; clients that exist read this word
     frames: int
     seconds: float
     seed: int
