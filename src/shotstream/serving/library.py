@@ -174,7 +174,9 @@ class Library:
                 _link(path, takes_of(ready) / path.name)
             shutil.copy2(source / JOURNAL, ready / JOURNAL)
             ready.rename(self.folder(copy))
-        self.rename(copy, f"{self.name(id) or peek(source).global_caption}"[:MOST_NAME].strip() + COPIED)
+        called = self.name(id) or peek(source).global_caption
+        called = "".join(one if one.isprintable() or one.isspace() else "\ufffd" for one in called)
+        self.rename(copy, called[:MOST_NAME].strip() + COPIED)
         self.measure(copy)
         entry = self._entry(copy)
         assert entry is not None

@@ -1,6 +1,6 @@
 // Words, length and seed of a shot, and the story of the film: changed in a dialog, and made anew when that is asked for.
 
-import { $, chosenOf, node, seconds } from "./dom.js";
+import { $, chosenOf, node, plain, seconds } from "./dom.js";
 import { watchWords } from "./words.js";
 
 /** A seed nobody thought of. */
@@ -72,7 +72,7 @@ export class Editor {
     if (!words) return void ($("edit-said").textContent = "Write what it shall show.");
     const [type, fields, done] = this.key === "story" ? ["retell", { global_caption: words }, "The film tells another story."] : this.command(words);
     const answer = await this.studio.ask(type, fields, done);
-    if (answer.type === "refused") return void ($("edit-said").textContent = answer.text);
+    if (answer.type === "refused") return void ($("edit-said").textContent = plain(answer.text));
     if (type === "retake") this.player.follow();
     this.left.delete(this.key);
     this.key = null;

@@ -92,8 +92,8 @@ async function save(film, name, title) {
     const link = node("a", { href: URL.createObjectURL(await answer.blob()), download: file });
     link.click();
     setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
-    said.textContent = `${file} is among your downloads.`;
+    said.textContent = `${plain(file)} is among your downloads.`;
   } catch (fault) {
-    said.textContent = `${title}: ${fault.message}`;
+    said.textContent = plain(`${title}: ${fault.message}`);
   }
 }

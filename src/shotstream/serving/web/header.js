@@ -9,7 +9,7 @@ export function showHeader(studio) {
   const words = toast();
   studio.on("said", (text) => words(text));
   studio.on("told", ({ text, show }) => {
-    $("told").textContent = text;
+    $("told").textContent = plain(text);
     if (show) words(text, show);
   });
   if (localStorage.theme) document.documentElement.dataset.theme = localStorage.theme;

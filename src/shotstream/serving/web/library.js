@@ -8,7 +8,7 @@ const SURE = 4000; // milliseconds in which a second press deletes
 export function showLibrary(studio) {
   const dialog = $("open-dialog");
   const opened = (id) => { dialog.close(); return studio.attach(id); };
-  const say = (text) => { $("open-said").textContent = text; };
+  const say = (text) => { $("open-said").textContent = plain(text); };
 
   async function list() {
     const films = await call("api/films").catch((fault) => (say(fault.message), []));

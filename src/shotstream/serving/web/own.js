@@ -61,7 +61,7 @@ export function showOwn(studio) {
     $("own-do").disabled = true;
     const said = await send().catch((fault) => fault.message);
     $("own-do").disabled = false;
-    $("own-said").textContent = said;
+    $("own-said").textContent = plain(said);
     if (!said) $("own-dialog").close();
   });
   $("own-as").addEventListener("change", draw);
