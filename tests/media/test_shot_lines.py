@@ -21,6 +21,7 @@ SCRIPTS: dict[str, tuple[str, Shots]] = {
         TIMED[:2],
     ),
     "numbered": ("A fox.\nShot 1: It walks.\nshot 2: It sleeps.\nIt dreams.\nSHOT 3 - It runs.\n", NUMBERED),
+    "list": ("A fox.\n1. It walks.\n2) It sleeps.\n   It dreams.\n\n3. It runs.\n", NUMBERED),
     "tags": ("A fox.\n[Shot 1] It walks.\n[Shot 2]\nIt sleeps. It dreams.\n[Shot 3] It runs.\n", NUMBERED),
     "headings": ("A fox.\n## Scene 1\nIt walks.\n## Scene 2\nIt sleeps. It dreams.\n## Scene 3\nIt runs.\n", NUMBERED),
     "markdown": ("A fox.\n**Shot 1:** It walks.\n**Shot 2**: It sleeps. It dreams.\n**Shot 3** - It runs.\n", NUMBERED),

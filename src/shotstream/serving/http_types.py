@@ -115,7 +115,8 @@ class ScriptShot(Config):
 
 
 class Script(Config):
-    """What a script says. ``told``: what it asks for that a story cannot say, in sentences."""
+    """What a script says. ``global_caption``: blank if it has none. ``told``: what it asks for that a story cannot say,
+    in sentences."""
 
     global_caption: str
     shots: tuple[ScriptShot, ...]

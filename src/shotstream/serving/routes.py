@@ -19,6 +19,7 @@ from shotstream.film.disk.folder import peek, takes_of
 from shotstream.film.disk.own_material import ClipPart
 from shotstream.film.disk.store import TakeStore
 from shotstream.film.record.film_record import TakeRecord
+from shotstream.media.prompt_formats.rewriting import without_count
 from shotstream.media.story_check import reads_as_cut
 from shotstream.media.story_file import parse_story
 from shotstream.serving.app_state import AppState
@@ -270,7 +271,10 @@ def script_of(story: Story, told: Sequence[str]) -> Script:
             *told,
             f"{changes} captions of it take over in mid-shot; here each is a shot. Open it as a file instead.",
         ]
-    return Script(global_caption=story.global_caption, shots=tuple(shots), told=tuple(told))
+    spoken = without_count(story.global_caption)
+    if not spoken:  # what stood in for it is no story to begin a film with
+        told = [one for one in told if story.global_caption not in one]
+    return Script(global_caption=spoken, shots=tuple(shots), told=tuple(told))
 
 
 def unknown_in(text: str, known: frozenset[str]) -> tuple[UnknownWord, ...]:

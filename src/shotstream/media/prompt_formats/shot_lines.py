@@ -4,7 +4,8 @@
     [0:00] It walks to the left.          Shot 1: It walks to the left.
     [0:05] It sleeps.                     Shot 2 (3 s): It sleeps.
 
-A time is when the shot begins; ``0:05-0:08`` also says when it ends. Subtitle files (SRT, WebVTT) are such scripts too.
+A time is when the shot begins; ``0:05-0:08`` also says when it ends. Subtitle files (SRT, WebVTT) are such scripts too,
+and so are lists (``1. It walks.``).
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ _NUMBERED = re.compile(
     r"|[:.\-–—]\**|$)\s*(.*)",
     re.IGNORECASE,
 )
+_LISTED = re.compile(r"\s*(\d{1,3})[.)]\s+(\S.*)")
 _COUNT = re.compile(r"\s*\d{1,6}\s*")  # a line of an SRT file that only counts
 _OWN = re.compile(r"\s*[\"']?(?:global_caption|shots)[\"']?\s*:|\s*[{\[]?\s*\"")  # a story's own forms
 _CUE = re.compile(rf"\s*(?:{_CLOCK})\s*-->\s*(?:{_CLOCK})")
@@ -46,7 +48,8 @@ def fits(text: str) -> bool:
     lines = [line for line in text.split("\n") if line.strip()]
     if any(_OWN.match(line) for line in lines):
         return False
-    return any(_NUMBERED.fullmatch(line) or _TIMED.fullmatch(line) for line in lines[:50])
+    listed = [found[1] for line in lines[:50] if (found := _LISTED.fullmatch(line))]
+    return listed[:2] == ["1", "2"] or any(_NUMBERED.fullmatch(line) or _TIMED.fullmatch(line) for line in lines[:50])
 
 
 def from_text(text: str, name: str, tell: Tell) -> Located:
@@ -54,7 +57,7 @@ def from_text(text: str, name: str, tell: Tell) -> Located:
     before: list[str] = []
     parts: list[_Part] = []
     for number, line in enumerate(_lines(text), 1):
-        found = _begun(line, number)
+        found = _begun(line, number, len(parts) + 1)
         if found is not None:
             parts.append(found)
         elif line.strip() and not (_COUNT.fullmatch(line) and (not parts or parts[-1].begins is not None)):
@@ -81,8 +84,11 @@ def _lines(text: str) -> list[str]:
     return kept
 
 
-def _begun(line: str, number: int) -> _Part | None:
-    """The shot that ``line`` begins, if it begins one."""
+def _begun(line: str, number: int, shot: int) -> _Part | None:
+    """The shot that ``line`` begins, if it begins one; of a list, number ``shot``."""
+    listed = _LISTED.fullmatch(line)
+    if listed is not None and int(listed[1]) == shot:
+        return _Part(number, words=_words(listed[2]))
     timed = _TIMED.fullmatch(line)
     if timed is not None:
         return _Part(number, _seconds(timed[1]), _seconds(timed[2]), words=_words(timed[3]))
