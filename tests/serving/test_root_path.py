@@ -83,6 +83,9 @@ def test_a_name_with_a_port_is_that_name_alone() -> None:
         (("--allow-host", "http://localhost:9000/"), "give NAME or NAME:PORT"),
         (("--allow-host", "localhost:99999"), "give NAME or NAME:PORT"),
         (("--host", "203.0.113.9"), "--host 203.0.113.9: is no address of this machine"),
+        (("--writer", "qwen3"), "--endpoint and --writer belong together"),
+        (("--endpoint", "localhost/v1", "--writer", "qwen3"), "the endpoint localhost/v1: give an address such as"),
+        (("--endpoint", "http://localhost/v1", "--writer", " "), "the writer: give the chat model's name"),
         (("--root-path", "studio"), "--root-path studio: give a path such as /studio"),
     ],
 )

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from shotstream.api import Loading
     from shotstream.film.director import Director
+    from shotstream.media.script_writer import ChatModel
     from shotstream.serving.security import Names
 
 
@@ -38,6 +39,9 @@ AllowHost = Annotated[
 ]
 RootPath = Annotated[str, typer.Option(help="Path under which a proxy serves it, such as /studio.", metavar="PATH")]
 Certificate = Annotated[Path | None, typer.Option(help="Certificate (PEM): serve https.", metavar="FILE")]
+ENDPOINT_HELP = "Where a chat model answers as OpenAI's do: the page then offers to write shots from an idea."
+Endpoint = Annotated[str | None, typer.Option(help=ENDPOINT_HELP, metavar="URL")]
+WriterName = Annotated[str | None, typer.Option("--writer", help="The chat model's name there.", metavar="NAME")]
 Budget = Annotated[
     float | None,
     typer.Option("--disk-budget", min=0.001, help="Disk space that films may take [default: no limit].", metavar="GB"),
@@ -49,10 +53,11 @@ HOST_PORT = re.compile(r":\d+$")
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """Where films are kept, and the bytes they may fill."""
+    """Where films are kept, and the bytes they may fill; the chat model that writes for them, if there is one."""
 
     films: Path
     budget: int | None
+    writer: ChatModel | None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -87,6 +92,8 @@ def studio(
     tls_key: Annotated[Path | None, typer.Option(help="The certificate's private key (PEM).", metavar="FILE")] = None,
     films: options.Films = options.FILMS,
     disk_budget: Budget = None,
+    endpoint: Endpoint = None,
+    writer: WriterName = None,
     engine: Engine = "local",
     replicas: Annotated[
         int, typer.Option(min=1, max=256, help="Number of replicas, with --engine processes or ray.")
@@ -102,8 +109,9 @@ def studio(
     from shotstream.serving.server import Server, checked_path, free_socket, listening_config, under_path
 
     entrance, root_path = _entrance(host, port, token_file, allow_host or []), checked_path(root_path)
+    asked = _writer(endpoint, writer)
     listening = free_socket(host, port)
-    kept = Kept(films.expanduser(), None if disk_budget is None else round(disk_budget * 1e9))
+    kept = Kept(films.expanduser(), None if disk_budget is None else round(disk_budget * 1e9), asked)
     if engine == "local":
         app = _alone(model, loading, kept, port, entrance)
     else:
@@ -114,6 +122,8 @@ def studio(
     site = f"{f'[{host}]' if ':' in host else host}:{port}"
     address = f"{'https' if config.is_ssl else 'http'}://{site}{root_path}/"
     say(f"studio: {address}  (films in {kept.films}; Ctrl-C ends)")
+    if asked is not None:
+        say(f"writer: {asked.name}; ideas typed on the page are sent to {asked.endpoint}")
     if entrance.made:
         say(f"token:  {entrance.token}  (made for this run and shown once; the page asks for it)")
     if entrance.token is not None and not config.is_ssl and not entrance.local:
@@ -132,7 +142,15 @@ def _alone(model: str, loading: Loading, kept: Kept, port: int, entrance: Entran
         say_what_is_warmed_up()
         return load_director(model, **told)
 
-    return make_app(load, kept.films, port, disk_budget=kept.budget, token=entrance.token, names=entrance.names)
+    return make_app(
+        load,
+        kept.films,
+        port,
+        disk_budget=kept.budget,
+        token=entrance.token,
+        names=entrance.names,
+        writer=kept.writer,
+    )
 
 
 def _several(share: Share, model: str, loading: Loading, kept: Kept, port: int, entrance: Entrance) -> ASGIApp:
@@ -144,6 +162,7 @@ def _several(share: Share, model: str, loading: Loading, kept: Kept, port: int, 
         films=str(kept.films.absolute()),
         token=token,
         disk_budget=kept.budget,
+        writer=kept.writer,
         loading={"model": model, **loading},
     )
     if share.engine == "ray":
@@ -161,6 +180,17 @@ def _several(share: Share, model: str, loading: Loading, kept: Kept, port: int, 
         token=entrance.token,
         names=entrance.names,
     )
+
+
+def _writer(endpoint: str | None, name: str | None) -> ChatModel | None:
+    """The chat model that is asked for, with the key of the environment."""
+    if endpoint is None and name is None:
+        return None
+    if endpoint is None or name is None:
+        raise InputError("--endpoint and --writer belong together: say where the chat model is, and its name there")
+    from shotstream.media.script_writer import KEY_ENV, chat_model
+
+    return chat_model(endpoint, name, os.environ.get(KEY_ENV) or None)
 
 
 def _entrance(host: str, port: int, token_file: Path | None, names: list[str]) -> Entrance:

@@ -8,7 +8,9 @@ from collections.abc import Collection
 from typing import Any
 
 import httpx
+from pydantic import Field
 
+from shotstream.core.config import Config
 from shotstream.core.errors import InputError, StorageError
 from shotstream.core.story import Story
 from shotstream.media.prompt_formats.rewriting import Tell, silent
@@ -31,6 +33,22 @@ Write {shots} shots of 1 to 5 seconds. Call characters and places by the same wo
 follow each other differ in framing, place or who is seen, so that the cut can be told."""
 VOCABULARY = "\n\nThe model knows these words and no others, so use no others: {words}"
 _THOUGHT = re.compile(r"\A\s*<think>.*?</think>", re.DOTALL)  # what models that think aloud begin with
+
+
+class ChatModel(Config):
+    """A chat model that writes stories: the base address of its endpoint, its name there, the key it wants, if any."""
+
+    endpoint: str
+    name: str
+    key: str | None = Field(default=None, repr=False)
+
+
+def chat_model(endpoint: str, name: str, key: str | None = None) -> ChatModel:
+    """One that may be asked, as far as can be seen without asking. Raises :class:`InputError`."""
+    _address(endpoint, key)
+    if not name.strip() or not name.isprintable():
+        raise InputError("the writer: give the chat model's name at its endpoint, such as qwen3")
+    return ChatModel(endpoint=endpoint, name=name.strip(), key=key)
 
 
 def write_story(

@@ -18,6 +18,7 @@ from starlette.types import ASGIApp
 
 from shotstream import __version__
 from shotstream.core.errors import InputError, StorageError
+from shotstream.media.script_writer import ChatModel
 from shotstream.serving.access import Access, Authentication, login_routes
 from shotstream.serving.app_state import STATUS, AppState, refusal
 from shotstream.serving.broadcaster import Broadcaster
@@ -46,14 +47,15 @@ def make_app(
     token: str | None = None,
     names: Names | None = None,
     rule: PictureRule = USUAL,
+    writer: ChatModel | None = None,
 ) -> ASGIApp:
     """The studio's application. ``load`` is called in the worker's thread; ``films``: where films are kept.
 
     disk_budget: bytes that all films together may fill; beyond, nothing more is made. token: asked of everybody; None:
     of nobody, and then it must be reachable from this machine alone. names: it answers to, else this machine's own.
-    rule: who gets MP4 instead of JPEG.
+    rule: who gets MP4 instead of JPEG. writer: a chat model that writes scripts from ideas; None: there is none.
     """
-    app = make_studio(load, films, disk_budget=disk_budget, rule=rule)
+    app = make_studio(load, films, disk_budget=disk_budget, rule=rule, writer=writer)
     authentication = make_authentication(token, port)
     mount_page(app, authentication)
     return Guard(app, names or Names.of_loopback(port), authentication)
@@ -65,13 +67,14 @@ def make_studio(
     *,
     disk_budget: int | None = None,
     rule: PictureRule = USUAL,
+    writer: ChatModel | None = None,
 ) -> FastAPI:
     """The studio without page, login and guard: API, live socket, health."""
     broadcaster = Broadcaster(time.monotonic)
     library = Library(films, disk_budget)
     library.sweep()
     worker = Worker(load, library, broadcaster, time.monotonic, broadcaster.model)
-    return _application(AppState(library, broadcaster, worker, time.monotonic, rule))
+    return _application(AppState(library, broadcaster, worker, time.monotonic, rule, writer))
 
 
 def make_authentication(token: str | None, port: int) -> Authentication:

@@ -11,6 +11,7 @@ from typing import TypeVar
 from shotstream.core.errors import InputError, StorageError
 from shotstream.core.geometry import Geometry
 from shotstream.film.disk.folder import OpenElsewhereError
+from shotstream.media.script_writer import ChatModel
 from shotstream.serving.broadcaster import Broadcaster
 from shotstream.serving.frames import PictureRule
 from shotstream.serving.library import Library, Published
@@ -24,13 +25,14 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class AppState:
-    """Made once per application."""
+    """Made once per application. ``writer``: the chat model that writes scripts from ideas, if there is one."""
 
     library: Library
     broadcaster: Broadcaster
     worker: Worker
     clock: Clock
     rule: PictureRule
+    writer: ChatModel | None = None
 
     async def ask(self, job: Callable[[Studio], T]) -> T:
         """What ``job`` answers in the worker's thread. Raises :class:`RefusedError`, and what the job raises."""

@@ -10,6 +10,7 @@ from shotstream.core.config import Config
 from shotstream.core.context_budget import PolicyName
 from shotstream.core.story import MAX_CAPTION, Seed
 from shotstream.serving.client_messages import MAX_PROMPT, Prompt
+from shotstream.serving.protocol import MAX_QUEUE
 
 MAX_NAME = 80  # characters
 MAX_SCRIPT = 100_000  # characters of a script that is pasted
@@ -121,6 +122,20 @@ class Script(Config):
     global_caption: str
     shots: tuple[ScriptShot, ...]
     told: tuple[str, ...]
+
+
+class Writer(Config):
+    """The chat model that writes scripts from ideas, by its name; blank: there is none."""
+
+    name: str
+
+
+class Idea(Config):
+    """What a film is about, or how it goes on. ``story``: its global caption, if there is one already."""
+
+    idea: Annotated[str, Field(min_length=1, max_length=MAX_PROMPT, pattern=r"\S")]
+    shots: Annotated[int, Field(ge=1, le=MAX_QUEUE)] = 6
+    story: Annotated[str, Field(max_length=MAX_CAPTION)] = ""
 
 
 class Placed(Config):

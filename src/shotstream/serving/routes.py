@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator, Iterator, Sequence
 from difflib import get_close_matches
 from itertools import pairwise
@@ -12,7 +13,7 @@ from fastapi import Path as InPath
 from fastapi.responses import Response, StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
-from shotstream.core.errors import InputError
+from shotstream.core.errors import InputError, StorageError
 from shotstream.core.story import Story
 from shotstream.core.words import WORD, plain
 from shotstream.film.disk.folder import peek, takes_of
@@ -20,6 +21,7 @@ from shotstream.film.disk.own_material import ClipPart
 from shotstream.film.disk.store import TakeStore
 from shotstream.film.record.film_record import TakeRecord
 from shotstream.media.prompt_formats.rewriting import without_count
+from shotstream.media.script_writer import ChatModel, write_story
 from shotstream.media.story_check import reads_as_cut
 from shotstream.media.story_file import parse_story
 from shotstream.serving.app_state import AppState
@@ -33,6 +35,7 @@ from shotstream.serving.http_types import (
     Cleaned,
     Draft,
     FilmName,
+    Idea,
     NewFilm,
     PinnedPicture,
     Placed,
@@ -41,10 +44,12 @@ from shotstream.serving.http_types import (
     ScriptText,
     UnknownWord,
     Words,
+    Writer,
 )
 from shotstream.serving.library import FilmSummary, Library, Published
 from shotstream.serving.protocol import MAX_QUEUE, Applied, FilmView, ModelView, schema
 from shotstream.serving.security import UPLOADS
+from shotstream.serving.session import RefusedError
 from shotstream.serving.uploads import Uploads
 
 Number = Annotated[int, InPath(ge=0, le=1_000_000)]
@@ -53,6 +58,8 @@ AtShot = Annotated[int, Query(ge=0, le=1_000_000)]
 FileName = Annotated[str, Query(min_length=1, max_length=300)]
 BOUNDARY = "shotstream-frame"
 NEAR = 0.7  # how alike a word must be to be offered
+MOST_WRITTEN = 2  # scripts that a chat model writes at once
+log = logging.getLogger(__name__)
 
 
 def routes(app_state: AppState) -> APIRouter:
@@ -62,6 +69,7 @@ def routes(app_state: AppState) -> APIRouter:
     uploads = Uploads(app_state)
     _add_films(api, app_state, uploads)
     add_writing_help(api, app_state)
+    add_writer(api, app_state)
     add_exports(api, app_state, uploads)
     _add_frames(api, app_state)
     _add_live(api, app_state)
@@ -249,6 +257,50 @@ def add_writing_help(api: APIRouter, app_state: AppState) -> None:
         told: list[str] = []
         story = await run_in_threadpool(lambda: parse_story(script.text, "the text", tell=told.append))
         return script_of(story, told)
+
+
+def add_writer(api: APIRouter, app_state: AppState) -> None:
+    """A chat model writes for whoever has an idea, if the studio was given one."""
+    under_way = 0
+
+    @api.get("/writer", summary="The chat model that writes scripts from ideas, if there is one")
+    async def writer() -> Writer:
+        return Writer(name="" if app_state.writer is None else app_state.writer.name)
+
+    @api.post("/write", summary="A script that the chat model writes from an idea; may take minutes")
+    async def write(asked: Idea) -> Script:
+        nonlocal under_way
+        if app_state.writer is None:
+            raise InputError("no chat model writes here; start the studio with --endpoint and --writer")
+        if under_way >= MOST_WRITTEN:
+            raise RefusedError("busy", f"{MOST_WRITTEN} scripts are being written; try again in a moment")
+        under_way += 1
+        try:
+            return await run_in_threadpool(written_by, app_state.writer, asked, app_state.known_words)
+        finally:
+            under_way -= 1
+
+
+def written_by(writer: ChatModel, asked: Idea, words: frozenset[str]) -> Script:
+    """The script that ``writer`` makes of an idea. Raises :class:`InputError`, :class:`RefusedError`."""
+    told: list[str] = []
+    known = f"\n\nThe global caption is this already; the shots are of it: {asked.story}" if asked.story.strip() else ""
+    try:
+        story = write_story(
+            asked.idea + known,
+            writer.endpoint,
+            writer.name,
+            shots=asked.shots,
+            words=words,
+            key=writer.key,
+            tell=told.append,
+        )
+    except StorageError as fault:  # where it is asked is nobody's business
+        log.warning("the chat model that writes: %s", fault)
+        raise RefusedError(
+            "not_ready", f"{writer.name} does not answer as it should; the studio's log says why"
+        ) from fault
+    return script_of(story, told)
 
 
 def script_of(story: Story, told: Sequence[str]) -> Script:

@@ -21,6 +21,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from shotstream.core.config import Config
 from shotstream.core.errors import InputError
+from shotstream.media.script_writer import ChatModel
 from shotstream.serving.access import Access
 from shotstream.serving.app import make_studio
 from shotstream.serving.listener import Places, file_limit, most_connections
@@ -29,12 +30,14 @@ from shotstream.serving.studio import StudioEngine
 
 
 class ReplicaSettings(Config):
-    """What a replica is told on its standard input, one line of JSON. ``loading``: as for ``shotstream.load``."""
+    """What a replica is told on its standard input, one line of JSON. ``loading``: as for ``shotstream.load``;
+    ``writer``: as for ``make_app``."""
 
     films: str
     token: str
     host: str = "127.0.0.1"
     disk_budget: int | None = None
+    writer: ChatModel | None = None
     loading: dict[str, Any]
 
 
@@ -62,7 +65,7 @@ def serve_replica(settings: ReplicaSettings, load: Callable[[], StudioEngine]) -
     """
     most = most_connections(file_limit())
     listening = free_socket(settings.host, 0, Places(most, most_of_client=most))  # its one client is the router
-    app = make_studio(load, Path(settings.films), disk_budget=settings.disk_budget)
+    app = make_studio(load, Path(settings.films), disk_budget=settings.disk_budget, writer=settings.writer)
     server = uvicorn.Server(listening_config(TokenOnly(app, Access(settings.token, time.monotonic))))
     threading.Thread(target=_end_with_input, daemon=True).start()
     listening.listen()

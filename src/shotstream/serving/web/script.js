@@ -16,11 +16,17 @@ export function watchScripts(studio, lengths) {
     const script = await studio.script(text);
     const at = field.value.indexOf(text.replaceAll("\r\n", "\n"));
     if (!script || at < 0) return told(paragraphs(field.value).length);
-    for (const shot of script.shots) if (shot.seconds !== null) lengths.set(shot.caption, shot.seconds);
-    write(field, script.shots.map((shot) => shot.caption.replace(/\n\s*\n/g, "\n")).join("\n\n"), at, at + text.replaceAll("\r\n", "\n").length);
-    if (!studio.film && !$("caption").value.trim()) write($("caption"), script.global_caption);
+    putScript(studio, lengths, script, at, at + text.replaceAll("\r\n", "\n").length);
     told(script.shots.length, script.told);
   }
 
   const told = (count, more = []) => count > 1 && studio.tell([`A script of ${many(count, "shot")}: Shoot queues them all.`, ...more].join(" "), "note");
+}
+
+/** Put the shots of `script` in the place of characters `from` to `to` of the prompt, and its story where none is. */
+export function putScript(studio, lengths, script, from, to) {
+  for (const shot of script.shots) if (shot.seconds !== null) lengths.set(shot.caption, shot.seconds);
+  const shots = script.shots.map((shot) => shot.caption.replace(/\n\s*\n/g, "\n")).join("\n\n");
+  write($("prompt"), $("prompt").value.slice(0, from).trim() && from === to ? `\n\n${shots}` : shots, from, to);
+  if (!studio.film && !$("caption").value.trim()) write($("caption"), script.global_caption);
 }
