@@ -10,6 +10,7 @@ import pytest
 
 from shotstream.core.errors import InputError, StorageError
 from shotstream.core.story import Shot, ShotChange
+from shotstream.film.disk.store import FootageWriter
 from shotstream.film.film import Film
 
 
@@ -292,6 +293,40 @@ def test_an_endless_shot_goes_on_until_it_is_cut_and_is_made_again_as_long(film,
     np.testing.assert_array_equal(film.remake(0).wait().frames, take.frames)
     assert film.retake(0).wait().blocks_made == 12
     assert film.story().shots[0].seconds == film.geometry.shot_seconds(12)
+
+
+def test_a_long_take_is_encoded_as_it_is_made_not_at_its_end(film, monkeypatch):
+    monkeypatch.setattr("shotstream.film.takes.take.HELD", 2)
+    wrote, write = [], FootageWriter.write
+    monkeypatch.setattr(FootageWriter, "write", lambda self, block: (wrote.append(len(block)), write(self, block))[1])
+    take = film.shot("It walks.", seconds=4)
+    blocks = iter(take)
+    made = [next(blocks).frames for _ in range(5)]
+    assert wrote == [len(frames) for frames in made[:3]]
+    take.cut()
+    assert wrote == [len(frames) for frames in made]
+    np.testing.assert_array_equal(take.frames, np.concatenate(made))
+
+
+@pytest.mark.parametrize("where", ["put", "finish"])
+def test_a_long_take_is_whole_though_the_disk_was_full_for_a_while(film, monkeypatch, where):
+    monkeypatch.setattr("shotstream.film.takes.take.HELD", 2)
+
+    def full(*given):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    take = film.shot("It walks.", seconds=4)
+    blocks = iter(take)
+    made = [next(blocks).frames for _ in range(3)]
+    with monkeypatch.context() as disk, pytest.raises(StorageError, match="the disk is full; make room"):
+        disk.setattr(FootageWriter, "write", full)
+        next(blocks) if where == "put" else take.cut()
+    for block in take:
+        made[block.index :] = [block.frames]
+        if block.index == 5:
+            take.cut()
+    np.testing.assert_array_equal(take.frames, np.concatenate(made))
+    assert not [one for one in film.store.folder.iterdir() if one.is_dir()]
 
 
 def test_an_endless_shot_ends_when_another_waits_but_not_before_its_time(film, monkeypatch):

@@ -104,8 +104,8 @@ def export_comparison(record: FilmRecord, store: TakeStore, shot: int, path: Pat
     Raises as :func:`side_by_side` and :func:`shotstream.media.mp4.write_film` do.
     """
     made = [place for place, take in enumerate(record.shot(shot).takes) if take.made][-MOST_COMPARED:]
-    frames = np.stack(list(side_by_side(record.shot(shot), store, made or None)))
-    wide = VideoFormat(width=frames.shape[2], height=record.height, fps=record.fps)
+    frames = side_by_side(record.shot(shot), store, made or None)
+    wide = VideoFormat(width=record.width * len(made), height=record.height, fps=record.fps)
     with write_film(path, wide, timeline_of(record, store, path.stem).tags) as writer:
         writer.add_shot(record.shots[shot].current_caption, frames)
 

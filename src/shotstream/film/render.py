@@ -11,10 +11,11 @@ import json
 import logging
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from time import perf_counter
 from typing import NamedTuple
@@ -97,11 +98,11 @@ def render(
 
 @dataclass(frozen=True, slots=True)
 class _MadeShot:
-    """``frames`` uint8 [T, height, width, 3], asked for at ``requested``; the first came ``first`` seconds later."""
+    """``frames``, each uint8 [height, width, 3], asked for at ``requested``; the first came ``first`` seconds later."""
 
     index: int
     caption: str
-    frames: np.ndarray
+    frames: Iterable[np.ndarray]
     requested: float
     first: float
 
@@ -130,7 +131,7 @@ def _picked_up(film: Film, index: int, mp4: FilmWriter, tell: Tell) -> ShotRepor
     shot = film.record.shots[index]
     assert shot.choice is not None
     tell(index, 0)
-    made = _MadeShot(index, shot.caption, film.store.frames(shot.choice), perf_counter(), 0.0)
+    made = _MadeShot(index, shot.caption, film.store.stream(shot.choice), perf_counter(), 0.0)
     written = _write_shot(mp4, made)
     tell(index, len(shot.choice.block_frames))
     return written.model_copy(update={"seconds": 0.0})
@@ -150,7 +151,7 @@ def _make_shot(film: Film, story: Story, index: int, tell: Tell) -> _MadeShot:
         seen.append(perf_counter())
         made.append(block.frames)
         tell(index, block.index + 1)
-    return _MadeShot(index, shot.caption, np.concatenate(made), requested, seen[0] - requested)
+    return _MadeShot(index, shot.caption, chain.from_iterable(made), requested, seen[0] - requested)
 
 
 def _write_shot(mp4: FilmWriter, made: _MadeShot) -> ShotReport:
@@ -161,7 +162,7 @@ def _write_shot(mp4: FilmWriter, made: _MadeShot) -> ShotReport:
         index=made.index,
         caption=made.caption,
         first_frame=first_frame,
-        frames=len(made.frames),
+        frames=mp4.frames - first_frame,
         seconds_to_first_frame=made.first,
         seconds=perf_counter() - made.requested,
     )

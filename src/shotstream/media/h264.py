@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import io
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
@@ -47,8 +47,8 @@ def add_h264_stream(container: OutputContainer, video: VideoFormat, options: Map
     return stream
 
 
-def encode(stream: VideoStream, frames: np.ndarray, first: int, fps: int) -> Iterator[list[Packet]]:
-    """The packets of ``frames`` uint8 [T, H, W, 3] RGB, numbered from ``first``; they begin with a key frame."""
+def encode(stream: VideoStream, frames: Iterable[np.ndarray], first: int, fps: int) -> Iterator[list[Packet]]:
+    """The packets of each of ``frames``, uint8 [H, W, 3] RGB, numbered from ``first``; they begin with a key frame."""
     for index, pixels in enumerate(frames):
         frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="rgb24").reformat(
             format="yuv420p",

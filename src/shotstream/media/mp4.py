@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from fractions import Fraction
 from pathlib import Path
@@ -56,7 +56,7 @@ def write_film(
 class FilmWriter:
     """Encodes a film shot by shot. Made by :func:`write_film`.
 
-    A shot is encoded once it is complete, so a cancelled one leaves no stump; memory holds one shot.
+    Frames of a shot are taken one by one: of a long one, those need be in memory that its source holds.
     """
 
     def __init__(self, path: Path, video: VideoFormat, tags: FilmTags, sound: Sound | None = None) -> None:
@@ -71,13 +71,13 @@ class FilmWriter:
         """How many shots are finished."""
         return len(self._chapters)
 
-    def add_shot(self, caption: str, frames: np.ndarray) -> None:
-        """Append one shot: ``frames`` uint8 [T, height, width, 3], RGB. It starts with a key frame and a chapter."""
-        expected = (self.video.height, self.video.width, 3)
-        if frames.dtype != np.uint8 or frames.ndim != 4 or frames.shape[1:] != expected or not len(frames):
-            raise ValueError(f"frames are {frames.dtype} {list(frames.shape)}; this film takes uint8 [T, {expected}]")
-        _on_disk(lambda: self._encode(frames))
-        start, self.frames = self.frames, self.frames + len(frames)
+    def add_shot(self, caption: str, frames: Iterable[np.ndarray]) -> None:
+        """Append one shot of at least one frame, each uint8 [height, width, 3], RGB. It starts with a key frame and a
+        chapter."""
+        start = self.frames
+        _on_disk(lambda: self._encode(map(self._checked, frames)))
+        if self.frames == start:
+            raise ValueError("a shot has at least one frame")
         self._chapters.append(
             {
                 "id": self.shots,
@@ -104,11 +104,18 @@ class FilmWriter:
         self._container.metadata.update(tags.as_metadata())
         self._stream = add_h264_stream(self._container, self.video, _X264)
 
-    def _encode(self, frames: np.ndarray) -> None:
+    def _checked(self, frame: np.ndarray) -> np.ndarray:
+        expected = (self.video.height, self.video.width, 3)
+        if frame.dtype != np.uint8 or frame.shape != expected:
+            raise ValueError(f"a frame is {frame.dtype} {list(frame.shape)}; this film takes uint8 {list(expected)}")
+        return frame
+
+    def _encode(self, frames: Iterable[np.ndarray]) -> None:
         for packets in encode(self._stream, frames, self.frames, self.video.fps):
             self._container.mux(packets)
-        if self._sound is not None:
-            self._sound.write_until((self.frames + len(frames)) / self.video.fps)
+            self.frames += 1
+            if self._sound is not None:
+                self._sound.write_until(self.frames / self.video.fps)
 
     def _close(self) -> None:
         if self._sound is not None:

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from fractions import Fraction
-from itertools import chain
 from pathlib import Path
 
 import av
@@ -29,22 +28,56 @@ Footage = tuple[av.container.InputContainer, VideoStream]
 def write_footage(path: Path, blocks: Iterable[np.ndarray], fps: int) -> None:
     """Write blocks of uint8 [t, height, width, 3] RGB to ``path``, whole or not, one after the other. Raises
     :class:`StorageError`."""
-    pixels = chain.from_iterable(blocks)
-    first: np.ndarray = next(pixels)
-    with whole_file(path) as temporary:
-        try:
-            with av.open(str(temporary), "w", format="mp4") as container:
-                stream = container.add_stream("libx264rgb", rate=fps, options=_LOSSLESS)
-                stream.height, stream.width = first.shape[:2]
-                stream.pix_fmt = "rgb24"
-                stream.codec_context.time_base = Fraction(1, fps)
-                for index, picture in enumerate(chain((first,), pixels)):
-                    frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")
-                    frame.pts, frame.time_base = index, Fraction(1, fps)
-                    container.mux(stream.encode(frame))
-                container.mux(stream.encode(None))
-        except av.FFmpegError as fault:
-            raise OSError(fault.errno, fault.strerror) from fault
+    with whole_file(path) as temporary, FootageWriter(temporary, fps) as writer:
+        for block in blocks:
+            writer.write(block)
+
+
+class FootageWriter:
+    """Writes footage to ``path``, block after block; the file can be read once it is closed, if it has any. Raises
+    OSError."""
+
+    def __init__(self, path: Path, fps: int) -> None:
+        self._fps, self._frames = fps, 0
+        self._container = av.open(str(path), "w", format="mp4")
+        self._stream = self._container.add_stream("libx264rgb", rate=fps, options=_LOSSLESS)
+        self._stream.pix_fmt = "rgb24"
+        self._stream.codec_context.time_base = Fraction(1, fps)
+
+    def write(self, block: Iterable[np.ndarray]) -> None:
+        """Append frames, each uint8 [height, width, 3] RGB."""
+        with _of_the_system():
+            for picture in block:
+                if not self._frames:
+                    self._stream.height, self._stream.width = picture.shape[:2]
+                frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")
+                frame.pts, frame.time_base = self._frames, Fraction(1, self._fps)
+                self._container.mux(self._stream.encode(frame))
+                self._frames += 1
+
+    def close(self) -> None:
+        """Write what is left, and the index."""
+        with _of_the_system(), self._container:
+            if self._frames:
+                self._container.mux(self._stream.encode(None))
+
+    def __enter__(self) -> FootageWriter:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, fault: BaseException | None, trace: object) -> None:
+        if kind is None:
+            return self.close()
+        with suppress(OSError, av.FFmpegError):  # the first fault is on its way
+            self._container.close()
+
+
+@contextmanager
+def _of_the_system() -> Iterator[None]:
+    """What FFmpeg raises for a disk that refuses becomes the system's own error."""
+    try:
+        yield
+    except av.FFmpegError as fault:
+        raise OSError(fault.errno, fault.strerror) from fault
 
 
 def read_footage(path: Path, shape: tuple[int, int, int], indices: Iterable[int] | None = None) -> np.ndarray:
@@ -64,7 +97,11 @@ def stream_footage(
     take needs no more room than a short one."""
     missing = set(range(shape[0]) if indices is None else indices)
     with _opened(path, shape) as (container, stream):
+        if (first := min(missing, default=0)) and stream.time_base and stream.average_rate:
+            container.seek(round(first / stream.average_rate / stream.time_base), stream=stream)  # each is a key frame
         for packet in container.demux(stream):
+            if not missing:
+                break
             if packet.pts is not None and _index(packet.pts, stream) not in missing:
                 continue
             for frame in packet.decode():
@@ -161,15 +198,18 @@ class TakeStore:
         """(frames, height, width) of ``take``."""
         return (take.frames, self.height, self.width)
 
-    def add(self, id: int, blocks: Sequence[np.ndarray]) -> str:
+    def add(self, id: int, blocks: Sequence[np.ndarray], begun: Path | None = None) -> str:
         """Keep blocks of uint8 [t, height, width, 3] as the footage of take ``id``; returns the file's checksum.
 
-        Raises :class:`StorageError`.
+        begun: a file on the same disk that holds them already, and is synced. Raises :class:`StorageError`.
         """
         for frames in blocks:
             if frames.dtype != np.uint8 or frames.ndim != 4 or frames.shape[1:] != (self.height, self.width, 3):
                 raise ValueError(f"take {id}: a block is {frames.dtype} {frames.shape}, not {self.height}x{self.width}")
-        write_footage(self.file(id), blocks, self.fps)
+        if begun is None:
+            write_footage(self.file(id), blocks, self.fps)
+        else:
+            self.adopt(id, begun)
         with explained(self.file(id)):
             return checksum(self.file(id))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Literal, Protocol
 
 from shotstream.core.errors import InputError
@@ -210,8 +211,10 @@ class Maker:
             raise InputError(f"frame {frame} of shot {index} is made already, up to {geometry.shot_frames(made) - 1}")
         return found
 
-    def keep(self, take: RunningTake, state: Literal["finished", "cut"], blocks: list[Block]) -> None:
-        """Store the blocks of a take that has ended, and choose it."""
+    def keep(
+        self, take: RunningTake, state: Literal["finished", "cut"], blocks: list[Block], begun: Path | None = None
+    ) -> None:
+        """Store the blocks of a take that has ended, and choose it; ``begun``: the file they are in already."""
         self.film.ledger.refuse_if_closed()
         _, record = self.film.record.find(take.id)
         running = self.running
@@ -225,7 +228,7 @@ class Maker:
                 state=state,
                 block_frames=tuple(len(block.frames) for block in blocks),
                 changes=(*applied.values(), *to_come),
-                crc32=self.film.store.add(take.id, [block.frames for block in blocks]),
+                crc32=self.film.store.add(take.id, [block.frames for block in blocks], begun),
                 model_version=", ".join(dict.fromkeys(versions)),
             )
         )

@@ -8,8 +8,7 @@ from typing import Literal
 import numpy as np
 
 from shotstream.core.errors import InputError
-from shotstream.core.files import explained
-from shotstream.film.disk.scratch import ScratchFolder
+from shotstream.film.disk.aside import Aside
 from shotstream.film.record.film_record import TakeRecord
 from shotstream.film.takes.maker import Maker
 from shotstream.sampling.block import Block, Frames
@@ -39,7 +38,7 @@ class Take(Frames):
         self.on_first: OnFirst | None = None
         self._blocks: Iterator[Block] | None = None
         self._made: list[Block] = []
-        self._aside: ScratchFolder | None = None  # where all but the latest blocks of a long take are
+        self._aside: Aside | None = None  # where all but the latest blocks of a long take are
 
     def __iter__(self) -> Iterator[Block]:
         index = 0
@@ -178,21 +177,14 @@ class Take(Frames):
             self._forget()
             raise
         self._made.append(block)
-        if len(self._made) > HELD:
-            self._made[-HELD - 1] = self._set_aside(self._made[-HELD - 1])
+        if len(self._made) > HELD:  # a long take needs no more memory than a short one
+            self._aside = self._aside or Aside(self._maker.film.store)
+            self._made[-HELD - 1] = self._aside.put(self._made[-HELD - 1])
         return True
 
-    def _set_aside(self, block: Block) -> Block:
-        """The same block with its frames on the disk: a long take needs no more memory than a short one."""
-        if self._aside is None:
-            self._aside = ScratchFolder(self._maker.film.store.folder)
-        path = self._aside.path / f"{block.index}.npy"
-        with explained(path):
-            np.save(path, block.frames)
-        return Block(block.index, np.load(path, mmap_mode="r"))
-
     def _end(self, state: Literal["finished", "cut"]) -> None:
-        self._maker.keep(self, state, self._made)
+        begun = None if self._aside is None else self._aside.finish(self._made[self._aside.blocks :])
+        self._maker.keep(self, state, self._made, begun)
         self._forget()
 
     def _forget(self) -> None:

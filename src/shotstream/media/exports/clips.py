@@ -14,7 +14,7 @@ def write_mp4(timeline: Timeline, path: Path) -> None:
     """All shots in one MP4, whole or not at all. Raises :class:`StorageError`."""
     with write_film(path, timeline.video, timeline.tags, sound=timeline.sound) as writer:
         for shot in timeline.shots:
-            writer.add_shot(shot.caption, shot.read(None))
+            writer.add_shot(shot.caption, shot.pictures())
 
 
 def clip_paths(timeline: Timeline, folder: Path) -> list[Path]:

@@ -18,7 +18,6 @@ AT_ONCE = 16  # frames that are read together
 Read = Callable[[Sequence[int] | None], np.ndarray]  # frames by number (None: all) as uint8 [n, height, width, 3]
 MAX_RATE = 120  # frames per second
 MIN_HEIGHT, MAX_HEIGHT = 16, 1080  # pixels
-MOST_BYTES = 2_000_000_000  # of one shot's frames, which are in memory at once
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -123,15 +122,9 @@ def _retimed(shot: TimelineShot, rate: Fraction) -> TimelineShot:
 
 
 def scaled(timeline: Timeline, height: int) -> Timeline:
-    """``timeline`` with frames ``height`` pixels high (even, 16 to 1080), scaled by Lanczos' filter.
-
-    Raises :class:`InputError` if a shot is too long to be held at that size.
-    """
+    """``timeline`` with frames ``height`` pixels high (even, 16 to 1080), scaled by Lanczos' filter."""
     before = timeline.video
     width = max(2, round(before.width * height / before.height / 2) * 2)
-    longest = max(timeline.shots, key=lambda shot: shot.frames)
-    if longest.frames * width * height * 3 > MOST_BYTES:
-        raise InputError(f"shot {longest.index} is too long to be exported {width}x{height}; choose a smaller size")
     shots = tuple(replace(shot, read=_scaled(shot.read, (width, height))) for shot in timeline.shots)
     return replace(timeline, video=VideoFormat(width=width, height=height, fps=before.fps), shots=shots)
 
