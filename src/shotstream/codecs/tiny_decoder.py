@@ -31,7 +31,7 @@ class _Squeeze(nn.Module):
         return _LIMIT * torch.tanh(x / _LIMIT)
 
 
-class _Remembering(nn.Module):
+class _WithPrevious(nn.Module):
     """Three convolutions over [this frame, the frame before], and a way past them."""
 
     def __init__(self, width: int) -> None:
@@ -66,7 +66,7 @@ class TinyNetwork(nn.Sequential):
     def __init__(self, latent_channels: int, widths: tuple[int, int, int, int]) -> None:
         layers: list[nn.Module] = [_Squeeze(), nn.Conv2d(latent_channels, widths[0], 3, padding=1), nn.ReLU()]
         for (width, finer), times in zip(pairwise(widths), _GROWTH, strict=True):
-            layers += [_Remembering(width) for _ in range(3)]
+            layers += [_WithPrevious(width) for _ in range(3)]
             layers += [nn.Upsample(scale_factor=2), _Growing(width, times)]
             layers.append(nn.Conv2d(width, finer, 3, padding=1, bias=False))
         layers += [nn.ReLU(), nn.Conv2d(widths[-1], 3, 3, padding=1)]
@@ -78,7 +78,7 @@ class TinyNetwork(nn.Sequential):
         x = latents.flatten(0, 1)
         after: list[Tensor] = []
         for layer in self:
-            if isinstance(layer, _Remembering):
+            if isinstance(layer, _WithPrevious):
                 frames = x.unflatten(0, (batch, -1))
                 start = torch.zeros_like(frames[:, 0]) if memory is None else memory[len(after)]
                 after.append(frames[:, -1].clone())  # a view would keep all frames
