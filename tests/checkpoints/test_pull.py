@@ -95,8 +95,8 @@ def parts(described: Path) -> tuple[Part, ...]:
     recipe = parts_of(FAMILY, "wan-1.3b")
     make = partial(_tiny_student, described)
     return tuple(
-        Part(HubFile("KlingTeam/ShotStream", TRANSFORMER), part.product, make)
-        if part.product == "student.safetensors"
+        Part(HubFile("KlingTeam/ShotStream", TRANSFORMER), part.file, make)
+        if part.file == "student.safetensors"
         else part
         for part in recipe
     )

@@ -138,7 +138,7 @@ def test_one_file_and_its_codecs_are_a_family(toy: Path) -> None:
     torch.save({"generator": {f"model.{name}": one for name, one in model.state_dict().items()}}, toy / "w.pt")
     assert convert(toy / "w.pt", toy / "m").preset == "toy"
     family = family_of("toy")
-    assert family is not None and [part.product for part in parts_of(family, "toy")] == ["student.safetensors"]
+    assert family is not None and [part.file for part in parts_of(family, "toy")] == ["student.safetensors"]
     save_file({"scale": torch.tensor(0.5)}, toy / "m" / "toy_codec.safetensors")
     assert find_model(str(toy / "m"), "student").codecs.files == (toy / "m" / "toy_codec.safetensors",)
     director = shotstream.load(toy / "m", device="cpu", dtype="float32")

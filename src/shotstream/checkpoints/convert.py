@@ -268,8 +268,8 @@ def _in_dtype(
     tensors: Mapping[str, LazyTensor], network: Transformer, dtype: torch.dtype | Form
 ) -> dict[str, LazyTensor]:
     if isinstance(dtype, torch.dtype):
-        products = network.matmul_names()
-        return {name: narrowed(one, dtype if name in products else torch.float32) for name, one in tensors.items()}
+        matmuls = network.matmul_names()
+        return {name: narrowed(one, dtype if name in matmuls else torch.float32) for name, one in tensors.items()}
     matrices = matrix_names(network)
     ready: dict[str, LazyTensor] = {}
     for name, one in tensors.items():

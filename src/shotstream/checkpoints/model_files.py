@@ -278,7 +278,7 @@ def missing_parts(name: str, folder: Path) -> list[str]:
     """What a pull of the model ``name`` into ``folder`` that was stopped has still to bring."""
     family = family_of(name)
     parts = () if family is None else family.hub.get(name, ())
-    missing = [part.product for part in parts if not (folder / part.product).is_file()]
+    missing = [part.file for part in parts if not (folder / part.file).is_file()]
     return missing or (["the rest"] if (folder / UNFINISHED).exists() else [])
 
 

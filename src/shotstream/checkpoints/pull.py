@@ -126,26 +126,24 @@ Tell = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One thing a model needs. ``product``: the file in the model's folder that shows it is there; ``make``: writes it
+    """One thing a model needs. ``file``: the one in the model's folder that shows it is there; ``make``: writes it
     from the downloaded file."""
 
     source: HubFile
-    product: str
+    file: str
     make: Callable[[Path, Path], None]
 
 
 def parts_of(family: Family, preset: str) -> tuple[Part, ...]:
     """How each published file of the model ``preset`` becomes what lies in its folder."""
-    return tuple(
-        Part(HubFile(one.repo, one.name), one.product, _maker(family, preset, one)) for one in family.hub[preset]
-    )
+    return tuple(Part(HubFile(one.repo, one.name), one.file, _maker(family, preset, one)) for one in family.hub[preset])
 
 
 def _maker(family: Family, preset: str, part: HubPart) -> Callable[[Path, Path], None]:
     if part.becomes == "student":
         return lambda source, folder: _student(source, folder, preset)
     if part.becomes == "same":
-        return lambda source, folder: _same(source, folder / part.product)
+        return lambda source, folder: _same(source, folder / part.file)
     codec = next(one for one in family.codecs.foreign if one.folder == part.becomes)
     return lambda source, folder: convert_codec(codec, source, folder / codec.folder, force=True)
 
@@ -205,11 +203,11 @@ def pull_parts(
     downloads = folder / "downloads"
     make_folder(folder)
     for part in parts:
-        if (folder / part.product).is_file():
-            tell(f"{part.product}: there already")
+        if (folder / part.file).is_file():
+            tell(f"{part.file}: there already")
             continue
         found = _in(local, part.source)
-        tell(f"{part.product}: from {found or f'{part.source.repo}/{part.source.name}'}")
+        tell(f"{part.file}: from {found or f'{part.source.repo}/{part.source.name}'}")
         source = found or fetch(part.source, downloads / part.source.repo, endpoint=endpoint)
         part.make(source, folder)
         if found is None and not keep:

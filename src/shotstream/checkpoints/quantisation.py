@@ -36,10 +36,10 @@ _SHARED = LEVELS["int4"]
 _SMALLEST_SCALE = 1e-12  # a row of zeros must not divide by zero
 
 
-def pack(weight: Tensor, levels: int = LARGEST) -> tuple[Tensor, Tensor]:
-    """[rows, ...] -> whole numbers int8 from -levels to levels in the same shape, and their scales, float32 [rows]."""
+def pack(weight: Tensor, largest: int = LARGEST) -> tuple[Tensor, Tensor]:
+    """[rows, ...] -> int8 from -largest to largest in the same shape, and their scales, float32 [rows]."""
     rows = weight.float().flatten(1)
-    scale = (rows.abs().amax(1) / levels).clamp(min=_SMALLEST_SCALE)
+    scale = (rows.abs().amax(1) / largest).clamp(min=_SMALLEST_SCALE)
     return (rows / scale[:, None]).round().to(torch.int8).view(weight.shape), scale
 
 
@@ -56,9 +56,9 @@ def stored(weight: Tensor, form: Form) -> tuple[Tensor, Tensor]:
     return (_shared(whole) if _shares_bytes(len(weight), form) else whole), scale
 
 
-def rounded(weight: Tensor, levels: int) -> Tensor:
+def rounded(weight: Tensor, largest: int) -> Tensor:
     """What :func:`pack` and :func:`unpack` leave of ``weight``, in its own number format and memory layout."""
-    return torch.empty_like(weight).copy_(unpack(*pack(weight, levels)))
+    return torch.empty_like(weight).copy_(unpack(*pack(weight, largest)))
 
 
 def rest_dtype(form: Form) -> torch.dtype:
@@ -124,7 +124,7 @@ def _apart(shared: Tensor) -> Tensor:
 
 EightBit = Literal["int8", "fp8", "fp8-matmuls"]
 _FP8 = torch.float8_e4m3fn
-_TRIED = 16  # tokens and widths of a product that is tried out: what kernels for fp8 want multiples of
+_TRIED = 16  # tokens and widths of a matmul that is tried out: what kernels for fp8 want multiples of
 
 
 class EightBitLinear(nn.Module):
@@ -153,7 +153,7 @@ class Fp8Linear(EightBitLinear):
 
     def forward(self, x: Tensor) -> Tensor:
         rows, scale = _floats(x.flatten(0, -2))
-        y = _fp8_product(rows, scale, self.packed, self.scale).to(x.dtype)
+        y = _fp8_matmul(rows, scale, self.packed, self.scale).to(x.dtype)
         return y.unflatten(0, x.shape[:-1]) + self.bias.to(x.dtype)
 
 
@@ -195,13 +195,13 @@ def _multiplies_fp8(device: torch.device) -> bool:
     """Tries one fp8 matmul: tables of supported GPUs and versions go out of date."""
     ones = torch.ones(_TRIED, _TRIED, device=device)
     try:
-        _fp8_product(*_floats(ones), *_floats(ones)).sum().item()
+        _fp8_matmul(*_floats(ones), *_floats(ones)).sum().item()
     except (RuntimeError, AttributeError):  # no kernel, or a torch without the function
         return False
     return True
 
 
-def _fp8_product(rows: Tensor, row_scale: Tensor, matrix: Tensor, matrix_scale: Tensor) -> Tensor:
+def _fp8_matmul(rows: Tensor, row_scale: Tensor, matrix: Tensor, matrix_scale: Tensor) -> Tensor:
     """[tokens, in] and [out, in], both fp8 with a scale for every row -> [tokens, out] bfloat16."""
     by_row = functional.ScalingType.RowWise
     return functional.scaled_mm(

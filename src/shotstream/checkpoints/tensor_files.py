@@ -101,7 +101,7 @@ def _prefix(missing: Sequence[str], extra: Sequence[str]) -> str:
 
 FP8 = (torch.float8_e4m3fn, torch.float8_e5m2)
 # Behind a layer's name: the weight's scale as ComfyUI, its later versions and others call it; what only the speed of
-# the products in eight bits is about; and a note of the layout.
+# the matmuls in eight bits are about; and a note of the layout.
 _SCALES = ("scale_weight", "weight_scale", "weight.scale", "weight_scale_inv")
 _IDLE = ("scale_input", "input_scale", "scale_output", "output_scale")
 _NOTE, _MARKER = "comfy_quant", "scaled_fp8"

@@ -48,9 +48,9 @@ class WeightsHeader(Config):
 
 def save_transformer(model: Transformer, path: Path, header: WeightsHeader, dtype: torch.dtype | None = None) -> None:
     """Write ``model``, whole or not at all; ``dtype`` narrows the matmuls' weights. Raises StorageError."""
-    products = model.matmul_names() if dtype is not None else frozenset()
+    matmuls = model.matmul_names() if dtype is not None else frozenset()
     tensors = {
-        name: (value.to(dtype) if name in products else value).detach().cpu().contiguous()
+        name: (value.to(dtype) if name in matmuls else value).detach().cpu().contiguous()
         for name, value in model.state_dict().items()
     }
     write_safetensors(path, tensors, {"shotstream": header.model_dump_json()})

@@ -148,12 +148,12 @@ class Codecs:
 
 @dataclass(frozen=True, slots=True)
 class HubPart:
-    """One published file that a model needs. ``product``: the file in the model's folder that shows it is there.
+    """One published file that a model needs. ``file``: the one in the model's folder that shows it is there.
     ``becomes``: the student, a part of the codecs by its folder, or the same file again."""
 
     repo: str
     name: str
-    product: str
+    file: str
     becomes: str
 
 

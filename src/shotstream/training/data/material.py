@@ -48,7 +48,7 @@ class MaterialSettings(Config):
     @model_validator(mode="after")
     def _only_the_world_draws_more(self) -> MaterialSettings:
         if self.clips is not None and self.picture_stories:
-            raise ValueError("picture_stories: only the world draws others; with clips, set it to 0")
+            raise ValueError("picture_stories: clips have no other stories to draw; set it to 0")
         return self
 
 

@@ -32,7 +32,7 @@ class RoleState:
         if role.optimiser.lora:
             add_adapters(self.module, role.optimiser.lora)
         if role.optimiser.quantised and loop.sharded:
-            raise InputError(f"{name}: a shard does not know its rows' largest numbers; take out quantised or sharded")
+            raise InputError(f"{name}: quantised does not go with sharded: a shard sees parts of rows; take one out")
         self.average = Ema(self.module, role.optimiser.ema)
         self.spread = spread(name, self.module, role.optimiser, loop, processes)
         self.average.begin(self.module)
@@ -139,7 +139,7 @@ def hollow(module: nn.Module) -> nn.Module:
 
 
 @contextmanager
-def rounded_weights(module: nn.Module, levels: int) -> Iterator[None]:
+def rounded_weights(module: nn.Module, largest: int) -> Iterator[None]:
     """Meanwhile the matrices of ``module`` are rounded; a backward pass belongs inside, a step behind it.
 
     This is the straight-through estimator (arXiv 1308.3432): the optimiser steps the unrounded matrix along the
@@ -148,7 +148,7 @@ def rounded_weights(module: nn.Module, levels: int) -> Iterator[None]:
     parameters = [module.get_parameter(name) for name in sorted(matrix_names(module))]
     own = [parameter.data for parameter in parameters]
     for parameter in parameters:
-        parameter.data = rounded(parameter.data, levels)
+        parameter.data = rounded(parameter.data, largest)
     try:
         yield
     finally:
@@ -156,10 +156,10 @@ def rounded_weights(module: nn.Module, levels: int) -> Iterator[None]:
             parameter.data = values
 
 
-def rounded_copy(module: nn.Module, levels: int) -> nn.Module:
+def rounded_copy(module: nn.Module, largest: int) -> nn.Module:
     """``module`` with its matrices rounded; the rest is shared."""
     wanted = matrix_names(module)
-    values = {name: rounded(value, levels) for name, value in module.named_parameters() if name in wanted}
+    values = {name: rounded(value, largest) for name, value in module.named_parameters() if name in wanted}
     plain = hollow(module)
     plain.load_state_dict(module.state_dict() | values, assign=True)
     return plain.eval().requires_grad_(False)

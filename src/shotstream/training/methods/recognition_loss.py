@@ -134,7 +134,7 @@ class RecognitionLoss:
         weights = autoencoder.decoder.enter.weight
         state = None
         if first:
-            with torch.no_grad():  # a block earlier is as far as the decoder remembers
+            with torch.no_grad():  # the state it carries comes from the block before
                 state = autoencoder.decode_groups(true[:, first - size : first].to(weights))[1]
         pixels = autoencoder.decode_groups(latents[:, first : first + size].to(weights), state)[0].float()
         last = pixels[:, (pixels.shape[1] - 1) % self._geometry.temporal :: self._geometry.temporal]
