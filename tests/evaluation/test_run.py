@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from shotstream.core.context_budget import PINNED_SHOT, named_references
 from shotstream.core.errors import InputError
 from shotstream.core.geometry import Geometry
 from shotstream.core.story import full_prompt
@@ -51,7 +52,7 @@ class GreyModel:
             raise FloatingPointError("not a number")
         for index in range(plan.blocks):
             count = self.geometry.shot_frames(index + 1) - (self.geometry.shot_frames(index) if index else 0)
-            frames = np.full((count, self.geometry.height, self.geometry.width, 3), 40 * len(past), np.uint8)
+            frames = np.full((count, self.geometry.height, self.geometry.width, 3), 40 * len(past) % 256, np.uint8)
             yield Block(index, frames)
 
 
@@ -136,6 +137,25 @@ def test_without_its_context_cache_a_model_remembers_nothing(run: SuiteRun, geom
     model = GreyModel(geometry)
     run.run([ModelSystem("student-without-context-cache", model, with_context=False)], 1, _ignore)
     assert model.remembered == [0, 0, 0]
+
+
+def test_reference_pictures_come_before_all_shots_and_are_named(run: SuiteRun, geometry: Geometry) -> None:
+    given: list[Sequence[FinishedShot]] = []
+
+    class Looking(GreyModel):
+        def choose_context(self, past: Sequence[FinishedShot], prompt: str) -> ChosenContext:
+            given.append(list(past))
+            return super().choose_context(past, prompt)
+
+    run.run([ModelSystem("student-with-pictures", Looking(geometry), with_pictures=True)], 1, _ignore)
+    story = run.suite.first(1)[0].story
+    pictures = given[0]
+    assert [len(past) - len(pictures) for past in given] == [0, 1, 2]
+    assert len(pictures) == len({role.character for shot in story.shots for role in shot.roles}) + len(story.places)
+    prompts = [full_prompt(story.global_caption, shot.caption) for shot in story.shots]
+    for one in pictures:
+        assert (one.index, one.frame_count) == (PINNED_SHOT, 1) and len(np.unique(one.read_frames([0]))) > 10
+        assert any(named_references([one.prompt], prompt, 3) for prompt in prompts), one.prompt
 
 
 def test_frames_that_are_not_numbers_are_named_and_nothing_is_recorded(run: SuiteRun, geometry: Geometry) -> None:

@@ -18,7 +18,7 @@ from shotstream.evaluation.run import ModelSystem, System, Truth
 from shotstream.families.family import CodecOptions
 from shotstream.families.storyworld import STORYWORLD
 
-MODELS = ("teacher", "student", "student-without-context-cache")
+MODELS = ("teacher", "student", "student-without-context-cache", "student-with-pictures")
 SYSTEMS = ("truth", "autoencoder", "shuffled", "noise", "still", "fading", *MODELS)
 LABEL = r"[a-z0-9][a-z0-9-]{0,39}"  # of another student; it names a folder of results
 USUAL = ("truth", "autoencoder", "shuffled", "noise", "still", "fading", "student")
@@ -91,4 +91,5 @@ def _system(name: str, model: str, device: str, dtype: str) -> System:
 
     role: Literal["teacher", "student"] = "teacher" if name == "teacher" else "student"
     director = load(model, device=device, dtype=dtype, role=role)
-    return ModelSystem(name, director, with_context=name != "student-without-context-cache")
+    context, pictures = name != "student-without-context-cache", name == "student-with-pictures"
+    return ModelSystem(name, director, with_context=context, with_pictures=pictures)

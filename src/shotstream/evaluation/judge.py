@@ -206,6 +206,7 @@ FILM_MEASURES: dict[str, Callable[[Evidence], float | None]] = {
     "inter_semantic": lambda film: between([reading.features for reading in film.readings]),
     "text_alignment": lambda film: _mean(alignment_by_shot(film.story, film.readings)),
     "identity_recall": lambda film: identity_recall(film.story, film.readings),
+    "true_details": lambda film: true_details(film.story, film.readings),
     "dynamic_degree": lambda film: _mean([moves(frames, film.fps) for frames in film.shots]),
 }
 
@@ -284,6 +285,22 @@ def identity_recall(story: WorldStory, readings: Sequence[ShotReading]) -> float
                     agreed.append(then == now)
             earlier.append(answer)
     return sum(agreed) / len(agreed) if agreed else None
+
+
+def true_details(story: WorldStory, readings: Sequence[ShotReading]) -> float | None:
+    """Share of unstated details that are as the world has them: a model can know them from reference pictures alone.
+
+    Landmarks count where they can be seen, as in :func:`identity_recall`; accessories count where there are some.
+    """
+    right: list[bool] = []
+    for shot, reading in enumerate(readings):
+        truth, slots = unstated_details(story, shot), slots_of_roles(story, shot, reading)
+        for name, label in truth.items():
+            question = name.rpartition(".")[2]
+            unseen = question in _PLACE and story.shots[shot].framing not in SHARED
+            if label >= 0 and not unseen and (question not in ACCESSORIES or label != _NONE):
+                right.append(int(reading.answer(name, slots).argmax()) == label)
+    return sum(right) / len(right) if right else None
 
 
 def _details(story: WorldStory, shot: int, reading: ShotReading) -> Iterator[tuple[Detail, Vectors]]:

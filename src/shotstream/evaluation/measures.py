@@ -204,6 +204,7 @@ MEASURES = (
     Measure("text_alignment", "text alignment", "shuffled"),
     Measure("dynamic_degree", "dynamic", "still"),
     Measure("identity_recall", "identity recall", "shuffled"),
+    Measure("true_details", "true details", "shuffled"),
     Measure("frechet_distance", "Fréchet distance", "noise", higher_is_better=False),
     Measure("drift", "drift per shot", "fading", higher_is_better=False),
     Measure("false_cuts_per_100_seams", "false cuts / 100 seams", "noise", higher_is_better=False),

@@ -24,6 +24,7 @@ from pydantic import ValidationError
 
 from shotstream.codecs.protocols import VideoCodec
 from shotstream.core.config import Config
+from shotstream.core.context_budget import PINNED_SHOT
 from shotstream.core.errors import InputError
 from shotstream.core.files import whole_file, write_text
 from shotstream.core.geometry import Geometry
@@ -31,7 +32,8 @@ from shotstream.core.process import held_memory_bytes
 from shotstream.core.randomness import derive
 from shotstream.core.story import Shot, Story
 from shotstream.data.world.render import draw_shot
-from shotstream.data.world.spec import WORLD_VERSION
+from shotstream.data.world.spec import WORLD_VERSION, WorldStory
+from shotstream.data.world.stills import pin_character, pin_place
 from shotstream.evaluation.detectors import CutDetector
 from shotstream.evaluation.judge import Judgement, Recognisers, judge
 from shotstream.evaluation.suites import Suite, SuiteStory
@@ -159,21 +161,23 @@ class _Filmed:
 
 
 class ModelSystem:
-    """A model films a story shot by shot. ``with_context`` False: every shot is made as if it were the first."""
+    """A model films a story shot by shot. ``with_context`` False: every shot is made as if it were the first.
+    ``with_pictures``: a reference picture of every character and place is pinned, drawn by the world."""
 
-    def __init__(self, name: str, maker: ShotMaker, *, with_context: bool = True) -> None:
+    def __init__(self, name: str, maker: ShotMaker, *, with_context: bool = True, with_pictures: bool = False) -> None:
         self.name = name
         self.version = maker.model_version
         self.geometry = maker.geometry
         self._maker = maker
         self._with_context = with_context
+        self._with_pictures = with_pictures
         self._warm = False
 
     def film(self, story: SuiteStory) -> Iterator[FilmedShot]:
         if not self._warm:
             self._maker.warm_up()
             self._warm = True
-        past: list[_Filmed] = []
+        past = _pinned(story.story, self.geometry) if self._with_pictures else []
         for index, spec in enumerate(story.story.shots):
             prompt = self._maker.prompt(story.story.global_caption, spec.caption, index)
             blocks = self.geometry.blocks_for(spec.seconds)
@@ -190,6 +194,17 @@ class ModelSystem:
             frames = np.concatenate(pieces)
             past.append(_Filmed(index, prompt, frames))
             yield FilmedShot(frames, perf_counter() - began, first, held_memory_bytes(self._maker.device))
+
+
+def _pinned(story: WorldStory, geometry: Geometry) -> list[_Filmed]:
+    """Reference pictures of who is in ``story``, and of where it plays."""
+    seen = sorted({role.character for shot in story.shots for role in shot.roles})
+    pictures = [
+        *(pin_character(story, one) for one in seen),
+        *(pin_place(story, one) for one in range(len(story.places))),
+    ]
+    size = (geometry.width, geometry.height)
+    return [_Filmed(PINNED_SHOT, one.caption, one.draw(*size)[None]) for one in pictures]
 
 
 Progress = Callable[[str, int, int], None]  # system, stories done, stories in all
