@@ -69,7 +69,7 @@ def by_suggestions(page: Page, press: Callable[[Locator], None]) -> None:
     """Four more shots, each a suggestion as it is."""
     for shots in range(1, 5):
         shot(page, shots)
-        press(page.locator("#offers button").nth(shots % 3))
+        press(page.locator("#offers button").nth(shots % 2))
         press(page.locator("#shoot"))
     shot(page, 5)
 

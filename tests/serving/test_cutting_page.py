@@ -199,7 +199,7 @@ def test_two_takes_side_by_side(cut, server) -> None:
     wait(cut, "document.querySelector('#compare-a-use').textContent === 'In the film'")
     assert state_of(cut, server)["shots"][1]["chosen"] == 1
     with cut.expect_download() as download:
-        cut.get_by_role("link", name="Side by side as MP4").click()
+        cut.get_by_role("link", name="Save side by side as MP4").click()
     assert download.value.suggested_filename.endswith("-shot-2-takes.mp4")
     cut.get_by_role("button", name="Close").click()
     cut.keyboard.press("]")

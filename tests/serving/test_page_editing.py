@@ -107,6 +107,9 @@ def test_outdated_shots_say_truly_what_was_changed(desk_page, painted, film) -> 
     assert painted.state(film)["shots"][1]["takes"][0]["saw"] == []
     pick(desk_page, 1)
     wait(desk_page, "document.getElementById('memory-empty').textContent.startsWith('It was made as the first shot')")
+    painted.do(film, type="lock", shot=0, locked=True)  # it is not made again with the others
+    wait(desk_page, "document.getElementById('stale-text').textContent.endsWith(', 1 of them locked or being made')")
+    assert desk_page.locator("#remake-stale").is_enabled()
 
 
 def test_a_shot_that_is_taken_again_is_watched_and_who_looks_elsewhere_stays(desk_page, painted) -> None:

@@ -6,7 +6,7 @@ const named = (event) => `${event.ctrlKey || event.metaKey ? "Ctrl+" : ""}${even
 const SHOWN = { " ": "Space", ArrowLeft: "←", ArrowRight: "→", Enter: "↵", Delete: "Del", Escape: "Esc" };
 const shown = (key) => (key === " " ? "Space" : key.split("+").map((part) => SHOWN[part] ?? (part.length === 1 ? part.toUpperCase() : part)).join(" "));
 
-/** `table`: [group, [[keys, text, act], ...]] rows; the first of a row's keys is the one that is shown. */
+/** `table`: [group, [[keys, text, act], ...]] rows; all of a row's keys are shown. */
 export function listenToKeys(table) {
   const rows = table.flatMap(([, group]) => group);
   const acts = new Map(rows.flatMap(([keys, , act]) => keys.map((key) => [key, act])));
@@ -28,7 +28,7 @@ export function listenToKeys(table) {
     act();
   });
   $("keys-list").replaceChildren(...table.map(([title, group]) => node("section", {}, node("h3", {}, title),
-    node("dl", {}, ...group.map(([[key], text]) => node("div", {}, node("dt", {}, node("kbd", {}, shown(key))), node("dd", {}, text)))))));
+    node("dl", {}, ...group.map(([keys, text]) => node("div", {}, node("dt", {}, ...keys.map((key) => node("kbd", {}, shown(key)))), node("dd", {}, text)))))));
   $("keys-open").addEventListener("click", () => { $("keys-dialog").showModal(); $("keys-dialog").scrollTop = 0; });
   $("keys-close").addEventListener("click", () => $("keys-dialog").close());
 }

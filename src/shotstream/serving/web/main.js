@@ -95,10 +95,10 @@ listenToKeys([
     [["Ctrl+Enter"], "shoot", () => composer.shoot()],
     [["c"], "cut: end the running shot", press("cut")],
     [["e"], "extend the running shot", press("extend")],
-    [["s"], "stop; go on", press("stop")],
+    [["s"], "stop; resume", press("stop")],
     [["p"], "pause the queue; resume", () => queue.toggle()],
   ]],
-  ["The shot at hand", [
+  ["The selected shot", [
     [["r"], "retake", () => bar.press("retake")],
     [["w"], "change its words, length or seed", () => bar.press("edit")],
     [["["], "the take before", take(-1)],

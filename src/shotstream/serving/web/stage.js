@@ -72,6 +72,6 @@ function showDirecting(film) {
   const running = film !== null && film.running !== null;
   for (const id of ["cut", "extend"]) $(id).disabled = !running;
   $("stop").disabled = !running && !film?.queue.length;
-  $("stop").firstChild.textContent = film?.paused ? "Go on " : "Stop ";
+  $("stop").firstChild.textContent = film?.paused ? "Resume " : "Stop ";
   $("stop").title = film?.paused ? "Make what waits in the queue" : "End the running shot and make nothing more for now";
 }

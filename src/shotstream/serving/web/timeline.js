@@ -94,10 +94,11 @@ export class Timeline {
     $("line-length").textContent = film ? `${many(shots.length, "shot")}, ${(frames / film.fps).toFixed(1)} s` : "";
     const stale = shots.filter((shot) => shot.stale);
     $("stale").hidden = stale.length === 0;
-    const waiting = stale.every((shot) => shot.locked || shot.takes.some((take) => take.state === "planned" || take.state === "running"));
-    $("stale-text").textContent = `${many(stale.length, "shot")} made before you changed ${[...new Set(stale.map((shot) => outdatedBy(shot, stale.length > 1)))].join(" or ")}`;
+    const left = stale.filter((shot) => shot.locked || shot.takes.some((take) => take.state === "planned" || take.state === "running")).length;
+    const but = left ? `, ${left} of them locked or being made` : "";
+    $("stale-text").textContent = `${many(stale.length, "shot")} made before you changed ${[...new Set(stale.map((shot) => outdatedBy(shot, stale.length > 1)))].join(" or ")}${but}`;
     $("stale-text").title = "They stay as they are until you remake them.";
-    $("remake-stale").disabled = waiting;
+    $("remake-stale").disabled = left === stale.length;
   }
 
   /** The shot at hand is marked; of all cards, its buttons alone are on the way of the Tab key. */
