@@ -108,7 +108,7 @@ def test_outdated_shots_say_truly_what_was_changed(desk_page, painted, film) -> 
     pick(desk_page, 1)
     wait(desk_page, "document.getElementById('memory-empty').textContent.startsWith('It was made as the first shot')")
     painted.do(film, type="lock", shot=0, locked=True)  # it is not made again with the others
-    wait(desk_page, "document.getElementById('stale-text').textContent.endsWith(', 1 of them locked or being made')")
+    wait(desk_page, "document.getElementById('stale-text').textContent.endsWith(' (1 locked or waiting)')")
     assert desk_page.locator("#remake-stale").is_enabled()
 
 

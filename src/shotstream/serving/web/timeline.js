@@ -95,9 +95,9 @@ export class Timeline {
     const stale = shots.filter((shot) => shot.stale);
     $("stale").hidden = stale.length === 0;
     const left = stale.filter((shot) => shot.locked || shot.takes.some((take) => take.state === "planned" || take.state === "running")).length;
-    const but = left ? `, ${left} of them locked or being made` : "";
+    const but = left ? ` (${left} locked or waiting)` : "";
     $("stale-text").textContent = `${many(stale.length, "shot")} made before you changed ${[...new Set(stale.map((shot) => outdatedBy(shot, stale.length > 1)))].join(" or ")}${but}`;
-    $("stale-text").title = "They stay as they are until you remake them.";
+    $("stale-text").title = `${$("stale-text").textContent}. They stay as they are until you remake them.`;
     $("remake-stale").disabled = left === stale.length;
   }
 
