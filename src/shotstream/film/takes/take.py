@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 
 from shotstream.core.errors import InputError
-from shotstream.film.disk.aside import Aside
+from shotstream.film.disk.store import Aside
 from shotstream.film.record.film_record import TakeRecord
 from shotstream.film.takes.maker import Maker
 from shotstream.sampling.block import Block, Frames
